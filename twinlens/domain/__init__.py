@@ -1,0 +1,1 @@
+"""Plain types that every layer shares. Imports nothing of Twinlens but itself."""

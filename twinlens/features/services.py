@@ -1,0 +1,50 @@
+"""The object graph that faces receive. Built by ``twinlens.server`` and nowhere else."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from twinlens.features.access import Access
+    from twinlens.features.artifacts import Artifacts
+    from twinlens.features.datasets import Datasets
+    from twinlens.features.experiments import Experiments
+    from twinlens.features.live import LiveBus
+    from twinlens.features.logged_models import LoggedModels
+    from twinlens.features.media import MediaLibrary
+    from twinlens.features.metrics import Metrics
+    from twinlens.features.prices import Prices
+    from twinlens.features.projects import Projects
+    from twinlens.features.prompts import Prompts
+    from twinlens.features.registry import Registry
+    from twinlens.features.runs import Runs
+    from twinlens.features.score_configs import ScoreConfigs
+    from twinlens.features.traces import Traces
+    from twinlens.ingest.writer import Ingest
+    from twinlens.settings import Settings
+    from twinlens.store.telemetry.interface import TelemetryStore
+
+
+@dataclass(frozen=True, kw_only=True)
+class Services:
+    """Everything a face may use."""
+
+    settings: Settings
+    access: Access
+    projects: Projects
+    ingest: Ingest
+    telemetry: TelemetryStore  #: reads only; writes go through ``ingest``
+    live: LiveBus
+    traces: Traces
+    prices: Prices
+    experiments: Experiments
+    runs: Runs
+    metrics: Metrics
+    registry: Registry
+    logged_models: LoggedModels
+    artifacts: Artifacts
+    prompts: Prompts
+    score_configs: ScoreConfigs
+    datasets: Datasets
+    media: MediaLibrary

@@ -1,0 +1,110 @@
+"""Opens the catalog and hands out connections.
+
+Contract for every module of this package:
+
+* All tables hang on ``metadata``; every table but the few global ones has a ``project_id`` column, first in its indexes.
+* ``with catalog.read() as c`` sees a snapshot. ``with catalog.write() as c`` is one transaction: committed when the block
+  ends, rolled back when it raises, durable (fsync) when the block has ended. On SQLite one writer runs at a time and
+  starts with ``BEGIN IMMEDIATE``, so a reader that turns writer never meets ``database is locked``.
+* Functions are blocking and thread-safe; faces call them through ``twinlens.faces.http.in_thread``.
+* SQL is SQLAlchemy Core and the same on both engines; where one is needed, ``upsert`` picks the dialect's insert.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import sqlalchemy as sa
+from sqlalchemy import event
+from sqlalchemy.dialects import postgresql, sqlite
+from sqlalchemy.exc import DBAPIError, OperationalError
+
+from twinlens.domain.errors import StoreUnavailable
+
+#: Constraint names are fixed so that migrations can name them on both engines.
+metadata = sa.MetaData(
+    naming_convention={
+        "ix": "ix_%(table_name)s_%(column_0_N_name)s",
+        "uq": "uq_%(table_name)s_%(column_0_N_name)s",
+        "ck": "ck_%(table_name)s_%(constraint_name)s",
+        "fk": "fk_%(table_name)s_%(column_0_N_name)s",
+        "pk": "pk_%(table_name)s",
+    }
+)
+
+_UNAVAILABLE = ("disk is full", "disk i/o error", "readonly database", "unable to open", "no space left", "connection")
+
+
+class Catalog:
+    """One open catalog database.
+
+    Args:
+        url: a SQLAlchemy URL (``postgresql+psycopg://…``) or the path of a SQLite file.
+    """
+
+    def __init__(self, url: str | Path) -> None:
+        self.url = sa.make_url(f"sqlite:///{url}" if isinstance(url, Path) else url)
+        self.is_sqlite = self.url.get_backend_name() == "sqlite"
+        self._lock = threading.RLock()
+        if self.is_sqlite:
+            self.engine = sa.create_engine(
+                self.url, connect_args={"check_same_thread": False, "timeout": 30}, pool_size=16, max_overflow=16
+            )
+            event.listen(self.engine, "connect", _sqlite_connect)
+            event.listen(self.engine, "begin", _sqlite_begin)
+        else:
+            self.engine = sa.create_engine(self.url, pool_size=8, max_overflow=16, pool_pre_ping=True)
+
+    @contextmanager
+    def read(self) -> Iterator[sa.Connection]:
+        """A connection inside a read transaction."""
+        with _translated(), self.engine.connect() as connection:
+            yield connection
+
+    @contextmanager
+    def write(self) -> Iterator[sa.Connection]:
+        """A connection inside a write transaction, committed at the end of the block."""
+        if not self.is_sqlite:
+            with _translated(), self.engine.begin() as connection:
+                yield connection
+            return
+        with self._lock, _translated(), self.engine.connect().execution_options(twinlens_write=True) as connection:
+            with connection.begin():
+                yield connection
+
+    def close(self) -> None:
+        """Close all connections; on SQLite this folds the write-ahead log into the file."""
+        self.engine.dispose()
+
+
+@contextmanager
+def _translated() -> Iterator[None]:
+    """Turn a full disk or a lost connection into ``StoreUnavailable``; other database errors pass."""
+    try:
+        yield
+    except (OperationalError, DBAPIError) as error:
+        text = str(error.orig).lower()
+        if any(word in text for word in _UNAVAILABLE) or error.connection_invalidated:
+            raise StoreUnavailable(f"the catalog cannot be used now: {error.orig}") from error
+        raise
+
+
+def _sqlite_connect(raw: Any, _record: Any) -> None:
+    raw.isolation_level = None  # we say BEGIN ourselves
+    for pragma in ("journal_mode=WAL", "synchronous=FULL", "foreign_keys=ON", "cache_size=-32768", "temp_store=MEMORY"):
+        raw.execute(f"PRAGMA {pragma}")
+    raw.execute("PRAGMA case_sensitive_like=ON")  # LIKE means the same as on PostgreSQL; ILIKE is lower() LIKE lower()
+
+
+def _sqlite_begin(connection: sa.Connection) -> None:
+    immediate = connection.get_execution_options().get("twinlens_write")
+    connection.exec_driver_sql("BEGIN IMMEDIATE" if immediate else "BEGIN")
+
+
+def upsert(connection: sa.Connection, table: sa.Table) -> sqlite.Insert | postgresql.Insert:
+    """The dialect's ``INSERT`` that knows ``on_conflict_do_update``/``_do_nothing``."""
+    return sqlite.insert(table) if connection.dialect.name == "sqlite" else postgresql.insert(table)

@@ -1,0 +1,208 @@
+"""The telemetry store: what is large and mostly appended.
+
+Contract (every engine; checked by ``tests/conformance/test_telemetry.py``):
+
+* **Scope.** Every call names its project. Rows of another project never appear, also not through an id.
+* **Durability.** When ``commit`` returns, the whole ``WriteSet`` survives ``kill -9`` and the next read sees it. When it
+  raises, nothing of it is stored. One ``WriteSet`` may hold rows of several projects.
+* **One writer.** ``commit``, ``lookup_*``, ``delete_*``, ``reclaim`` and ``drop_payloads`` are called from one thread at a
+  time (the ingest writer). Reads may come from any number of threads at any time and see a consistent snapshot.
+* **Merging is the caller's.** The writer asks ``lookup_traces``/``lookup_spans`` what is there, merges with
+  ``twinlens.domain.merge`` and hands in whole rows. ``WriteSet.spans`` marked in ``replaces`` take the place of the stored
+  row of the same key; the others are new and are appended without a check. Summaries are always whole rows.
+* **Payloads.** Engines keep large values once per project under their content hash, compressed; the rows a read returns
+  are whole again. Lists return previews only, unless ``with_io``/``with_attributes`` is set.
+* **Errors.** ``InvalidArgument`` for an unknown field or a bad cursor, ``NotFound`` never (absent rows are absent),
+  ``StoreUnavailable`` when the engine cannot write or read now. After a failed commit the store recovers by itself once
+  the cause (a full disk) is gone.
+* **Limits.** One ``WriteSet`` holds at most what the ingest queue admits (rows and bytes); no engine limit below that.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from typing import Any, Protocol
+
+import msgspec
+
+from twinlens.domain.otlp import OtelMetricPoint
+from twinlens.domain.score import MetricPoint, Score
+from twinlens.domain.trace import Span, TraceSummary
+from twinlens.store.telemetry.query import Aggregate, Page, Query
+
+
+class Capabilities(msgspec.Struct, frozen=True, kw_only=True):
+    """What an engine can do. The zero value is the least capable; callers ask, engines never pretend."""
+
+    transactional: bool = False  #: a WriteSet is all or nothing across tables
+    regex: bool = False
+    exact_percentiles: bool = False
+    reclaims_space: bool = False
+
+
+class ProjectRows(msgspec.Struct, kw_only=True):
+    """What one commit writes into one project."""
+
+    summaries: list[TraceSummary] = []
+    spans: list[Span] = []
+    replaces: set[tuple[str, str]] = set()  #: (trace_id, span_id) of spans that take the place of stored ones
+    scores: list[Score] = []  #: upserted by score_id
+    metrics: list[MetricPoint] = []  #: a set
+    otel_metrics: list[OtelMetricPoint] = []
+
+
+class WriteSet(msgspec.Struct, kw_only=True):
+    """One atomic commit. ``metric_watermark``: inbox position stored in the same transaction, see MetricInbox."""
+
+    projects: dict[str, ProjectRows] = {}
+    metric_watermark: int | None = None
+
+
+class MetricBucket(msgspec.Struct, frozen=True, kw_only=True):
+    """All points of one pixel column: first/last by step, extremes, mean, count. NaN points are counted apart."""
+
+    step_min: int
+    step_max: int
+    time_min_ms: int
+    time_max_ms: int
+    first: float
+    last: float
+    min: float
+    max: float
+    mean: float
+    count: int
+    nan_count: int = 0
+
+
+class ReclaimReport(msgspec.Struct, frozen=True, kw_only=True):
+    """What a reclaim pass found and freed."""
+
+    payloads_kept: int
+    payloads_dropped: int
+    bytes_dropped: int
+
+
+class TelemetryStore(Protocol):
+    """See the module's text for the contract."""
+
+    capabilities: Capabilities
+
+    # --- writer thread only ------------------------------------------------------------------------------------
+    def lookup_traces(self, keys: Sequence[tuple[str, str]]) -> dict[tuple[str, str], TraceSummary]:
+        """Stored summaries of (project, trace id) pairs, without ``input``/``output``; absent ones are left out.
+
+        Cheap when nothing is there: this runs for every trace of every batch.
+        """
+        ...
+
+    def lookup_spans(self, project_id: str, trace_id: str, span_ids: Iterable[str] | None) -> dict[str, Span]:
+        """Whole stored spans of one trace (all when ``span_ids`` is None)."""
+        ...
+
+    def lookup_scores(self, project_id: str, score_ids: Sequence[str]) -> dict[str, Score]:
+        """Stored scores by id."""
+        ...
+
+    def commit(self, rows: WriteSet) -> None:
+        """Store everything or nothing."""
+        ...
+
+    def delete_traces(self, project_id: str, trace_ids: Sequence[str]) -> int:
+        """Remove traces with their spans and scores; number of traces that existed."""
+        ...
+
+    def delete_scores(self, project_id: str, score_ids: Sequence[str]) -> int:
+        """Remove scores; number that existed."""
+        ...
+
+    def delete_metrics(self, project_id: str, run_ids: Sequence[str]) -> None:
+        """Remove all metric points of runs."""
+        ...
+
+    def delete_project(self, project_id: str) -> None:
+        """Remove everything of a project."""
+        ...
+
+    def drop_payloads(self, project_id: str, before_ns: int) -> int:
+        """Retention: forget payloads of spans that ended before; headers and previews stay. Number of spans."""
+        ...
+
+    def reclaim(self) -> ReclaimReport:
+        """Free the bytes of payloads nothing refers to any more and give space back to the file system."""
+        ...
+
+    # --- any thread --------------------------------------------------------------------------------------------
+    def metric_watermark(self) -> int:
+        """Highest inbox position whose points are stored; 0 at first."""
+        ...
+
+    def traces(self, query: Query) -> Page:
+        """Page of ``TraceSummary``. Default order: start_ns, newest first."""
+        ...
+
+    def trace(self, project_id: str, trace_id: str, *, with_io: bool = True) -> TraceSummary | None:
+        """One summary."""
+        ...
+
+    def spans(self, query: Query) -> Page:
+        """Page of ``Span`` over all traces. Default order: start_ns, newest first."""
+        ...
+
+    def trace_spans(
+        self, project_id: str, trace_ids: Sequence[str], *, with_io: bool = True, with_attributes: bool = True
+    ) -> dict[str, list[Span]]:
+        """All spans of some traces, each list by start time. ``with_io=False, with_attributes=False`` is the skeleton."""
+        ...
+
+    def span(self, project_id: str, trace_id: str | None, span_id: str) -> Span | None:
+        """One whole span; without a trace id the newest span of that id."""
+        ...
+
+    def scores(self, query: Query) -> Page:
+        """Page of ``Score``. Default order: timestamp_ns, newest first."""
+        ...
+
+    def scores_for(self, project_id: str, trace_ids: Sequence[str]) -> dict[str, list[Score]]:
+        """Scores by trace id (trace and span scores), oldest first."""
+        ...
+
+    def count(self, view: str, query: Query) -> int:
+        """Number of rows of ``traces``, ``spans`` or ``scores`` that ``query.where`` selects."""
+        ...
+
+    def aggregate(self, query: Aggregate) -> list[dict[str, Any]]:
+        """Grouped rows: one dict per group, keys are the names of dimensions and measures (and ``time``)."""
+        ...
+
+    def values(self, project_id: str, view: str, field: str, *, key: str | None = None, limit: int = 100) -> list[tuple[Any, int]]:
+        """Most frequent values of a field with their counts, for filter menus and typeahead."""
+        ...
+
+    def metric_history(
+        self, project_id: str, run_id: str, key: str, *, after: tuple[int, int, float] | None = None, limit: int = 25_000
+    ) -> list[MetricPoint]:
+        """Points by (timestamp, step, value), distinct; ``after`` continues behind a point."""
+        ...
+
+    def metric_buckets(
+        self, project_id: str, run_ids: Sequence[str], key: str, *, buckets: int,
+        x: str = "step", lower: int | None = None, upper: int | None = None,
+    ) -> dict[str, list[MetricBucket]]:  # fmt: skip
+        """At most ``buckets`` buckets per run over x (``step`` or ``time``), for a chart of that many pixels."""
+        ...
+
+    def metric_sample(self, project_id: str, run_ids: Sequence[str], key: str, *, limit: int, start_step: int | None = None, end_step: int | None = None) -> dict[str, list[MetricPoint]]:
+        """At most ``limit`` real points per run, evenly over steps, first and last always among them."""
+        ...
+
+    def stats(self) -> dict[str, Any]:
+        """Rows per table, bytes on disk, payload bytes raw and stored: for ``doctor`` and the native API."""
+        ...
+
+    def checkpoint(self) -> None:
+        """Fold the log into the main file. Called when idle."""
+        ...
+
+    def close(self) -> None:
+        """Flush and release the files. Afterwards every call raises StoreUnavailable."""
+        ...
