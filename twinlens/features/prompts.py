@@ -1,0 +1,377 @@
+"""Prompts: create versions, move labels, resolve inclusions, delete. Serves Langfuse's prompts and MLflow's prompt registry.
+
+Reads of one version are answered from memory: everything cached of a project is forgotten the moment anything about
+its prompts changes, so a moved label is seen by the next read (SDK tests read back at once).
+"""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import msgspec
+from sqlalchemy.exc import IntegrityError
+
+from twinlens.domain import prompt as rules
+from twinlens.domain.clock import Clock, now_ns
+from twinlens.domain.errors import AlreadyExists, Conflict, InvalidArgument, NotFound
+from twinlens.domain.ids import new_uuid
+from twinlens.domain.live import Notice
+from twinlens.domain.prompt import LATEST, PRODUCTION, Dependency, Prompt, PromptType, PromptVersion, Template
+from twinlens.features.live import LiveBus
+from twinlens.features.prompt_composition import MAX_DEPTH, dependencies_of, resolve
+from twinlens.store.catalog.engine import Catalog
+from twinlens.store.catalog.prompts import PromptFilter, PromptTable
+
+_CACHE_PER_PROJECT = 10_000
+_Key = tuple[str, int | None, str | None, bool]
+
+__all__ = ["MAX_DEPTH", "PromptFilter", "Prompts"]
+
+
+class Prompts:
+    """See the module's text. All methods block; ``cached`` alone never does."""
+
+    def __init__(self, catalog: Catalog, live: LiveBus | None = None, clock: Clock = now_ns) -> None:
+        self._catalog = catalog
+        self._live = live
+        self._clock = clock
+        self._lock = threading.Lock()
+        self._cache: dict[str, dict[_Key, PromptVersion]] = {}
+        self._generation = 0
+
+    # --- reading -----------------------------------------------------------------------------------------------
+    def cached(
+        self, project_id: str, name: str, *, version: int | None = None, label: str | None = None, resolve: bool = True
+    ) -> PromptVersion | None:
+        """What ``get`` would return, if memory knows it; None means: ask ``get``. Safe on the event loop."""
+        if version is None and label is None:
+            label = PRODUCTION
+        return self._cache.get(project_id, {}).get((name, version, label, resolve))
+
+    def get(
+        self, project_id: str, name: str, *, version: int | None = None, label: str | None = None, resolve: bool = True
+    ) -> PromptVersion:
+        """One version by number or label; by label ``production`` when neither is given. Treat the result as read-only.
+
+        Raises:
+            InvalidArgument: both given, or an included prompt is missing.
+            NotFound: no such prompt, version or label.
+        """
+        if version is not None and label is not None:
+            raise InvalidArgument("Cannot specify both version and label")
+        if (hit := self.cached(project_id, name, version=version, label=label, resolve=resolve)) is not None:
+            return hit
+        generation = self._generation
+        wanted = PRODUCTION if version is None and label is None else label
+        with self._catalog.read() as connection:
+            table = PromptTable(connection, project_id)
+            row = _find(table, name, version, wanted)
+            if resolve:
+                row = _resolved(table, row)
+        with self._lock:
+            if self._generation == generation:  # nothing changed while we read
+                known = self._cache.setdefault(project_id, {})
+                if len(known) >= _CACHE_PER_PROJECT:
+                    known.clear()
+                known[(name, version, wanted, resolve)] = row
+        return row
+
+    def get_by_id(self, project_id: str, version_id: str) -> PromptVersion:
+        """One version by its id, unresolved.
+
+        Raises:
+            NotFound: no such version.
+        """
+        with self._catalog.read() as connection:
+            found = PromptTable(connection, project_id).by_id(version_id)
+        if found is None:
+            raise NotFound(f"Prompt version '{version_id}' not found")
+        return self.get(project_id, found[0], version=found[1], resolve=False)
+
+    def head(self, project_id: str, name: str) -> Prompt:
+        """The prompt itself with all version numbers, labels, tags and properties.
+
+        Raises:
+            NotFound: no such prompt.
+        """
+        rows, _ = self.list(project_id, PromptFilter(name=name, include_empty=True), limit=1)
+        if not rows:
+            raise NotFound(f"Prompt '{name}' not found")
+        return rows[0]
+
+    def versions(self, project_id: str, name: str) -> list[PromptVersion]:
+        """All versions, ascending, unresolved; empty when the prompt has none or does not exist."""
+        with self._catalog.read() as connection:
+            return PromptTable(connection, project_id).versions(name)
+
+    def list(
+        self, project_id: str, chosen: PromptFilter = PromptFilter(), *, limit: int = 50, offset: int = 0
+    ) -> tuple[list[Prompt], int]:
+        """A page of prompts by name, and the number of all that match."""
+        with self._catalog.read() as connection:
+            return PromptTable(connection, project_id).page(chosen, limit, offset)
+
+    # --- writing -----------------------------------------------------------------------------------------------
+    def create(
+        self, project_id: str, name: str, *, description: str = "", properties: Mapping[str, str] | None = None,
+        type: PromptType = "text",
+    ) -> Prompt:  # fmt: skip
+        """Create a prompt without a version (MLflow's first step).
+
+        Raises:
+            AlreadyExists: the name is taken.
+            InvalidArgument: the name breaks a rule.
+        """
+        rules.check_name(name)
+        now = self._clock()
+        try:
+            with self._catalog.write() as connection:
+                table = PromptTable(connection, project_id)
+                table.create(name, type, now)
+                table.set_head(name, description=description, properties=dict(properties or {}))
+        except IntegrityError as error:
+            raise AlreadyExists(f"Prompt '{name}' already exists") from error
+        self._changed(project_id, name)
+        return self.head(project_id, name)
+
+    def create_version(
+        self, project_id: str, name: str, template: Template, *, type: PromptType | None = None, config: Any = None,
+        labels: Sequence[str] = (), tags: Sequence[str] | None = None, commit_message: str | None = None,
+        created_by: str = "API", response_format: Any = None, model_config: Any = None,
+        version_tags: Mapping[str, str] | None = None,
+    ) -> PromptVersion:  # fmt: skip
+        """Add a version, and the prompt if it is new. It takes ``latest`` and the given labels from whoever had them.
+
+        ``type=None`` is told from the template. ``tags`` replace the prompt's tags when given.
+
+        Raises:
+            InvalidArgument: a rule is broken: name, label, shape, type differs from earlier versions, inclusion.
+            Conflict: another version of the same new prompt was created at the same moment.
+        """
+        rules.check_name(name)
+        kind: PromptType = type or ("text" if isinstance(template, str) else "chat")
+        rules.check_template(kind, template)
+        wanted = [rules.check_label(label) for label in dict.fromkeys(labels) if label != LATEST]
+        if commit_message is not None and len(commit_message) > rules.MAX_COMMIT_MESSAGE:
+            raise InvalidArgument(f"Commit message must be at most {rules.MAX_COMMIT_MESSAGE} characters")
+        dependencies = dependencies_of(template)
+        now = self._clock()
+        try:
+            with self._catalog.write() as connection:
+                table = PromptTable(connection, project_id)
+                head = table.head(name)
+                if head is None:
+                    table.create(name, kind, now)
+                elif head["type"] != kind:
+                    if head["last_version"]:
+                        raise InvalidArgument(
+                            "Previous versions have different prompt type. Create a new prompt with a different name."
+                        )
+                    table.set_head(name, type=kind)
+                row = PromptVersion(
+                    version_id=new_uuid(), name=name, version=table.next_version(name, now), type=kind,
+                    template=template, config={} if config is None else config, commit_message=commit_message,
+                    created_by=created_by, created_ns=now, updated_ns=now, response_format=response_format,
+                    model_config=model_config, version_tags=dict(version_tags or {}),
+                )  # fmt: skip
+                table.add_version(row, dependencies)
+                for label in (*wanted, LATEST):
+                    table.put_label(name, label, row.version)
+                if tags is not None:
+                    table.set_tags(name, tags)
+                stored = table.version(name, row.version)
+                assert stored is not None
+                if dependencies:
+                    _resolved(table, stored)  # refuses cycles, missing and chat inclusions; the transaction undoes all
+        except IntegrityError as error:
+            raise Conflict(f"Prompt '{name}' is being created by someone else, try again") from error
+        self._changed(project_id, name)
+        return stored
+
+    def add_labels(self, project_id: str, name: str, version: int, labels: Sequence[str]) -> PromptVersion:
+        """Put labels on a version, taking them from other versions; its other labels stay.
+
+        Raises:
+            InvalidArgument: a label breaks a rule (``latest`` among them), or an inclusion would turn in a circle.
+            NotFound: no such version.
+        """
+        for label in labels:
+            rules.check_label(label)
+        return self._move(project_id, name, version, labels)
+
+    def set_alias(self, project_id: str, name: str, alias: str, version: int) -> PromptVersion:
+        """``add_labels`` with MLflow's wider rule for names."""
+        return self._move(project_id, name, version, [rules.check_alias(alias)])
+
+    def _move(self, project_id: str, name: str, version: int, labels: Sequence[str]) -> PromptVersion:
+        now = self._clock()
+        with self._catalog.write() as connection:
+            table = PromptTable(connection, project_id)
+            _find(table, name, version, None)
+            for label in dict.fromkeys(labels):
+                table.put_label(name, label, version)
+            table.set_version(name, version, updated_ns=now)
+            row = _find(table, name, version, None)
+            _resolved(table, row)
+        self._changed(project_id, name)
+        return row
+
+    def delete_label(self, project_id: str, name: str, label: str) -> bool:
+        """Take a label (alias) off; False if it was not there.
+
+        Raises:
+            InvalidArgument: ``latest``, or another prompt includes this one by that label.
+        """
+        if label == LATEST:
+            raise InvalidArgument("Label 'latest' is always assigned to the latest prompt version")
+        with self._catalog.write() as connection:
+            table = PromptTable(connection, project_id)
+            _check_free(name, table.dependents(name), set(), {label})
+            dropped = table.drop_label(name, label) > 0
+        self._changed(project_id, name)
+        return dropped
+
+    def set_tags(self, project_id: str, name: str, tags: Sequence[str]) -> None:
+        """Replace the prompt's tags.
+
+        Raises:
+            NotFound: no such prompt.
+        """
+        with self._catalog.write() as connection:
+            table = PromptTable(connection, project_id)
+            if table.head(name) is None:
+                raise NotFound(f"Prompt '{name}' not found")
+            table.set_tags(name, tags)
+        self._changed(project_id, name)
+
+    def update(
+        self, project_id: str, name: str, *, description: str | None = None,
+        properties: Mapping[str, str | None] | None = None,
+    ) -> Prompt:  # fmt: skip
+        """Change the description, set properties (MLflow's prompt tags); None as a value removes a property.
+
+        Raises:
+            NotFound: no such prompt.
+        """
+        with self._catalog.write() as connection:
+            table = PromptTable(connection, project_id)
+            if (head := table.head(name)) is None:
+                raise NotFound(f"Prompt '{name}' not found")
+            values: dict[str, Any] = {"updated_ns": self._clock()}
+            if description is not None:
+                values["description"] = description
+            if properties is not None:
+                stored = msgspec.json.decode(head["properties"], type=dict[str, str])
+                values["properties"] = _merged(stored, properties)
+            table.set_head(name, **values)
+        self._changed(project_id, name)
+        return self.head(project_id, name)
+
+    def update_version(
+        self, project_id: str, name: str, version: int, *, commit_message: str | None = None,
+        version_tags: Mapping[str, str | None] | None = None, model_config: Any = None,
+    ) -> PromptVersion:  # fmt: skip
+        """Change what may change about a version (MLflow): description, tags (None removes), model configuration.
+
+        Raises:
+            NotFound: no such version.
+        """
+        with self._catalog.write() as connection:
+            table = PromptTable(connection, project_id)
+            row = _find(table, name, version, None)
+            values: dict[str, Any] = {"updated_ns": self._clock()}
+            if commit_message is not None:
+                values["commit_message"] = commit_message
+            if version_tags is not None:
+                values["version_tags"] = _merged(row.version_tags, version_tags)
+            if model_config is not None:
+                values["model_config"] = model_config
+            table.set_version(name, version, **values)
+            row = _find(table, name, version, None)
+        self._changed(project_id, name)
+        return row
+
+    def delete(
+        self,
+        project_id: str,
+        name: str,
+        *,
+        version: int | None = None,
+        label: str | None = None,
+        keep_empty: bool = False,
+    ) -> None:
+        """Delete a prompt, or one version of it (by number or label).
+
+        ``latest`` moves to the highest version that remains. A prompt without versions disappears unless ``keep_empty``.
+
+        Raises:
+            NotFound: nothing matches.
+            InvalidArgument: another prompt includes what would be deleted.
+        """
+        with self._catalog.write() as connection:
+            table = PromptTable(connection, project_id)
+            numbers = table.numbers(name)
+            if table.head(name) is None or (not numbers and (version is not None or label is not None)):
+                raise NotFound(f"Prompt '{name}' not found")
+            labels = table.labels(name)
+            if version is None and label is None:
+                doomed = set(numbers)
+            else:
+                at = labels.get(label) if label is not None else version
+                if at is None or at not in numbers or (version is not None and at != version):
+                    raise NotFound(f"Prompt '{name}' has no {'label ' + label if label else 'version ' + str(version)}")
+                doomed = {at}
+            _check_free(name, table.dependents(name), doomed, {x for x, at in labels.items() if at in doomed})
+            rest = [number for number in numbers if number not in doomed]
+            if rest or (keep_empty and (version is not None or label is not None)):
+                table.drop_versions(name, sorted(doomed))
+                if rest and labels.get(LATEST) in doomed:
+                    table.put_label(name, LATEST, rest[-1])
+                table.set_head(name, updated_ns=self._clock())
+            else:
+                table.drop(name)
+        self._changed(project_id, name)
+
+    def _changed(self, project_id: str, name: str) -> None:
+        with self._lock:
+            self._generation += 1
+            self._cache.pop(project_id, None)
+        if self._live is not None and self._live.watched:
+            self._live.publish([Notice(kind="prompt", project_id=project_id, id=name)])
+
+
+def _find(table: PromptTable, name: str, version: int | None, label: str | None) -> PromptVersion:
+    number = version
+    if number is None and label is not None:
+        number = table.labels(name).get(label)
+    row = None if number is None else table.version(name, number)
+    if row is None:
+        wanted = f"version {version}" if version is not None else f"label {label}"
+        raise NotFound(f"Prompt not found: '{name}' with {wanted}")
+    return row
+
+
+def _resolved(table: PromptTable, row: PromptVersion) -> PromptVersion:
+    def fetch(dependency: Dependency) -> PromptVersion:
+        try:
+            return _find(table, dependency.name, dependency.version, dependency.label)
+        except NotFound:
+            raise InvalidArgument(f"Prompt dependency not found: {dependency.pointer}") from None
+
+    return resolve(row, fetch)
+
+
+def _check_free(
+    name: str, dependents: Sequence[tuple[str, int, int | None, str | None]], versions: set[int], labels: set[str]
+) -> None:
+    users = [f"{parent} v{at}" for parent, at, version, label in dependents if version in versions or label in labels]
+    if users:
+        raise InvalidArgument(
+            f"Other prompts are depending on '{name}' that you are trying to delete: {', '.join(sorted(users))}"
+        )
+
+
+def _merged(stored: Mapping[str, str], changes: Mapping[str, str | None]) -> dict[str, str]:
+    return {key: value for key, value in {**stored, **changes}.items() if value is not None}
