@@ -1,0 +1,5 @@
+"""Filled below."""
+
+from twinlens.faces.mlflow.wire import RpcTable
+
+rpcs = RpcTable()

@@ -1,0 +1,39 @@
+"""What MLflow clients ask about the server itself. All of it is public, also when credentials are required."""
+
+from __future__ import annotations
+
+from twinlens.faces.mlflow.wire import Call, Raw, RpcTable
+
+rpcs = RpcTable()
+
+#: The MLflow release whose protocol this face speaks. Clients refuse to send spans below 3.4.
+MLFLOW_VERSION = "3.18.0"
+
+
+@rpcs.rpc("GET", "", "/version")
+async def version(_call: Call) -> Raw:
+    """Plain text version, fetched by clients before their first span export."""
+    return Raw(MLFLOW_VERSION.encode(), media_type="text/html; charset=utf-8")
+
+
+@rpcs.rpc("GET", "", "/health")
+async def health(_call: Call) -> Raw:
+    """Liveness."""
+    return Raw(b"OK", media_type="text/html; charset=utf-8")
+
+
+@rpcs.rpc("GET", "3.0", "/mlflow/server-info")
+async def server_info(_call: Call) -> dict[str, object]:
+    """Capabilities; a key that is missing means false to clients."""
+    return {
+        "store_type": "SqlStore",
+        "workspaces_enabled": False,
+        "trace_archival_enabled": False,
+        "multipart_uploads_enabled": False,
+        "multipart_downloads_enabled": False,
+        "artifact_serving_enabled": True,
+        "presigned_upload_run_id_supported": False,
+        "presigned_upload_model_id_supported": False,
+        "artifacts_presigned_only": False,
+        "features_enabled": {"gateway": False},
+    }
