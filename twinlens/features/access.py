@@ -1,0 +1,240 @@
+"""Who a request is: API keys, users, browser sessions, and open mode.
+
+Rules (Langfuse server source v4.16, MLflow 3.18 client):
+
+* ``Basic public:secret`` and ``Bearer secret``: the key is found by the secret's hash alone.
+* ``Bearer public``: may send scores only (browser feedback).
+* ``Basic e-mail:password``: a user (MLflow's ``MLFLOW_TRACKING_USERNAME``/``_PASSWORD``).
+* Open mode: no or an unknown key is admitted to the default project. A known key always selects its own project, and a
+  known public key with a wrong secret is refused, so that a typing error does not file data in another project.
+* ``X-Twinlens-Project`` or ``X-MLFLOW-WORKSPACE`` chooses among the projects that the caller may use.
+"""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import logging
+import secrets
+import threading
+import time
+from collections.abc import Mapping
+from http.cookies import CookieError, SimpleCookie
+
+from twinlens.domain.clock import now_ns
+from twinlens.domain.errors import NotFound, Unauthenticated
+from twinlens.domain.project import EVERY_SCOPE, KEY_SCOPES, PROJECT_SCOPES, ApiKey, Principal, User
+from twinlens.features.projects import Projects
+from twinlens.features.secrets import Hasher, password_fits
+from twinlens.settings import Settings
+from twinlens.store.catalog.engine import Catalog
+from twinlens.store.catalog.keys import KeyStore
+from twinlens.store.catalog.users import UserStore
+
+log = logging.getLogger(__name__)
+
+COOKIE = "twinlens_session"
+SESSION_SECONDS = 30 * 86_400
+_CACHE_SECONDS = 5.0  # how long a revocation by another process may take
+_CACHE_SIZE = 4_096
+_PROJECT_HEADERS = ("x-twinlens-project", "x-mlflow-workspace")
+_REFUSED = (
+    "Invalid credentials. Check that the public key, the secret key and the host belong together; "
+    "`twinlens key add` on the server makes a new pair."
+)
+
+
+class Access:
+    """Turns request headers into a ``Principal``. Thread-safe."""
+
+    def __init__(self, settings: Settings, catalog: Catalog, projects: Projects, hasher: Hasher) -> None:
+        self._projects = projects
+        self._keys = KeyStore(catalog)
+        self._users = UserStore(catalog)
+        self._hasher = hasher
+        self._cache: dict[tuple[str, ...], tuple[float, Principal]] = {}
+        self._lock = threading.Lock()
+        self.secured = settings.mode == "secured" or (
+            settings.mode == "auto" and (not settings.loopback_only or self._users.any())
+        )
+        projects.on_change(self.forget)
+
+    def forget(self) -> None:
+        """Drop what has been remembered about credentials."""
+        with self._lock:
+            self._cache.clear()
+
+    def remembered(self, headers: Mapping[str, str]) -> Principal | None:
+        """The answer ``authenticate`` gave a few seconds ago, without touching the catalog."""
+        found = self._cache.get(_cache_key(headers))
+        return found[1] if found and found[0] > time.monotonic() else None
+
+    def authenticate(self, headers: Mapping[str, str]) -> Principal:
+        """Who the request is. Header names are lower case. May take a database read.
+
+        Raises:
+            Unauthenticated: no credentials in secured mode, or credentials nobody knows.
+            NotFound: the named project does not exist for this caller.
+        """
+        who = self.remembered(headers)
+        if who is None:
+            wanted = next((headers[name] for name in _PROJECT_HEADERS if headers.get(name)), None)
+            who = self._choose(self._identify(headers), wanted)
+            with self._lock:
+                if len(self._cache) >= _CACHE_SIZE:
+                    self._cache.clear()
+                self._cache[_cache_key(headers)] = (time.monotonic() + _CACHE_SECONDS, who)
+        return who
+
+    def for_project(self, principal: Principal, project_id: str) -> Principal:
+        """The same caller working in the project that a path names.
+
+        Raises:
+            NotFound: the project does not exist, or not for this caller.
+        """
+        return principal if principal.project_id == project_id else self._choose(principal, project_id)
+
+    def visible(self, principal: Principal) -> list[str]:
+        """Ids of the projects this caller may use, oldest first."""
+        if principal.key_id and "organization" not in principal.scopes:
+            return [principal.project_id]
+        everything = principal.open and not principal.key_id
+        return [p.id for p in self._projects.list(None if everything else principal.organization_id)]
+
+    def sign_in(self, email: str, password: str) -> str:
+        """Open a browser session; the token for the cookie.
+
+        Raises:
+            Unauthenticated: unknown address or wrong password.
+        """
+        user = self._user(email, password)
+        if user is None:
+            raise Unauthenticated("unknown e-mail address or wrong password")
+        token = secrets.token_urlsafe(32)
+        self._users.open_session(self._hasher.hash(token), user.id, now_ns() + SESSION_SECONDS * 1_000_000_000)
+        return token
+
+    def sign_out(self, token: str) -> None:
+        """Close a browser session."""
+        self._users.close_session(self._hasher.hash(token))
+        self.forget()
+
+    def _identify(self, headers: Mapping[str, str]) -> Principal:
+        scheme, _, credentials = headers.get("authorization", "").strip().partition(" ")
+        scheme, credentials = scheme.lower(), credentials.strip()
+        if scheme == "basic" and credentials:
+            found = self._basic(credentials)
+        elif scheme == "bearer" and credentials:
+            found = self._bearer(credentials)
+        else:
+            token = _cookie(headers.get("cookie", ""))
+            user = self._users.session_user(self._hasher.hash(token)) if token else None
+            found = self._of_user(user) if user else None
+        if found is not None:
+            return found
+        if self.secured:
+            if scheme:
+                raise Unauthenticated(_REFUSED)
+            raise Unauthenticated(
+                "This server needs credentials: a project's key pair (Basic public:secret), a secret key (Bearer), "
+                "or e-mail address and password (Basic)."
+            )
+        project = self._projects.get(self._projects.default_id)
+        return Principal(project_id=project.id, organization_id=project.organization_id, scopes=EVERY_SCOPE, open=True)
+
+    def _basic(self, credentials: str) -> Principal | None:
+        try:
+            name, separator, password = base64.b64decode(credentials, validate=True).decode().partition(":")
+        except (binascii.Error, UnicodeDecodeError) as error:
+            raise Unauthenticated("the Basic credentials are not base64 of name:password") from error
+        if not separator:
+            raise Unauthenticated("the Basic credentials are not base64 of name:password")
+        key = self._live(self._keys.by_secret(self._hasher.hash(password)))
+        if key is not None:
+            if key.public_key != name:
+                log.info("secret key %s was sent with public key %s, not its own", key.hint, name[:64])
+            return self._of_key(key)
+        if self._keys.by_public(name) is not None:
+            raise Unauthenticated(_REFUSED)
+        user = self._user(name, password) if "@" in name else None
+        return self._of_user(user) if user else None
+
+    def _bearer(self, token: str) -> Principal | None:
+        key = self._live(self._keys.by_secret(self._hasher.hash(token)))
+        if key is not None:
+            return self._of_key(key)
+        key = self._live(self._keys.by_public(token))
+        return self._of_key(key, frozenset({"score"})) if key else None
+
+    @staticmethod
+    def _live(key: ApiKey | None) -> ApiKey | None:
+        if key is not None and key.expires_ns is not None and key.expires_ns <= now_ns():
+            raise Unauthenticated(f"the key {key.public_key} has expired")
+        return key
+
+    def _user(self, email: str, password: str) -> User | None:
+        found = self._users.by_email(email)
+        return found[0] if found and found[1] and password_fits(found[1], password) else None
+
+    def _of_key(self, key: ApiKey, scopes: frozenset[str] | None = None) -> Principal:
+        project_id = key.project_id
+        if project_id is None:
+            owned = self._projects.list(key.organization_id)
+            project_id = owned[0].id if owned else ""
+        return Principal(
+            project_id=project_id,
+            organization_id=key.organization_id,
+            scopes=KEY_SCOPES[key.kind] if scopes is None else scopes,
+            key_id=key.id,
+            public_key=key.public_key,
+        )
+
+    def _of_user(self, user: User) -> Principal:
+        for organization_id, role in self._users.roles(user.id).items():
+            owned = self._projects.list(organization_id)
+            if not owned:
+                continue
+            default = next((p for p in owned if p.id == self._projects.default_id), owned[0])
+            scopes = {"OWNER": EVERY_SCOPE, "ADMIN": EVERY_SCOPE, "MEMBER": PROJECT_SCOPES}.get(role)
+            return Principal(
+                project_id=default.id,
+                organization_id=organization_id,
+                scopes=scopes or frozenset({"read"}),
+                user_id=user.id,
+                user_name=user.name or user.email,
+            )
+        raise Unauthenticated("this user belongs to no project")
+
+    def _choose(self, who: Principal, project_id: str | None) -> Principal:
+        if project_id is None or project_id == who.project_id:
+            return who
+        project = self._projects.get(project_id)
+        one_project_only = who.key_id is not None and "organization" not in who.scopes
+        foreign = not who.open and project.organization_id != who.organization_id
+        if one_project_only or foreign:
+            raise NotFound(f"there is no project {project_id!r}")  # the same words as for one that does not exist
+        return Principal(
+            project_id=project.id,
+            organization_id=project.organization_id,
+            scopes=who.scopes,
+            key_id=who.key_id,
+            public_key=who.public_key,
+            user_id=who.user_id,
+            user_name=who.user_name,
+            open=who.open,
+        )
+
+
+def _cache_key(headers: Mapping[str, str]) -> tuple[str, ...]:
+    get = headers.get
+    return (get("authorization", ""), get("cookie", ""), *(get(name, "") for name in _PROJECT_HEADERS))
+
+
+def _cookie(header: str) -> str | None:
+    if COOKIE not in header:
+        return None
+    try:
+        morsel = SimpleCookie(header).get(COOKIE)
+    except CookieError:
+        return None
+    return morsel.value if morsel else None

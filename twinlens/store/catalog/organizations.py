@@ -1,0 +1,45 @@
+"""Organizations."""
+
+from __future__ import annotations
+
+import sqlalchemy as sa
+
+from twinlens.domain.clock import now_ns
+from twinlens.domain.project import Organization
+from twinlens.store.catalog.engine import Catalog, metadata, upsert
+
+organizations = sa.Table(
+    "organizations",
+    metadata,
+    sa.Column("id", sa.Text, primary_key=True),
+    sa.Column("name", sa.Text, nullable=False),
+    sa.Column("created_ns", sa.BigInteger, nullable=False),
+)
+
+
+class OrganizationStore:
+    """Organizations by id. Global: they stand above projects."""
+
+    def __init__(self, catalog: Catalog) -> None:
+        self._catalog = catalog
+
+    def get(self, organization_id: str) -> Organization | None:
+        """One organization."""
+        with self._catalog.read() as c:
+            row = c.execute(sa.select(organizations).where(organizations.c.id == organization_id)).mappings().first()
+        return Organization(**row) if row else None
+
+    def list(self) -> list[Organization]:
+        """All, oldest first."""
+        with self._catalog.read() as c:
+            rows = c.execute(sa.select(organizations).order_by(organizations.c.created_ns)).mappings().all()
+        return [Organization(**row) for row in rows]
+
+    def put(self, organization_id: str, name: str) -> Organization:
+        """Create, or rename what is there."""
+        with self._catalog.write() as c:
+            statement = upsert(c, organizations).values(id=organization_id, name=name, created_ns=now_ns())
+            c.execute(statement.on_conflict_do_update(index_elements=["id"], set_={"name": name}))
+        found = self.get(organization_id)
+        assert found is not None
+        return found

@@ -1,0 +1,76 @@
+"""Projects, the unit of tenancy."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import msgspec
+import sqlalchemy as sa
+
+from twinlens.domain.clock import now_ns
+from twinlens.domain.project import Project
+from twinlens.store.catalog.engine import Catalog, metadata, upsert
+
+projects = sa.Table(
+    "projects",
+    metadata,
+    sa.Column("id", sa.Text, primary_key=True),
+    sa.Column("organization_id", sa.Text, sa.ForeignKey("organizations.id"), nullable=False, index=True),
+    sa.Column("name", sa.Text, nullable=False),
+    sa.Column("metadata", sa.Text, nullable=False),  # JSON object
+    sa.Column("retention_days", sa.Integer),
+    sa.Column("created_ns", sa.BigInteger, nullable=False),
+    sa.Column("updated_ns", sa.BigInteger, nullable=False),
+)
+
+
+class ProjectStore:
+    """Projects by id."""
+
+    def __init__(self, catalog: Catalog) -> None:
+        self._catalog = catalog
+
+    def get(self, project_id: str) -> Project | None:
+        """One project."""
+        with self._catalog.read() as c:
+            row = c.execute(sa.select(projects).where(projects.c.id == project_id)).mappings().first()
+        return _project(row) if row else None
+
+    def list(self, organization_id: str | None = None) -> list[Project]:
+        """All projects (of one organization), oldest first."""
+        query = sa.select(projects).order_by(projects.c.created_ns, projects.c.id)
+        if organization_id is not None:
+            query = query.where(projects.c.organization_id == organization_id)
+        with self._catalog.read() as c:
+            return [_project(row) for row in c.execute(query).mappings()]
+
+    def put(
+        self,
+        project_id: str,
+        organization_id: str,
+        name: str,
+        *,
+        metadata: Mapping[str, Any] | None = None,
+        retention_days: int | None = None,
+    ) -> Project:
+        """Create, or change name, metadata and retention of what is there (the organization stays)."""
+        now = now_ns()
+        changed = {
+            "name": name,
+            "metadata": msgspec.json.encode(dict(metadata or {})).decode(),
+            "retention_days": retention_days,
+            "updated_ns": now,
+        }
+        with self._catalog.write() as c:
+            statement = upsert(c, projects).values(
+                id=project_id, organization_id=organization_id, created_ns=now, **changed
+            )
+            c.execute(statement.on_conflict_do_update(index_elements=["id"], set_=changed))
+            row = c.execute(sa.select(projects).where(projects.c.id == project_id)).mappings().one()
+            return _project(row)
+
+
+def _project(row: sa.RowMapping) -> Project:
+    values: dict[str, Any] = dict(row)  # pyright: ignore[reportAssignmentType]
+    return Project(**(values | {"metadata": msgspec.json.decode(values["metadata"])}))

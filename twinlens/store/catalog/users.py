@@ -1,0 +1,117 @@
+"""Users, their memberships and browser sessions. Passwords are argon2 hashes made by ``features.access``."""
+
+from __future__ import annotations
+
+import sqlalchemy as sa
+
+from twinlens.domain.clock import now_ns
+from twinlens.domain.project import User
+from twinlens.store.catalog.engine import Catalog, metadata, upsert
+
+users = sa.Table(
+    "users",
+    metadata,
+    sa.Column("id", sa.Text, primary_key=True),
+    sa.Column("email", sa.Text, nullable=False, unique=True),  # lower case
+    sa.Column("name", sa.Text, nullable=False),
+    sa.Column("password_hash", sa.Text),
+    sa.Column("created_ns", sa.BigInteger, nullable=False),
+)
+
+memberships = sa.Table(
+    "memberships",
+    metadata,
+    sa.Column("organization_id", sa.Text, sa.ForeignKey("organizations.id"), primary_key=True),
+    sa.Column("user_id", sa.Text, sa.ForeignKey("users.id"), primary_key=True, index=True),
+    sa.Column("role", sa.Text, nullable=False),  # OWNER | ADMIN | MEMBER | VIEWER
+    sa.Column("created_ns", sa.BigInteger, nullable=False),
+)
+
+user_sessions = sa.Table(
+    "user_sessions",
+    metadata,
+    sa.Column("token_hash", sa.Text, primary_key=True),
+    sa.Column("user_id", sa.Text, sa.ForeignKey("users.id"), nullable=False, index=True),
+    sa.Column("created_ns", sa.BigInteger, nullable=False),
+    sa.Column("expires_ns", sa.BigInteger, nullable=False, index=True),
+)
+_SHOWN = [users.c.id, users.c.email, users.c.name, users.c.created_ns]
+
+
+class UserStore:
+    """People who sign in. Global: a user may belong to several organizations."""
+
+    def __init__(self, catalog: Catalog) -> None:
+        self._catalog = catalog
+
+    def by_email(self, email: str) -> tuple[User, str | None] | None:
+        """The user and the password hash."""
+        query = sa.select(*_SHOWN, users.c.password_hash).where(users.c.email == email.strip().lower())
+        with self._catalog.read() as c:
+            row = c.execute(query).mappings().first()
+        if row is None:
+            return None
+        values = dict(row)
+        password_hash: str | None = values.pop("password_hash")
+        return User(**values), password_hash
+
+    def put(self, user: User, password_hash: str | None) -> User:
+        """Create, or change name and password of the user with this address (its id stays)."""
+        email = user.email.strip().lower()
+        with self._catalog.write() as c:
+            statement = upsert(c, users).values(
+                id=user.id, email=email, name=user.name, password_hash=password_hash, created_ns=now_ns()
+            )
+            changed = {"name": user.name, "password_hash": password_hash}
+            c.execute(statement.on_conflict_do_update(index_elements=["email"], set_=changed))
+            return User(**c.execute(sa.select(*_SHOWN).where(users.c.email == email)).mappings().one())
+
+    def any(self) -> bool:
+        """Whether a user with a password exists."""
+        with self._catalog.read() as c:
+            return (
+                c.execute(sa.select(users.c.id).where(users.c.password_hash.is_not(None)).limit(1)).first() is not None
+            )
+
+    def join(self, organization_id: str, user_id: str, role: str) -> None:
+        """Make a user a member, or change the role."""
+        with self._catalog.write() as c:
+            statement = upsert(c, memberships).values(
+                organization_id=organization_id, user_id=user_id, role=role, created_ns=now_ns()
+            )
+            c.execute(
+                statement.on_conflict_do_update(index_elements=["organization_id", "user_id"], set_={"role": role})
+            )
+
+    def roles(self, user_id: str) -> dict[str, str]:
+        """Role by organization id."""
+        query = sa.select(memberships.c.organization_id, memberships.c.role).where(memberships.c.user_id == user_id)
+        with self._catalog.read() as c:
+            return {row.organization_id: row.role for row in c.execute(query.order_by(memberships.c.created_ns))}
+
+    def open_session(self, token_hash: str, user_id: str, expires_ns: int) -> None:
+        """Remember a browser session and forget those that have expired."""
+        now = now_ns()
+        with self._catalog.write() as c:
+            c.execute(user_sessions.delete().where(user_sessions.c.expires_ns < now))
+            c.execute(
+                user_sessions.insert().values(
+                    token_hash=token_hash, user_id=user_id, created_ns=now, expires_ns=expires_ns
+                )
+            )
+
+    def session_user(self, token_hash: str) -> User | None:
+        """The user of a session that has not expired."""
+        query = (
+            sa.select(*_SHOWN)
+            .join(user_sessions, user_sessions.c.user_id == users.c.id)
+            .where(user_sessions.c.token_hash == token_hash, user_sessions.c.expires_ns > now_ns())
+        )
+        with self._catalog.read() as c:
+            row = c.execute(query).mappings().first()
+        return User(**row) if row else None
+
+    def close_session(self, token_hash: str) -> None:
+        """Forget a session."""
+        with self._catalog.write() as c:
+            c.execute(user_sessions.delete().where(user_sessions.c.token_hash == token_hash))
