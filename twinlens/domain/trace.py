@@ -167,6 +167,19 @@ class TracePatch(msgspec.Struct, kw_only=True, omit_defaults=True):
     cost: dict[str, float] | None = None
     authority: str = "spans"  #: spans | client | final
     replace_tags: bool = False  #: the list replaces instead of uniting (native and UI edits)
+    said_ns: int = 0  #: when it was said: among equals the latest word wins; 0 = now (arrival order)
+
+
+class SummaryState(msgspec.Struct, kw_only=True, omit_defaults=True):
+    """What ``domain.summary`` has to remember between commits so that the order of arrival does not matter."""
+
+    origins: dict[str, int] = {}  #: field -> time of the statement (or start of the span) its value comes from
+    root_rank: int = 3  #: 0 no parent, 1 stands for a root, 2 any other span, 3 no span yet
+    root_start_ns: int = 0
+    weakest: int = 0  #: weakest usage source so far, as a rank
+    reporters: int = 0  #: spans that report usage or cost
+    wrappers: int = 0  #: those of them that are not model calls
+    scopes: list[str] = []  #: instrumentation scopes that reported model usage
 
 
 class TraceSummary(msgspec.Struct, kw_only=True, omit_defaults=True):
@@ -212,6 +225,7 @@ class TraceSummary(msgspec.Struct, kw_only=True, omit_defaults=True):
     source: str = "otlp"
     created_ns: int = 0
     updated_ns: int = 0
+    state: SummaryState = msgspec.field(default_factory=SummaryState)  #: for ``domain.summary`` only
 
     @property
     def latency_ns(self) -> int | None:
