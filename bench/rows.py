@@ -1,0 +1,54 @@
+"""The lines of the table, with the targets of the design (2 cores, load generator included)."""
+
+from __future__ import annotations
+
+from bench.book import Book, Row, Target
+
+
+def book() -> Book:
+    """A fresh, empty table."""
+    return Book([
+        Row("otlp", "OTLP spans, 100 per request, 4 connections: stored and readable", "/s", True,
+            Target(at_least=15_000, times=100, text="≥ 15,000/s and ≥ 100× MLflow")),
+        Row("otlp_ack", "the same: acknowledged", "/s", True),
+        Row("otlp_lag", "the same: part that is readable when the last answer arrives", "%", True,
+            Target(at_least=100, text="acknowledged = readable")),
+        Row("otlp_one", "OTLP spans, 100 per request, 1 connection: stored and readable", "/s", True),
+        Row("log_metric", "log_metric, one synchronous connection", "/s", True,
+            Target(at_least=300, times=15, text="≥ 300/s and ≥ 15× MLflow")),
+        Row("log_metric_client", "log_metric, the mlflow client itself (MlflowClient, synchronous)", "/s", True),
+        Row("log_batch", "log_batch metric points, 1,000 per batch, 1 connection", "/s", True),
+        Row("log_batch_4", "log_batch metric points, 1,000 per batch, 4 connections", "/s", True,
+            Target(at_least=60_000, text="≥ 60,000/s")),
+        Row("runs_300", "runs/search, 100 of 300 runs (20 metrics, 10 params each), p50", "ms", False,
+            Target(at_most=10, text="≤ 10 ms")),
+        Row("runs_300_filter", "runs/search among 300 with metric and param filter, metric order, p50", "ms", False),
+        Row("runs_10k_filter", "runs/search among 10,000 with metric and param filter, metric order, p95", "ms", False),
+        Row("runs_100k_filter", "runs/search among 100,000 with metric and param filter, metric order, p95", "ms", False,
+            Target(at_most=30, text="≤ 30 ms p95")),
+        Row("runs_100k_plain", "runs/search, first 100 of 100,000, p95", "ms", False),
+        Row("list_small", "newest 50 traces of those just sent, p50", "ms", False),
+        Row("trace_small", "one trace with its spans, by id, p50", "ms", False),
+        Row("disk", "raw JSON of 100-turn agents ÷ bytes on disk", "×", True, Target(at_least=20, text="≥ 20× smaller")),
+        Row("cold_start", "cold start, empty folder, to the first answer", "s", False, Target(at_most=1.5, text="≤ 1.5 s")),
+        Row("idle_rss", "memory when idle (resident, all processes)", "MB", False, Target(at_most=200, text="≤ 200 MB")),
+        Row("idle_pss", "memory when idle (shared pages counted once)", "MB", False),
+        Row("processes", "processes", "", False, Target(at_most=1, text="1")),
+        Row("big_newest", "newest 50 traces, p95", "ms", False, Target(at_most=25, text="≤ 25 ms")),
+        Row("big_user", "newest 50 of one user, p95", "ms", False, Target(at_most=75, text="≤ 75 ms p95")),
+        Row("big_model", "newest 50 of one model, p95", "ms", False, Target(at_most=75, text="≤ 75 ms p95")),
+        Row("big_cost", "newest 50 above a cost, p95", "ms", False, Target(at_most=75, text="≤ 75 ms p95")),
+        Row("big_tag", "newest 50 with a tag, p95", "ms", False, Target(at_most=75, text="≤ 75 ms p95")),
+        Row("big_score", "newest 50 by score value, p95", "ms", False, Target(at_most=75, text="≤ 75 ms p95")),
+        Row("big_all", "newest 50 by user, model, cost, tag and score together, p95", "ms", False,
+            Target(at_most=75, text="≤ 75 ms p95")),
+        Row("big_trace", "trace by id, p95", "ms", False, Target(at_most=15, text="≤ 15 ms")),
+        Row("big_skeleton", "skeleton of a trace of 30,000 spans, p50", "ms", False, Target(at_most=500, text="≤ 500 ms")),
+        Row("big_cost_model_day", "cost by model and day over all spans, p50", "ms", False,
+            Target(at_most=150, text="≤ 150 ms")),
+        Row("big_p95_name", "p95 latency by span name over all spans, p50", "ms", False, Target(at_most=500, text="≤ 500 ms")),
+        Row("big_otlp", "OTLP spans, 100 per request, 4 connections, on top of it: stored and readable", "/s", True),
+        Row("big_start", "start on that data to the first answer", "s", False),
+        Row("big_memory", "memory after all of it (resident)", "MB", False),
+        Row("big_disk", "bytes on disk per span", "B", False),
+    ])  # fmt: skip

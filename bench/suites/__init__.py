@@ -1,0 +1,25 @@
+"""One module per kind of measurement. Each has functions that take a running server and write cells into the book."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+
+@dataclass(frozen=True)
+class Effort:
+    """How long and how often to measure. ``quick`` is for checking the runner, not for figures worth keeping."""
+
+    repeats: int = 3
+    seconds: float = 5.0  #: of one repeat
+    peer_seconds: float = 5.0
+    runs: int = 300
+    agents: int = 20
+    peer_agents: int = 4
+    wait: float = 60.0  #: how long stored spans are waited for
+    data: Path = Path(__file__).resolve().parent.parent / "data"
+
+    @staticmethod
+    def quick() -> Effort:
+        """Seconds instead of minutes."""
+        return Effort(repeats=1, seconds=2.0, peer_seconds=2.0, runs=30, agents=2, peer_agents=1, wait=15.0)
