@@ -25,6 +25,15 @@ class Subscription:
         self._event = asyncio.Event()
         self._queue: deque[Notice] = deque(maxlen=QUEUE)
         self._lost = False
+        self.ended = False  #: the bus has closed: no more notices will come
+
+    def end(self) -> None:
+        """Wake the reader so that it sees ``ended``. Any thread."""
+        self.ended = True
+        try:
+            self._loop.call_soon_threadsafe(self._event.set)
+        except RuntimeError:
+            self.close()
 
     def offer(self, notices: list[Notice]) -> None:
         """Called from any thread."""
@@ -36,11 +45,11 @@ class Subscription:
         except RuntimeError:  # the loop is closed: the reader is gone
             self.close()
 
-    async def next(self, timeout: float) -> list[Notice]:
-        """All waiting notices; an empty list after ``timeout`` seconds without one."""
+    async def next(self, seconds: float) -> list[Notice]:
+        """All waiting notices; an empty list after ``seconds`` without one."""
         if not self._queue:
             try:
-                await asyncio.wait_for(self._event.wait(), timeout)
+                await asyncio.wait_for(self._event.wait(), seconds)
             except TimeoutError:
                 return []
         self._event.clear()
@@ -81,6 +90,11 @@ class LiveBus:
         """Stop receiving; harmless when it already has."""
         with self._lock:
             self._subscribers = tuple(s for s in self._subscribers if s is not subscription)
+
+    def close(self) -> None:
+        """End every subscription, so that open streams do not hold up a shutdown."""
+        for subscription in self._subscribers:
+            subscription.end()
 
     @property
     def watched(self) -> bool:

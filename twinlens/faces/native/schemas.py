@@ -470,6 +470,8 @@ class ExperimentRow(Struct, kw_only=True):
     tags: dict[str, str]
     created_ms: float
     updated_ms: float
+    run_count: int | None = None
+    last_run_ms: float | None = None  #: start of the newest active run
 
 
 class ExperimentList(Struct, kw_only=True):

@@ -1,0 +1,39 @@
+"""Fixtures that start the real server. See ``tests/servers.py``."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.servers import LiveServer
+
+
+@pytest.fixture(scope="module")
+def live_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LiveServer]:
+    """A running server in open mode with an empty data folder, one per test file."""
+    with LiveServer(tmp_path_factory.mktemp("data")) as server:
+        yield server
+
+
+@pytest.fixture
+def start_server(tmp_path: Path) -> Iterator[Callable[..., LiveServer]]:
+    """Start a server with its own settings: ``start_server(TWINLENS_MODE="secured", LANGFUSE_INIT_…=…, args=[…])``.
+
+    Without ``data`` every call gets a fresh folder. All are stopped at the end of the test.
+    """
+    started: list[LiveServer] = []
+
+    def start(*, data: Path | None = None, args: list[str] | None = None, **env: Any) -> LiveServer:
+        server = LiveServer(
+            data or tmp_path / f"data{len(started)}", args=args or [], env={k: str(v) for k, v in env.items()}
+        )
+        started.append(server)
+        server.start()
+        return server
+
+    yield start
+    for server in started:
+        server.stop()

@@ -1,0 +1,116 @@
+"""Runs ``twinlens serve`` as users do: a process of its own, stopped by signals."""
+
+from __future__ import annotations
+
+import os
+import re
+import signal
+import subprocess
+import sys
+import threading
+from pathlib import Path
+from types import TracebackType
+
+import httpx
+
+READY = re.compile(r"Twinlens is ready at (.+)")
+START_SECONDS = 30.0
+
+
+class LiveServer:
+    """One server on a free port. ``url`` changes with every start unless ``port`` is given.
+
+    Use as a context manager, or ``start`` and ``stop``. ``kill`` is ``kill -9``; ``restart`` starts again on the same
+    data folder.
+    """
+
+    def __init__(
+        self, data: Path, *, args: list[str] | None = None, env: dict[str, str] | None = None, port: int = 0
+    ) -> None:
+        self.data = data
+        self.args = args or []
+        self.env = env or {}
+        self.port = port
+        self.urls: list[str] = []
+        self.output: list[str] = []
+        self.process: subprocess.Popen[str] | None = None
+
+    @property
+    def url(self) -> str:
+        """Base URL, no trailing slash."""
+        return self.urls[0]
+
+    @property
+    def pid(self) -> int:
+        """Process id."""
+        assert self.process is not None
+        return self.process.pid
+
+    def start(self) -> LiveServer:
+        """Start and wait until requests are answered.
+
+        Raises:
+            RuntimeError: the process ended or did not get ready; the text holds what it printed.
+        """
+        kept = {k: v for k, v in os.environ.items() if not k.startswith(("TWINLENS_", "LANGFUSE_", "MLFLOW_", "OTEL_"))}
+        ports = [] if "--port" in self.args else ["--port", str(self.port)]
+        self.output = []
+        self.process = subprocess.Popen(
+            [sys.executable, "-m", "twinlens", "serve", *ports, "--data", str(self.data), *self.args],
+            env=kept | self.env,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+        )
+        ready = threading.Event()
+        threading.Thread(target=self._read, args=(self.process, ready), daemon=True).start()
+        if not ready.wait(START_SECONDS) or not self.urls:
+            self.kill()
+            raise RuntimeError("the server did not start:\n" + "".join(self.output))
+        return self
+
+    def _read(self, process: subprocess.Popen[str], ready: threading.Event) -> None:
+        self.urls = []
+        assert process.stdout is not None
+        for line in process.stdout:
+            self.output.append(line)
+            found = READY.match(line)
+            if found:
+                self.urls = [url.replace("localhost", "127.0.0.1") for url in found[1].split(" and ")]
+                ready.set()
+        ready.set()
+
+    def stop(self, seconds: float = 20.0) -> int | None:
+        """SIGTERM and wait; the exit status."""
+        if self.process is None:
+            return None
+        if self.process.poll() is None:
+            self.process.send_signal(signal.SIGTERM)
+        try:
+            return self.process.wait(seconds)
+        except subprocess.TimeoutExpired:
+            self.kill()
+            raise
+
+    def kill(self) -> None:
+        """``kill -9``."""
+        if self.process is not None:
+            self.process.kill()
+            self.process.wait()
+
+    def restart(self) -> LiveServer:
+        """Stop (if it still runs) and start on the same data folder."""
+        self.stop()
+        return self.start()
+
+    def client(self, **options: object) -> httpx.Client:
+        """An HTTP client for this server."""
+        return httpx.Client(base_url=self.url, timeout=30, **options)  # type: ignore[arg-type]
+
+    def __enter__(self) -> LiveServer:
+        return self.start()
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.stop()

@@ -1,0 +1,77 @@
+"""``twinlens user`` and ``twinlens key``: who may come in. They open the data folder, so the server must be stopped."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Annotated
+
+from cyclopts import App, Parameter
+from rich.console import Console
+
+from twinlens.cli.options import Config, Data, settings
+from twinlens.settings import Settings
+
+if TYPE_CHECKING:
+    from contextlib import AbstractContextManager
+
+    from twinlens.features.projects import Projects
+
+user = App(name="user", help="Manage the people who may sign in.")
+key = App(name="key", help="Manage API keys.")
+Project = Annotated[str | None, Parameter(help="Project id. [default: the default project]")]
+
+
+@user.command(name="add")
+def add_user(
+    email: str,
+    *,
+    password: Annotated[
+        str | None, Parameter(help="Asked for when not given.", env_var="TWINLENS_SDK_PASSWORD")
+    ] = None,
+    name: str = "",
+    data: Data = None,
+    config: Config = None,
+) -> None:
+    """Create a user, or set a new password. From then on the server is secured."""
+    if password is None:
+        from getpass import getpass
+
+        password = getpass(f"Password for {email}: ")
+    with _projects(settings(config, data=data)) as projects:
+        made = projects.add_user(email, password, name=name)
+    Console().print(f"{made.email} may sign in now.")
+
+
+@key.command(name="add")
+def add_key(
+    *,
+    project: Project = None,
+    note: str = "",
+    kind: Annotated[str, Parameter(help="project, read-only or ingest-only.")] = "project",
+    data: Data = None,
+    config: Config = None,
+) -> None:
+    """Create a key pair for a project. The secret is shown this once."""
+    with _projects(settings(config, data=data)) as projects:
+        made, secret = projects.create_key(project or projects.default_id, note=note, kind=kind)
+    print(f"LANGFUSE_PUBLIC_KEY={made.public_key}\nLANGFUSE_SECRET_KEY={secret}")
+
+
+@key.command(name="list")
+def list_keys(*, project: Project = None, data: Data = None, config: Config = None) -> None:
+    """List the keys of a project."""
+    with _projects(settings(config, data=data)) as projects:
+        for one in projects.keys(project or projects.default_id):
+            print(f"{one.id}  {one.public_key}  {one.hint}  {one.kind}  {one.note}".rstrip())
+
+
+@key.command(name="delete")
+def delete_key(key_id: str, *, project: Project = None, data: Data = None, config: Config = None) -> None:
+    """Revoke a key."""
+    with _projects(settings(config, data=data)) as projects:
+        projects.delete_key(project or projects.default_id, key_id)
+
+
+def _projects(chosen: Settings) -> AbstractContextManager[Projects]:
+    from twinlens.server import open_projects
+
+    return open_projects(chosen)

@@ -1,0 +1,64 @@
+"""The command tree, and how errors reach the terminal: one sentence, no traceback."""
+
+from __future__ import annotations
+
+import sys
+
+from cyclopts import App
+from rich.console import Console
+
+from twinlens import __version__
+from twinlens.cli.admin import key, user
+from twinlens.cli.config import config
+from twinlens.cli.doctor import doctor
+from twinlens.cli.maintenance import reclaim
+from twinlens.cli.serve import serve, server
+from twinlens.settings import SettingsError
+
+errors = Console(stderr=True)
+
+app = App(
+    name="twinlens",
+    version=__version__,
+    help="""Observability for models and agents. One server that MLflow, Langfuse and OpenTelemetry clients write into.
+
+    Start here: `twinlens demo` shows a working server with sample data; `twinlens serve` starts your own.
+    """,
+)
+app.command(serve)
+app.command(server, show=False)
+app.command(doctor)
+app.command(reclaim)
+app.command(config)
+app.command(user)
+app.command(key)
+
+
+@app.command
+def version() -> None:
+    """Print the version."""
+    print(__version__)
+
+
+def run() -> None:
+    """Run the command line; exit status 1 for expected failures, 2 for wrong usage."""
+    try:
+        app()
+    except SettingsError as error:
+        fail(str(error), 2)
+    except KeyboardInterrupt:
+        sys.exit(130)
+    except ModuleNotFoundError as error:
+        if (error.name or "").startswith("twinlens"):
+            raise
+        fail(f"this command needs the server parts ({error.name} is missing): pip install 'twinlens[server]'")
+    except Exception as error:
+        if not hasattr(error, "message") or not hasattr(error, "status"):  # not one of twinlens.domain.errors
+            raise
+        fail(str(error))
+
+
+def fail(text: str, status: int = 1) -> None:
+    """Print one error and leave."""
+    errors.print(f"[bold red]error:[/] {text}", highlight=False, soft_wrap=True)
+    sys.exit(status)

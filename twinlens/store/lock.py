@@ -1,0 +1,72 @@
+"""One process owns a data folder. The lock is the kernel's (``flock``), so a killed process never leaves one behind."""
+
+from __future__ import annotations
+
+import fcntl
+import json
+import os
+import socket
+import sys
+from pathlib import Path
+from typing import IO
+
+from twinlens.domain.clock import iso_ms, now_ns
+from twinlens.domain.errors import Conflict
+
+
+class FolderLock:
+    """Held from construction to ``release``.
+
+    Raises:
+        Conflict: another process has it; the message says which.
+    """
+
+    def __init__(self, folder: Path) -> None:
+        self.path = folder / "lock"
+        folder.mkdir(parents=True, exist_ok=True)
+        file: IO[str] = open(self.path, "a+", encoding="utf-8")  # noqa: SIM115 - held open as long as the lock
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError as error:
+            holder = _holder(file)
+            file.close()
+            raise Conflict(
+                f"the data folder {folder} is in use by {holder}. "
+                "Stop that process, or give this one another folder with --data."
+            ) from error
+        self._file = file
+        self.describe()
+
+    def describe(self, **more: object) -> None:
+        """Write down who holds the lock, for whoever finds it taken (``doctor`` reads ``url``)."""
+        facts = {"pid": os.getpid(), "host": socket.gethostname(), "since": iso_ms(now_ns()), "command": sys.argv[:2]}
+        self._file.seek(0)
+        self._file.truncate()
+        self._file.write(json.dumps(facts | more))
+        self._file.flush()
+
+    def release(self) -> None:
+        """Give the folder back."""
+        self._file.close()
+
+
+def read_holder(folder: Path) -> dict[str, object] | None:
+    """What the present holder wrote down; None when nobody holds the folder."""
+    try:
+        with open(folder / "lock", encoding="utf-8") as file:
+            try:
+                fcntl.flock(file, fcntl.LOCK_SH | fcntl.LOCK_NB)
+            except OSError:
+                return json.loads(file.read() or "{}")
+    except (FileNotFoundError, ValueError):
+        pass
+    return None
+
+
+def _holder(file: IO[str]) -> str:
+    try:
+        file.seek(0)
+        facts = json.load(file)
+        return f"process {facts['pid']} on {facts['host']} since {facts['since']}"
+    except (ValueError, KeyError, TypeError):
+        return "another process"
