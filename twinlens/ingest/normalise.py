@@ -1,0 +1,284 @@
+"""Decoded spans to canonical ones: runs the dialect plans and joins what depends on several attributes.
+
+Raw attributes are always kept on the span, together with the name of the rule that filled each field, so that changed
+rules can be run again over stored data. A span keeps the name its exporter gave it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from twinlens.domain.otlp import RawSpan
+from twinlens.domain.trace import Scope, Span, SpanEvent, TracePatch
+from twinlens.ingest import usage as usage_shapes
+from twinlens.ingest.dialects.genai import with_system
+from twinlens.ingest.dialects.plan import EVENTS, Plan, Planner, Step, planner_for
+from twinlens.ingest.dialects.rule import Source, text
+from twinlens.ingest.logs import content_of_events
+
+#: Resource attributes that describe the sender's machinery and are no use as trace tags (reference: MLflow).
+_NO_TAGS = ("telemetry.sdk.", "mlflow.")
+_ENVIRONMENT = ("langfuse.environment", "deployment.environment.name", "deployment.environment")
+#: Rules that outrank messages in events.
+_ABOVE_EVENTS = ("langfuse:", "vercel:")
+
+
+class _Group:
+    """What spans of one resource and scope share."""
+
+    __slots__ = ("environment", "planner", "release", "resource", "scope", "service", "tag_values", "version")
+
+    def __init__(self, resource: dict[str, Any], scope: Scope) -> None:
+        # held so that their ids, which are the group's key, stay theirs
+        self.resource = resource
+        self.scope = scope
+        self.planner: Planner = planner_for(
+            Source(
+                scope=scope,
+                sdk_language=str(resource.get("telemetry.sdk.language") or ""),
+                sdk_name=str(resource.get("telemetry.sdk.name") or ""),
+            )
+        )
+        self.environment = next((e for e in (text(resource.get(k)) for k in _ENVIRONMENT) if e), None)
+        self.release = text(resource.get("langfuse.release"))
+        self.version = text(resource.get("langfuse.version")) or text(resource.get("service.version"))
+        self.service = text(resource.get("service.name"))
+        self.tag_values: dict[str, str | None] = {
+            key: value
+            for key, value in ((k, text(v)) for k, v in resource.items() if not k.startswith(_NO_TAGS))
+            if value is not None
+        }
+
+
+def normalise(raw_spans: Sequence[RawSpan], *, source: str = "otlp") -> tuple[list[Span], list[TracePatch]]:
+    """Canonical spans in the order given, and at most one patch per trace with what the spans say about it.
+
+    Args:
+        raw_spans: decoded spans; their ``resource`` and ``scope`` objects are shared by reference, also by the result.
+        source: stored as ``Span.source``.
+    """
+    groups: dict[tuple[int, int], _Group] = {}
+    spans: list[Span] = []
+    patches: dict[str, TracePatch] = {}
+    for raw in raw_spans:
+        key = (id(raw.resource), id(raw.scope))
+        group = groups.get(key)
+        if group is None:
+            group = groups[key] = _Group(raw.resource, raw.scope)
+        plan = group.planner.plan(raw.attributes)
+        spans.append(_span(raw, group, plan, source))
+        if plan.trace or group.tag_values or plan.collected:
+            _patch(patches, raw, group, plan)
+    return spans, list(patches.values())
+
+
+def _span(raw: RawSpan, group: _Group, plan: Plan, source: str) -> Span:
+    attributes = raw.attributes
+    rules = plan.names
+    found: dict[str, Any] = {
+        "environment": group.environment,
+        "release": group.release,
+        "version": group.version,
+        "service": group.service,
+    }
+    missed: dict[str, str | None] = {}
+    if plan.direct:
+        _run(plan.direct, attributes, found, missed)
+    for field, entries in plan.collected:
+        if not field.startswith("trace."):
+            collected = _collect(entries, attributes)
+            if collected:
+                found[field] = collected
+            else:
+                missed[field] = None
+    status = raw.status
+    level = found.get("level")
+    if level is None:
+        if status == "error":
+            found["level"] = "ERROR"
+    elif level == "ERROR" and status == "unset":
+        status = "error"
+    end_ns = raw.end_ns
+    if end_ns is not None and end_ns < raw.start_ns:
+        end_ns = raw.start_ns
+    span = Span(
+        trace_id=raw.trace_id,
+        span_id=raw.span_id,
+        parent_id=raw.parent_id,
+        name=raw.name,
+        start_ns=raw.start_ns or end_ns or 0,
+        end_ns=end_ns,
+        status=status,
+        attributes=attributes,
+        events=raw.events,
+        links=raw.links,
+        resource=raw.resource,
+        scope=raw.scope,
+        otel_kind=raw.otel_kind,
+        trace_state=raw.trace_state,
+        dialect=plan.dialect,
+        source=source,
+        **{k: v for k, v in found.items() if v is not None},
+    )
+    if plan.usage:
+        span.usage = _usage(plan.usage, attributes, missed)
+        if span.usage:
+            span.usage_source = "client"
+    if plan.cost:
+        span.cost = _cost(plan.cost, attributes, missed)
+        if span.cost:
+            span.cost_source = "client"
+    if plan.special:
+        _special(plan, span, missed)
+    if raw.events:
+        _events(span, raw.events, plan, missed)
+    if status == "error" and not span.status_message:
+        span.status_message = raw.status_message or _exception(raw.events)
+    elif raw.status_message and not span.status_message:
+        span.status_message = raw.status_message
+    span.rules = rules if not missed else {k: v for k, v in {**rules, **missed}.items() if v is not None}
+    return span
+
+
+def _run(
+    steps: tuple[Step, ...], attributes: dict[str, Any], found: dict[str, Any], missed: dict[str, str | None]
+) -> None:
+    """Fill fields by their best candidate that yields; note where that was not the first."""
+    for field, candidates in steps:
+        name, key, read = candidates[0]
+        value = read(attributes if key is None else attributes[key])
+        if value is None:
+            missed[field] = None
+            for name, key, read in candidates[1:]:
+                value = read(attributes if key is None else attributes[key])
+                if value is not None:
+                    missed[field] = name
+                    break
+            else:
+                continue
+        found[field] = value
+
+
+def _collect(entries: tuple[Any, ...], attributes: dict[str, Any]) -> dict[str, Any]:
+    collected: dict[str, Any] = {}
+    for name, rule, key, read in entries:
+        value = read(attributes[key])
+        if value is None:
+            continue
+        if name is not None:
+            collected[name] = value
+        elif isinstance(value, dict):
+            collected.update(value)
+        else:
+            # Langfuse: metadata that is no object hangs under its own name
+            collected[rule.rsplit(".", 1)[-1].rsplit(":", 1)[-1]] = value
+    return collected
+
+
+def _usage(steps: tuple[Step, ...], attributes: dict[str, Any], missed: dict[str, str | None]) -> dict[str, int]:
+    found: dict[str, Any] = {}
+    local: dict[str, str | None] = {}
+    if steps[0][0] == "usage":
+        _run(steps[:1], attributes, found, local)
+        if found:
+            counted = usage_shapes.from_mapping(found["usage"])
+            if counted:
+                missed.update({"usage." + f: None for f, _ in steps[1:]})
+                missed.update(local)
+                return counted
+        missed["usage"] = None
+        steps = steps[1:]
+    found, local = {}, {}
+    _run(steps, attributes, found, local)
+    missed.update({"usage." + k: v for k, v in local.items()})
+    return usage_shapes.from_slots(found)
+
+
+def _cost(steps: tuple[Step, ...], attributes: dict[str, Any], missed: dict[str, str | None]) -> dict[str, float]:
+    found: dict[str, Any] = {}
+    local: dict[str, str | None] = {}
+    if steps[0][0] == "cost":
+        _run(steps[:1], attributes, found, local)
+        if found:
+            cost = usage_shapes.cost_from_mapping(found["cost"])
+            if cost:
+                missed.update({"cost." + f: None for f, _ in steps[1:]})
+                missed.update(local)
+                return cost
+        missed["cost"] = None
+        steps = steps[1:]
+    found, local = {}, {}
+    _run(steps, attributes, found, local)
+    missed.update({"cost." + k: v for k, v in local.items()})
+    return usage_shapes.with_total(found)
+
+
+def _special(plan: Plan, span: Span, missed: dict[str, str | None]) -> None:
+    """Fields that combine with others."""
+    found: dict[str, Any] = {}
+    local: dict[str, str | None] = {}
+    _run(plan.special, span.attributes, found, local)
+    if "system" in found:
+        rule = missed["input"] if "input" in missed else plan.names.get("input")
+        if rule is None or rule.startswith("genai"):
+            span.input = with_system(found["system"], span.input)
+    if span.completion_start_ns is None:
+        if "first_token_ms" in found:
+            span.completion_start_ns = span.start_ns + round(found["first_token_ms"] * 1e6)
+        elif "first_token_s" in found:
+            span.completion_start_ns = span.start_ns + round(found["first_token_s"] * 1e9)
+    version = found.get("prompt_version_text")
+    if version is not None and span.prompt_version is None and version.isdecimal() and len(version) < 10:
+        span.prompt_version = int(version)
+    missed.update({k: v for k, v in local.items() if k == "system"})
+
+
+def _events(span: Span, events: list[SpanEvent], plan: Plan, missed: dict[str, str | None]) -> None:
+    """GenAI messages in span events (conventions up to 1.36, still written by several instrumentations)."""
+    messages = [e for e in events if e.name.startswith("gen_ai.")]
+    if not messages:
+        return
+    input_text, output_text = content_of_events((e.name, e.attributes, None) for e in messages)
+    for field, content in (("input", input_text), ("output", output_text)):
+        if content is None:
+            continue
+        rule = missed[field] if field in missed else plan.names.get(field)
+        if rule is None or not rule.startswith(_ABOVE_EVENTS):
+            setattr(span, field, content)
+            missed[field] = EVENTS
+
+
+def _exception(events: list[SpanEvent]) -> str:
+    """Text of the last recorded exception."""
+    for event in reversed(events):
+        if event.name == "exception":
+            kind = text(event.attributes.get("exception.type"))
+            message = text(event.attributes.get("exception.message"))
+            return ": ".join(x for x in (kind, message) if x)
+    return ""
+
+
+def _patch(patches: dict[str, TracePatch], raw: RawSpan, group: _Group, plan: Plan) -> None:
+    """Add what one span says about its trace."""
+    patch = patches.get(raw.trace_id)
+    if patch is None:
+        has_own = plan.trace or any(f.startswith("trace.") for f, _ in plan.collected)
+        if not group.tag_values and not has_own:
+            return
+        patch = patches[raw.trace_id] = TracePatch(trace_id=raw.trace_id, tag_values=group.tag_values or None)
+    elif group.tag_values and patch.tag_values is not group.tag_values:
+        patch.tag_values = {**(patch.tag_values or {}), **group.tag_values}
+    if plan.trace:
+        found: dict[str, Any] = {}
+        _run(plan.trace, raw.attributes, found, {})
+        for field, value in found.items():
+            if field in ("tags", "prompts") and getattr(patch, field):
+                value = list(dict.fromkeys([*getattr(patch, field), *value]))
+            setattr(patch, field, value)
+    for field, entries in plan.collected:
+        if field.startswith("trace."):
+            collected = _collect(entries, raw.attributes)
+            if collected:
+                target = field.removeprefix("trace.")
+                setattr(patch, target, {**(getattr(patch, target) or {}), **collected})
