@@ -1,0 +1,62 @@
+"""Engines that the conformance suites run against. A real PostgreSQL is started once per test process."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from twinlens.store.catalog.engine import Catalog, metadata
+from twinlens.store.catalog.schema import prepare
+
+from tests.postgres import PostgresServer, find_binaries
+
+
+@pytest.fixture(scope="session")
+def postgres() -> Iterator[PostgresServer]:
+    """A running PostgreSQL; skips where none is installed."""
+    binaries = find_binaries()
+    if binaries is None:
+        pytest.skip("PostgreSQL is not installed (apt-get install postgresql)")
+    server = PostgresServer(binaries)
+    server.start()
+    yield server
+    server.stop()
+
+
+@pytest.fixture(scope="session")
+def _sqlite_template(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    path = tmp_path_factory.mktemp("template") / "catalog.db"
+    catalog = Catalog(path)
+    prepare(catalog)
+    catalog.close()
+    return path
+
+
+@pytest.fixture(scope="session")
+def _postgres_url(postgres: PostgresServer) -> str:
+    url = postgres.url(postgres.create())
+    catalog = Catalog(url)
+    prepare(catalog)
+    catalog.close()
+    return url
+
+
+@pytest.fixture(params=["sqlite", "postgresql"])
+def catalog(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Catalog]:
+    """An empty catalog with the current schema, on each engine."""
+    if request.param == "sqlite":
+        path = tmp_path / "catalog.db"
+        shutil.copy(request.getfixturevalue("_sqlite_template"), path)
+        catalog = Catalog(path)
+        yield catalog
+        catalog.close()
+        return
+    catalog = Catalog(request.getfixturevalue("_postgres_url"))
+    yield catalog
+    # Emptying is ten times faster than copying a database.
+    with catalog.write() as connection:
+        for table in reversed(metadata.sorted_tables):
+            connection.execute(table.delete())
+    catalog.close()
