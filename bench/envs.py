@@ -1,6 +1,6 @@
-"""Makes the environments the peers run in: ``.envs/bench-mlflow`` and ``.envs/bench-phoenix``.
+"""Makes the environments the peers (and the profiler) run in: ``.envs/bench-mlflow``, ``bench-phoenix``, ``bench-tools``.
 
-    python -m bench.envs            # both
+    python -m bench.envs            # all 
     python -m bench.envs phoenix    # one
 
 Each peer gets its own environment, made by uv from the package index, so that neither its dependencies nor Twinlens'
@@ -59,6 +59,7 @@ ENVIRONMENTS = {
     # 3.17.2 is the newest release whose companions (mlflow-skinny, mlflow-tracing) are published in the same version.
     "mlflow": Environment("mlflow", ("mlflow==3.17.2",), "mlflow"),
     "phoenix": Environment("phoenix", ("arize-phoenix",), "arize-phoenix"),
+    "tools": Environment("tools", ("py-spy",), "py-spy"),
 }
 
 

@@ -16,10 +16,13 @@ class Effort:
     runs: int = 300
     agents: int = 20
     peer_agents: int = 4
+    scales: tuple[int, ...] = (10_000, 100_000)
+    peer_scales: tuple[int, ...] = (10_000,)
     wait: float = 60.0  #: how long stored spans are waited for
     data: Path = Path(__file__).resolve().parent.parent / "data"
 
     @staticmethod
     def quick() -> Effort:
         """Seconds instead of minutes."""
-        return Effort(repeats=1, seconds=2.0, peer_seconds=2.0, runs=30, agents=2, peer_agents=1, wait=15.0)
+        return Effort(repeats=1, seconds=2.0, peer_seconds=2.0, runs=30, agents=2, peer_agents=1, wait=15.0,
+                      scales=(1000,), peer_scales=(1000,))  # fmt: skip
