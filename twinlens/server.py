@@ -28,6 +28,8 @@ from twinlens.faces.guard import Guard
 from twinlens.features.access import Access
 from twinlens.features.live import LiveBus
 from twinlens.features.projects import Projects
+from twinlens.features.prompts import Prompts
+from twinlens.features.score_configs import ScoreConfigs
 from twinlens.features.secrets import Hasher, instance_key
 from twinlens.features.services import Services
 from twinlens.settings import Settings
@@ -75,6 +77,7 @@ class Instance:
         live = LiveBus()
         parts: dict[str, Any] = dict.fromkeys(Services.__dataclass_fields__)
         parts.update(settings=settings, access=access, projects=projects, live=live)
+        parts.update(prompts=Prompts(catalog, live), score_configs=ScoreConfigs(catalog))
         return Services(**parts)
 
     def close(self) -> None:

@@ -8,11 +8,11 @@ import errno
 import logging
 import re
 import zlib
-from collections.abc import Callable
+from collections.abc import AsyncIterator, Callable
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from math import ceil
-from typing import TYPE_CHECKING, Any, NamedTuple, ParamSpec, TypeVar
+from typing import TYPE_CHECKING, Any, NamedTuple, ParamSpec, TypeVar, cast
 
 import msgspec
 from litestar import Request
@@ -121,7 +121,7 @@ async def read_body(request: AnyRequest, limit: int | None = None) -> bytes:
         raise InvalidArgument(f"content encoding {encoding!r} is not supported: use gzip, deflate or none")
     parts: list[bytes] = []
     size = 0
-    async for chunk in request.stream():
+    async for chunk in _chunks(request):
         size += len(chunk)
         if size > limit:
             raise TooLarge(f"the body is larger than {limit} bytes")
@@ -132,6 +132,17 @@ async def read_body(request: AnyRequest, limit: int | None = None) -> bytes:
     if len(raw) > 200_000:
         return await in_thread(decompress, raw, encoding, limit)
     return decompress(raw, encoding, limit)
+
+
+async def _chunks(request: AnyRequest) -> AsyncIterator[bytes]:
+    """The body as it arrives. Also for requests of mounted ASGI handlers, which Litestar's ``stream`` does not serve."""
+    more = True
+    while more:
+        message = cast("dict[str, Any]", await request.receive())
+        if message["type"] == "http.disconnect":
+            raise ConnectionError("the client went away")
+        yield message.get("body", b"")
+        more = message.get("more_body", False)
 
 
 def decompress(raw: bytes, encoding: str, limit: int) -> bytes:

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from twinlens.features.registry import Registry
     from twinlens.features.runs import Runs
     from twinlens.features.score_configs import ScoreConfigs
+    from twinlens.features.scores import Scores
     from twinlens.features.traces import Traces
     from twinlens.ingest.writer import Ingest
     from twinlens.settings import Settings
@@ -46,5 +47,6 @@ class Services:
     artifacts: Artifacts
     prompts: Prompts
     score_configs: ScoreConfigs
+    scores: Scores
     datasets: Datasets
     media: MediaLibrary

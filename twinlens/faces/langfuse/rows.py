@@ -1,0 +1,309 @@
+"""Traces, observations (v1 and v2) and scores (v1, v2, v3) as Langfuse's API shows them."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import msgspec
+
+from twinlens.domain.counting import input_tokens, output_tokens, total_tokens
+from twinlens.domain.score import Score
+from twinlens.domain.trace import Span, TraceSummary
+from twinlens.faces.langfuse.kinds import type_of
+from twinlens.faces.langfuse.wire import iso, raw_json
+
+_SECOND = 1_000_000_000
+#: Cut of metadata values in v2 lists unless the key is named in ``expandMetadata``.
+CUT = 200
+
+
+def seconds(ns: int | None) -> float | None:
+    """Nanoseconds as seconds with millisecond precision, as Langfuse reports latencies."""
+    return None if ns is None else round(ns / _SECOND, 3)
+
+
+def side_cost(cost: Mapping[str, float], side: str) -> float:
+    """USD of all classes of one side (``input`` or ``output``)."""
+    return sum(usd for key, usd in cost.items() if key.startswith(side))
+
+
+# --- traces ----------------------------------------------------------------------------------------------------
+def trace(row: TraceSummary, project_id: str, *, with_io: bool = True) -> dict[str, Any]:
+    """The fields every form of a trace has. Without ``with_io`` input, output and metadata are null."""
+    return {
+        "id": row.trace_id,
+        "projectId": project_id,
+        "name": row.name,
+        "timestamp": iso(row.start_ns),
+        "environment": row.environment,
+        "tags": row.tags,
+        "bookmarked": row.bookmarked,
+        "release": row.release,
+        "version": row.version,
+        "userId": row.user_id,
+        "sessionId": row.session_id,
+        "public": row.public,
+        "input": raw_json(row.input) if with_io else None,
+        "output": raw_json(row.output) if with_io else None,
+        "metadata": metadata_of(row) if with_io else {},
+        "createdAt": iso(row.created_ns),
+        "updatedAt": iso(row.updated_ns),
+        "externalId": None,
+    }
+
+
+def metadata_of(row: TraceSummary) -> dict[str, Any]:
+    """Metadata of a trace; MLflow's key-value tags, which Langfuse has no place for, are shown among it."""
+    return {**row.tag_values, **row.metadata}
+
+
+def trace_path(project_id: str, trace_id: str) -> str:
+    """``htmlPath``: where the page of a trace is on this server."""
+    return f"/project/{project_id}/traces/{trace_id}"
+
+
+# --- observations ----------------------------------------------------------------------------------------------
+def observation_v1(span: Span, project_id: str) -> dict[str, Any]:
+    """A row of ``GET /observations`` and of a trace's ``observations``."""
+    counts = {"input": input_tokens(span.usage), "output": output_tokens(span.usage), "total": total_tokens(span.usage)}
+    has_cost = bool(span.cost)
+    costs = {
+        "inputCost": side_cost(span.cost, "input") if has_cost else None,
+        "outputCost": side_cost(span.cost, "output") if has_cost else None,
+        "totalCost": span.total_cost if has_cost else None,
+    }
+    first_token = span.completion_start_ns
+    return {
+        "id": span.span_id,
+        "projectId": project_id,
+        "traceId": span.trace_id,
+        "parentObservationId": span.parent_id,
+        "type": type_of(span.kind),
+        "name": span.name or None,
+        "startTime": iso(span.start_ns),
+        "endTime": iso(span.end_ns),
+        "completionStartTime": iso(first_token),
+        "environment": span.environment or "default",
+        "level": span.level,
+        "statusMessage": span.status_message or None,
+        "version": span.version,
+        "input": raw_json(span.input),
+        "output": raw_json(span.output),
+        "metadata": span.metadata,
+        "model": span.model,
+        "modelParameters": span.model_parameters,
+        "modelId": span.price_id,
+        "promptId": None,
+        "promptName": span.prompt_name,
+        "promptVersion": span.prompt_version,
+        "usage": {**counts, "unit": "TOKENS", **costs},
+        "usageDetails": span.usage,
+        "costDetails": span.cost,
+        "inputPrice": None,
+        "outputPrice": None,
+        "totalPrice": None,
+        "calculatedInputCost": costs["inputCost"],
+        "calculatedOutputCost": costs["outputCost"],
+        "calculatedTotalCost": costs["totalCost"],
+        "latency": seconds(span.latency_ns),
+        "timeToFirstToken": seconds(None if first_token is None else max(0, first_token - span.start_ns)),
+        "createdAt": iso(span.created_ns),
+        "updatedAt": iso(span.updated_ns),
+        # flat counts of the oldest clients
+        "promptTokens": counts["input"],
+        "completionTokens": counts["output"],
+        "totalTokens": counts["total"],
+        "unit": "TOKENS",
+    }
+
+
+def _core(span: Span, project_id: str) -> dict[str, Any]:
+    return {
+        "id": span.span_id, "traceId": span.trace_id, "startTime": iso(span.start_ns), "endTime": iso(span.end_ns),
+        "projectId": project_id, "parentObservationId": span.parent_id, "type": type_of(span.kind),
+        "isRootObservation": span.parent_id is None or span.is_app_root,
+    }  # fmt: skip
+
+
+def _basic(span: Span) -> dict[str, Any]:
+    return {
+        "name": span.name or None, "level": span.level, "statusMessage": span.status_message or None,
+        "version": span.version, "environment": span.environment or "default", "bookmarked": False,
+        "userId": span.user_id, "sessionId": span.session_id,
+    }  # fmt: skip
+
+
+def _time(span: Span) -> dict[str, Any]:
+    return {
+        "completionStartTime": iso(span.completion_start_ns), "createdAt": iso(span.created_ns),
+        "updatedAt": iso(span.updated_ns),
+    }  # fmt: skip
+
+
+def text(json_text: str | None) -> str | None:
+    """``input``/``output`` in v2 are text: a JSON string without its quotes, anything else as JSON."""
+    if json_text is not None and json_text.startswith('"'):
+        try:
+            return msgspec.json.decode(json_text, type=str)
+        except msgspec.DecodeError:
+            return json_text
+    return json_text
+
+
+def _io(span: Span) -> dict[str, Any]:
+    return {"input": text(span.input), "output": text(span.output)}
+
+
+def _model(span: Span) -> dict[str, Any]:
+    # the server renamed providedModelName in 4.42; clients up to 4.14 read the old name, from 4.18 the new one
+    return {
+        "model": span.model, "providedModelName": span.model, "internalModelId": span.price_id,
+        "modelParameters": span.model_parameters,
+    }  # fmt: skip
+
+
+def _usage(span: Span) -> dict[str, Any]:
+    return {
+        "usageDetails": span.usage, "costDetails": span.cost, "totalCost": span.total_cost if span.cost else None,
+        "usagePricingTierName": None, "inputUsage": input_tokens(span.usage), "outputUsage": output_tokens(span.usage),
+        "totalUsage": total_tokens(span.usage), "inputCost": side_cost(span.cost, "input"),
+        "outputCost": side_cost(span.cost, "output"),
+    }  # fmt: skip
+
+
+def _prompt(span: Span) -> dict[str, Any]:
+    return {"promptId": None, "promptName": span.prompt_name, "promptVersion": span.prompt_version}
+
+
+def _metrics(span: Span) -> dict[str, Any]:
+    first = span.completion_start_ns
+    return {
+        "latency": seconds(span.latency_ns),
+        "timeToFirstToken": seconds(None if first is None else max(0, first - span.start_ns)),
+    }
+
+
+#: Field groups of ``GET /v2/observations`` that need only the span.
+GROUPS = {
+    "basic": _basic, "time": _time, "io": _io, "model": _model, "usage": _usage, "prompt": _prompt,
+    "metrics": _metrics,
+}  # fmt: skip
+
+
+def observation_v2(
+    span: Span, project_id: str, groups: frozenset[str], expand: frozenset[str], owner: TraceSummary | None
+) -> dict[str, Any]:
+    """A row of ``GET /v2/observations`` with the groups asked for."""
+    row = _core(span, project_id)
+    for name, fill in GROUPS.items():
+        if name in groups:
+            row |= fill(span)
+    if "metadata" in groups:
+        row["metadata"] = {key: value if key in expand else _cut(value) for key, value in span.metadata.items()}
+    if "trace_context" in groups:
+        row |= {
+            "traceName": owner.name if owner else None,
+            "tags": owner.tags if owner else [],
+            "release": span.release or (owner.release if owner else None),
+            "public": bool(owner and owner.public),
+        }
+    return row | {"modelId": span.price_id, "inputPrice": None, "outputPrice": None, "totalPrice": None}
+
+
+def _cut(value: Any) -> Any:
+    if isinstance(value, str):
+        return value[:CUT]
+    if isinstance(value, dict | list):
+        encoded = msgspec.json.encode(value).decode()
+        return value if len(encoded) <= CUT else encoded[:CUT]
+    return value
+
+
+# --- scores ----------------------------------------------------------------------------------------------------
+_SOURCES = {"annotation": "ANNOTATION", "human": "ANNOTATION", "judge": "EVAL", "code": "EVAL"}
+
+
+def _type(score: Score) -> str:
+    return "TEXT" if score.data_type == "JSON" else score.data_type
+
+
+def _text_value(score: Score) -> str:
+    return score.string_value if score.string_value is not None else score.json_value or ""
+
+
+def score_source(source: str) -> str:
+    """API, ANNOTATION or EVAL."""
+    return _SOURCES.get(source, "API")
+
+
+def score_v1(score: Score, project_id: str) -> dict[str, Any]:
+    """A score as v1 and v2 show it: ``value`` is a number, text is in ``stringValue``."""
+    data_type = _type(score)
+    row: dict[str, Any] = {
+        "id": score.score_id,
+        "projectId": project_id,
+        "traceId": score.trace_id,
+        "observationId": score.span_id,
+        "sessionId": score.session_id,
+        "datasetRunId": score.dataset_run_id,
+        "name": score.name,
+        "source": score_source(score.source),
+        "dataType": data_type,
+        "timestamp": iso(score.timestamp_ns),
+        "createdAt": iso(score.created_ns),
+        "updatedAt": iso(score.updated_ns),
+        "authorUserId": score.author_user_id,
+        "comment": score.comment,
+        "metadata": score.metadata,
+        "configId": score.config_id,
+        "queueId": score.queue_id,
+        "environment": score.environment,
+        "value": score.value if score.value is not None else 0,
+    }
+    if data_type != "NUMERIC":
+        row["stringValue"] = _text_value(score)
+    return row
+
+
+def score_v3(score: Score, project_id: str, groups: frozenset[str]) -> dict[str, Any]:
+    """A score as v3 shows it: ``value`` by its type, details only on demand."""
+    data_type = _type(score)
+    value: float | bool | str | None = score.value
+    if data_type == "BOOLEAN":
+        value = bool(score.value)
+    elif data_type != "NUMERIC":
+        value = _text_value(score)
+    row: dict[str, Any] = {
+        "id": score.score_id, "projectId": project_id, "name": score.name, "value": value, "dataType": data_type,
+        "source": score_source(score.source), "timestamp": iso(score.timestamp_ns),
+        "environment": score.environment, "createdAt": iso(score.created_ns), "updatedAt": iso(score.updated_ns),
+    }  # fmt: skip
+    if "details" in groups:
+        row |= {"comment": score.comment, "configId": score.config_id, "metadata": score.metadata}
+    if "subject" in groups:
+        row["subject"] = _subject(score)
+    if "annotation" in groups:
+        row |= {"authorUserId": score.author_user_id, "queueId": score.queue_id}
+    return row
+
+
+def _subject(score: Score) -> dict[str, Any]:
+    if score.span_id is not None:
+        return {"kind": "observation", "id": score.span_id, "traceId": score.trace_id}
+    if score.session_id is not None:
+        return {"kind": "session", "id": score.session_id}
+    if score.dataset_run_id is not None:
+        return {"kind": "experiment", "id": score.dataset_run_id}
+    return {"kind": "trace", "id": score.trace_id}
+
+
+def trace_details(row: TraceSummary, project_id: str, spans: Sequence[Span], scores: Sequence[Score]) -> dict[str, Any]:
+    """``GET /traces/{id}``: the trace with whole observations and scores."""
+    return trace(row, project_id) | {
+        "htmlPath": trace_path(project_id, row.trace_id),
+        "latency": seconds(row.latency_ns),
+        "totalCost": row.total_cost,
+        "observations": [observation_v1(span, project_id) for span in spans],
+        "scores": [score_v1(score, project_id) for score in scores if score.valid],
+    }

@@ -1,0 +1,259 @@
+"""Langfuse's ``filter`` parameter and simple list parameters → query expressions.
+
+The parameter is a JSON array of ``{type, column, operator, value, key?}`` (server v4.16). Which column is which field of ours, and
+how its values are converted, is a table per view; operators are checked against the declared type.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Any
+
+import msgspec
+
+from twinlens.domain.clock import parse_iso
+from twinlens.domain.errors import InvalidArgument
+from twinlens.store.telemetry.query import And, Cmp, Expr, HasScore, HasSpan, Not, Op, Or
+
+OPERATORS: dict[str, frozenset[str]] = {
+    "datetime": frozenset({">", "<", ">=", "<="}),
+    "string": frozenset({"=", "contains", "does not contain", "starts with", "ends with", "matches"}),
+    "stringObject": frozenset(
+        {"=", "contains", "does not contain", "starts with", "ends with", "matches", "is set", "is not set"}
+    ),
+    "stringOptions": frozenset({"any of", "none of"}),
+    "categoryOptions": frozenset({"any of", "none of"}),
+    "arrayOptions": frozenset({"any of", "none of", "all of"}),
+    "number": frozenset({"=", ">", "<", ">=", "<="}),
+    "numberObject": frozenset({"=", ">", "<", ">=", "<="}),
+    "boolean": frozenset({"=", "<>"}),
+    "booleanObject": frozenset({"=", "<>"}),
+    "null": frozenset({"is null", "is not null"}),
+}
+_OPS: dict[str, Op] = {
+    "does not contain": "not contains", "matches": "contains", "<>": "!=", "is set": "is not null",
+    "is not set": "is null",
+}  # fmt: skip
+_LISTS = frozenset({"tags", "models", "run_ids", "prompts"})
+_OBJECTS = frozenset({"stringObject", "categoryOptions", "numberObject", "booleanObject"})
+
+
+class Item(msgspec.Struct, kw_only=True):
+    """One condition as the client sends it."""
+
+    type: str
+    column: str
+    operator: str
+    value: Any = None
+    key: str | None = None
+
+
+Convert = Callable[[Any], Any]
+Build = Callable[[Item, Op, Any], Expr]
+
+
+class Column(msgspec.Struct, frozen=True, kw_only=True):
+    """How a column is asked for: a field with a value conversion, or a function for everything that is not one field."""
+
+    field: str = ""
+    convert: Convert | None = None
+    build: Build | None = None
+
+
+def _field(name: str, convert: Convert | None = None) -> Column:
+    return Column(field=name, convert=convert)
+
+
+def _time(value: Any) -> int:
+    if not isinstance(value, str):
+        raise InvalidArgument("filter: a datetime value must be an ISO-8601 text")
+    try:
+        return parse_iso(value)
+    except (ValueError, OverflowError):
+        raise InvalidArgument(f"filter: '{value}' is not an ISO-8601 time") from None
+
+
+def _nanoseconds(value: Any) -> int:
+    return round(value * 1_000_000_000)
+
+
+def _upper(value: Any) -> Any:
+    return [v.upper() for v in value] if isinstance(value, list) else value.upper()
+
+
+def _category(item: Item, op: Op, value: Any) -> Expr:
+    here = Cmp("string_value", "in" if op in ("any of", "none of") else op, value)
+    found = HasScore(And((Cmp("name", "=", item.key), here)))
+    return Not(found) if op == "none of" else found
+
+
+def _boolean_score(item: Item, op: Op, value: Any) -> Expr:
+    wanted = bool(value) == (op == "=")
+    return HasScore(
+        And((Cmp("name", "=", item.key), Cmp("data_type", "=", "BOOLEAN"), Cmp("value", "=", float(wanted))))
+    )
+
+
+def _level_count(level: str) -> Column:
+    """Counts by level that summaries do not keep: only "some" and "none" can be asked."""
+
+    def build(item: Item, op: Op, value: Any) -> Expr:
+        some = HasSpan(Cmp("level", "=", level))
+        if (op, value) in ((">", 0), (">=", 1)):
+            return some
+        if (op, value) in (("=", 0), ("<", 1), ("<=", 0)):
+            return Not(some)
+        raise InvalidArgument(f"filter: {item.column} can only be compared with 0 (is there any, or none)")
+
+    return Column(build=build)
+
+
+def _is_root(item: Item, op: Op, value: Any) -> Expr:
+    root = Or((Cmp("is_root", "=", True), Cmp("is_app_root", "=", True)))
+    return root if bool(value) == (op == "=") else Not(root)
+
+
+#: Observation type -> our kinds; the face's own table is the same data (``faces.langfuse.kinds``).
+KINDS_OF: Mapping[str, tuple[str, ...]] = {
+    "SPAN": ("span", "parser", "memory", "task", "unknown"), "GENERATION": ("generation",), "EVENT": ("event",),
+    "AGENT": ("agent",), "TOOL": ("tool",), "CHAIN": ("chain", "workflow"), "RETRIEVER": ("retriever", "reranker"),
+    "EVALUATOR": ("evaluator",), "EMBEDDING": ("embedding",), "GUARDRAIL": ("guardrail",),
+}  # fmt: skip
+#: Score source -> ours.
+SOURCES_OF: Mapping[str, tuple[str, ...]] = {
+    "API": ("api",), "ANNOTATION": ("annotation", "human"), "EVAL": ("judge", "code"),
+}  # fmt: skip
+
+
+def _enumerated(field: str, known: Mapping[str, tuple[str, ...]]) -> Column:
+    def build(item: Item, op: Op, value: Any) -> Expr:
+        wanted = [value] if isinstance(value, str) else value
+        return one_of(field, known, wanted, negative=op in ("none of", "!=", "not contains"))
+
+    return Column(build=build)
+
+
+def one_of(field: str, known: Mapping[str, tuple[str, ...]], wanted: list[str], *, negative: bool = False) -> Expr:
+    """``field`` is one of our spellings of Langfuse's names.
+
+    Raises:
+        InvalidArgument: an unknown name.
+    """
+    ours: list[str] = []
+    for name in wanted:
+        if name not in known:
+            raise InvalidArgument(f"'{name}' is not one of {', '.join(known)}")
+        ours += known[name]
+    return Cmp(field, "not in" if negative else "in", ours)
+
+
+_NUMBERS = {
+    "inputTokens": _field("input_tokens"), "outputTokens": _field("output_tokens"),
+    "totalTokens": _field("total_tokens"), "inputCost": _field("input_cost"), "outputCost": _field("output_cost"),
+    "totalCost": _field("total_cost"), "latency": _field("latency_ns", _nanoseconds),
+}  # fmt: skip
+_SCORES = {
+    "scores_avg": _field("score"), "score_categories": Column(build=_category),
+    "score_booleans": Column(build=_boolean_score),
+}  # fmt: skip
+
+TRACES: Mapping[str, Column] = {
+    **_NUMBERS, **_SCORES,
+    "id": _field("trace_id"), "name": _field("name"), "timestamp": _field("start_ns", _time),
+    "userId": _field("user_id"), "sessionId": _field("session_id"), "environment": _field("environment"),
+    "version": _field("version"), "release": _field("release"), "tags": _field("tags"),
+    "bookmarked": _field("bookmarked"), "metadata": _field("metadata"), "level": _field("level", _upper),
+    "errorCount": _field("error_count"), "warningCount": _field("warning_count"),
+    "debugCount": _level_count("DEBUG"), "defaultCount": _level_count("DEFAULT"),
+}  # fmt: skip
+
+OBSERVATIONS: Mapping[str, Column] = {
+    **_NUMBERS, **_SCORES,
+    "id": _field("span_id"), "type": _enumerated("kind", KINDS_OF), "name": _field("name"),
+    "traceId": _field("trace_id"), "startTime": _field("start_ns", _time), "endTime": _field("end_ns", _time),
+    "environment": _field("environment"), "traceEnvironment": _field("environment"), "version": _field("version"),
+    "level": _field("level", _upper), "statusMessage": _field("status_message"), "userId": _field("user_id"),
+    "sessionId": _field("session_id"), "traceName": _field("trace_name"), "traceTags": _field("tags"),
+    "tags": _field("tags"), "metadata": _field("metadata"), "timeToFirstToken": _field("ttft_ns", _nanoseconds),
+    "model": _field("model"), "providedModelName": _field("model"), "promptName": _field("prompt_name"),
+    "promptVersion": _field("prompt_version"), "input": _field("input_preview"), "output": _field("output_preview"),
+    "parentObservationId": _field("parent_id"), "release": _field("release"),
+    "isRootObservation": Column(build=_is_root),
+}  # fmt: skip
+
+SCORES: Mapping[str, Column] = {
+    "id": _field("score_id"), "name": _field("name"), "value": _field("value"),
+    "stringValue": _field("string_value"), "dataType": _field("data_type"),
+    "source": _enumerated("source", SOURCES_OF), "timestamp": _field("timestamp_ns", _time),
+    "comment": _field("comment"), "traceId": _field("trace_id"), "observationId": _field("span_id"),
+    "sessionId": _field("session_id"), "datasetRunId": _field("dataset_run_id"),
+    "environment": _field("environment"), "configId": _field("config_id"), "queueId": _field("queue_id"),
+    "authorUserId": _field("author_user_id"), "metadata": _field("metadata"),
+}  # fmt: skip
+
+_items = msgspec.json.Decoder(list[Item])
+
+
+def parse(text: str, columns: Mapping[str, Column]) -> Expr:
+    """The expression of a ``filter`` parameter.
+
+    Args:
+        text: the JSON array.
+        columns: ``TRACES``, ``OBSERVATIONS`` or ``SCORES``.
+
+    Raises:
+        InvalidArgument: not such an array, an unknown column, an operator or value that does not fit its type.
+    """
+    try:
+        items = _items.decode(text)
+    except msgspec.DecodeError as error:
+        raise InvalidArgument(f"filter: {error}") from None
+    return build(items, columns)
+
+
+def build(items: list[Item], columns: Mapping[str, Column]) -> Expr:
+    """All of ``items``."""
+    return And(tuple(_condition(item, columns) for item in items))
+
+
+def _condition(item: Item, columns: Mapping[str, Column]) -> Expr:
+    allowed = OPERATORS.get(item.type)
+    if allowed is None:
+        raise InvalidArgument(f"filter: unknown type '{item.type}', known are {', '.join(OPERATORS)}")
+    if item.operator not in allowed:
+        raise InvalidArgument(f"filter: operator '{item.operator}' does not exist for type {item.type}")
+    column = columns.get(item.column)
+    if column is None:
+        raise InvalidArgument(f"filter: unknown column '{item.column}', known are {', '.join(sorted(columns))}")
+    if item.type in _OBJECTS and not item.key:
+        raise InvalidArgument(f"filter: type {item.type} needs a key")
+    op: Op = _OPS.get(item.operator, item.operator)  # type: ignore[assignment]
+    value = None if op in ("is null", "is not null") else _value(item)
+    if column.build is not None:
+        return column.build(item, op, value)
+    if value is not None and column.convert is not None:
+        value = column.convert(value)
+    if item.type in ("stringOptions", "arrayOptions") and column.field not in _LISTS:
+        if op == "all of":
+            raise InvalidArgument(f"filter: '{item.column}' is no list, 'all of' does not apply")
+        op = "in" if op == "any of" else "not in"
+    elif column.field in _LISTS and op == "=":
+        op, value = "any of", [value]
+    return Cmp(column.field, op, value, item.key if item.type in _OBJECTS else None)
+
+
+def _value(item: Item) -> Any:
+    value, kind = item.value, item.type
+    if kind == "datetime":
+        fits = isinstance(value, str)
+    elif kind in ("stringOptions", "categoryOptions", "arrayOptions"):
+        fits = isinstance(value, list) and all(isinstance(v, str) for v in value)
+    elif kind in ("number", "numberObject"):
+        fits = isinstance(value, int | float) and not isinstance(value, bool)
+    elif kind in ("boolean", "booleanObject"):
+        fits = isinstance(value, bool)
+    else:
+        fits = isinstance(value, str)
+    if not fits:
+        raise InvalidArgument(f"filter: the value of '{item.column}' does not fit type {kind}")
+    return value
