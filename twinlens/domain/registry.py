@@ -161,7 +161,6 @@ def parse_version(text: str | int) -> int:
     Raises:
         InvalidArgument: not a whole number.
     """
-    try:
-        return int(text)
-    except (TypeError, ValueError):
-        raise InvalidArgument(f"Model version must be an integer, got '{text}'") from None
+    if not re.fullmatch(r"\d{1,9}", str(text)):
+        raise InvalidArgument(f"Model version must be an integer, got '{text}'")
+    return int(text)
