@@ -1,0 +1,188 @@
+import { Menu, useMantineColorScheme } from "@mantine/core";
+import { useQuery } from "@tanstack/react-query";
+import { Link, Outlet, useNavigate, useRouterState } from "@tanstack/react-router";
+import {
+  Boxes,
+  Check,
+  ChevronsUpDown,
+  FlaskConical,
+  Gauge,
+  Keyboard,
+  ListTree,
+  MessagesSquare,
+  Monitor,
+  Moon,
+  Rows3,
+  Rows4,
+  Search,
+  Sun,
+} from "lucide-react";
+import { lazy, Suspense, useEffect, useState } from "react";
+import { liveStream, useLiveStatus } from "@/api/live";
+import { projectsQuery } from "@/api/queries";
+import { keyCaps } from "@/base/hotkeys";
+import { IconButton } from "@/ui/Button";
+import { isApple, useHotkeys } from "@/ui/hotkeys";
+import { setDensity, useDensity } from "./density";
+import { Logo } from "./Logo";
+import css from "./Shell.module.css";
+import { useProjectId } from "./url";
+
+const Palette = lazy(() => import("./Palette").then((m) => ({ default: m.Palette })));
+const CheatSheet = lazy(() => import("./CheatSheet").then((m) => ({ default: m.CheatSheet })));
+
+const NAV = [
+  { to: "/project/$projectId", label: "Overview", icon: Gauge, keys: "g o", exact: true },
+  { to: "/project/$projectId/traces", label: "Traces", icon: ListTree, keys: "g t", exact: false },
+  { to: "/project/$projectId/sessions", label: "Sessions", icon: MessagesSquare, keys: "g s", exact: false },
+  { to: "/project/$projectId/experiments", label: "Experiments", icon: FlaskConical, keys: "g e", exact: false },
+  { to: "/project/$projectId/models", label: "Models", icon: Boxes, keys: "g m", exact: false },
+] as const;
+
+/** The frame around every page of a project: navigation, project switcher, palette, live status. */
+export function Shell() {
+  const projectId = useProjectId();
+  const navigate = useNavigate();
+  const [open, setOpen] = useState<"palette" | "keys" | null>(null);
+  const path = useRouterState({ select: (s) => s.location.pathname });
+
+  useEffect(() => {
+    liveStream.follow(projectId);
+    return () => liveStream.follow(null);
+  }, [projectId]);
+  // biome-ignore lint/correctness/useExhaustiveDependencies: overlays close when the page changes
+  useEffect(() => setOpen(null), [path]);
+
+  useHotkeys([
+    { keys: "mod+k", label: "Search and commands", group: "Everywhere", inFields: true, run: () => setOpen("palette") },
+    { keys: "?", label: "This list", group: "Everywhere", run: () => setOpen("keys") },
+    ...NAV.map((item) => ({
+      keys: item.keys,
+      label: `Go to ${item.label.toLowerCase()}`,
+      group: "Everywhere",
+      run: () => void navigate({ to: item.to, params: { projectId } }),
+    })),
+  ]);
+
+  return (
+    <div className={css.shell}>
+      <a className={css.skip} href="#main">
+        Skip to content
+      </a>
+      <aside className={css.side}>
+        <Link to="/project/$projectId" params={{ projectId }} className={css.brand} aria-label="Twinlens: overview">
+          <Logo />
+          <span className={css.label}>Twinlens</span>
+        </Link>
+        <ProjectSwitcher projectId={projectId} />
+        <button type="button" className={css.item} onClick={() => setOpen("palette")} aria-label="Search and commands">
+          <Search size={16} aria-hidden="true" />
+          <span className={css.label}>Search</span>
+          <span className={css.keys}>{keyCaps("mod+k", isApple).join(isApple ? "" : " ")}</span>
+        </button>
+        <nav aria-label="Pages">
+          {NAV.map((item) => (
+            <Link
+              key={item.to}
+              to={item.to}
+              params={{ projectId }}
+              activeOptions={{ exact: item.exact, includeSearch: false }}
+              className={css.item}
+              title={item.label}
+            >
+              <item.icon size={16} aria-hidden="true" />
+              <span className={css.label}>{item.label}</span>
+            </Link>
+          ))}
+        </nav>
+        <div className={css.grow} />
+        <LiveLabel />
+        <div className={css.foot}>
+          <ThemeToggle />
+          <DensityToggle />
+          <IconButton label="Keyboard shortcuts" keys="?" onClick={() => setOpen("keys")}>
+            <Keyboard size={16} aria-hidden="true" />
+          </IconButton>
+        </div>
+      </aside>
+      <main className={css.main} id="main" tabIndex={-1}>
+        <Outlet />
+      </main>
+      <Suspense fallback={null}>
+        {open === "palette" ? (
+          <Palette projectId={projectId} onClose={() => setOpen(null)} onKeys={() => setOpen("keys")} />
+        ) : null}
+        {open === "keys" ? <CheatSheet onClose={() => setOpen(null)} /> : null}
+      </Suspense>
+    </div>
+  );
+}
+
+function ProjectSwitcher({ projectId }: { readonly projectId: string }) {
+  const projects = useQuery(projectsQuery);
+  const navigate = useNavigate();
+  const name = projects.data?.projects.find((p) => p.id === projectId)?.name ?? projectId;
+  return (
+    <Menu width={220}>
+      <Menu.Target>
+        <button type="button" className={css.project} aria-label={`Project ${name}. Switch project`}>
+          <span className={css.badge} aria-hidden="true">
+            {name.slice(0, 1).toUpperCase()}
+          </span>
+          <span className={`${css.label} ${css.grow} ellipsis`}>{name}</span>
+          <ChevronsUpDown size={14} className={`${css.label} muted`} aria-hidden="true" />
+        </button>
+      </Menu.Target>
+      <Menu.Dropdown>
+        <Menu.Label>Projects</Menu.Label>
+        {(projects.data?.projects ?? []).map((p) => (
+          <Menu.Item
+            key={p.id}
+            onClick={() => void navigate({ to: "/project/$projectId", params: { projectId: p.id } })}
+            rightSection={p.id === projectId ? <Check size={14} aria-label="current" /> : null}
+          >
+            {p.name}
+          </Menu.Item>
+        ))}
+      </Menu.Dropdown>
+    </Menu>
+  );
+}
+
+const LIVE_TEXT = { live: "Live", connecting: "Connecting…", reconnecting: "Reconnecting…", off: "Paused" } as const;
+
+function LiveLabel() {
+  const status = useLiveStatus();
+  return (
+    <div className={css.live} data-live={status} role="status">
+      <i aria-hidden="true" />
+      <span className={css.label}>{LIVE_TEXT[status]}</span>
+    </div>
+  );
+}
+
+function ThemeToggle() {
+  const { colorScheme, setColorScheme } = useMantineColorScheme();
+  const next = colorScheme === "auto" ? "light" : colorScheme === "light" ? "dark" : "auto";
+  const Icon = colorScheme === "auto" ? Monitor : colorScheme === "light" ? Sun : Moon;
+  const name = { auto: "as the system", light: "light", dark: "dark" }[colorScheme];
+  return (
+    <IconButton
+      label={`Theme: ${name}. Switch to ${next === "auto" ? "system" : next}`}
+      onClick={() => setColorScheme(next)}
+    >
+      <Icon size={16} aria-hidden="true" />
+    </IconButton>
+  );
+}
+
+function DensityToggle() {
+  const density = useDensity();
+  const next = density === "compact" ? "comfortable" : "compact";
+  const Icon = density === "compact" ? Rows4 : Rows3;
+  return (
+    <IconButton label={`Rows: ${density}. Switch to ${next}`} onClick={() => setDensity(next)}>
+      <Icon size={16} aria-hidden="true" />
+    </IconButton>
+  );
+}

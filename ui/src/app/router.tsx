@@ -1,0 +1,144 @@
+import {
+  createRootRoute,
+  createRoute,
+  createRouter,
+  lazyRouteComponent,
+  Outlet,
+  redirect,
+} from "@tanstack/react-router";
+import { sessionQuery } from "@/api/queries";
+import { queryClient } from "@/api/query-client";
+import { parseSearch, type Search, writeSearch } from "@/base/search";
+import { Failure } from "@/ui/State";
+import { Toasts } from "@/ui/Toasts";
+import { Crash, Missing } from "./Crash";
+import { Shell } from "./Shell";
+
+const rootRoute = createRootRoute({
+  validateSearch: (search): Search => search as Search,
+  component: () => (
+    <>
+      <Outlet />
+      <Toasts />
+    </>
+  ),
+  errorComponent: Crash,
+  notFoundComponent: Missing,
+});
+
+const indexRoute = createRoute({
+  getParentRoute: () => rootRoute,
+  path: "/",
+  beforeLoad: async () => {
+    const session = await queryClient.ensureQueryData(sessionQuery);
+    if (!session.signed_in) throw redirect({ to: "/login" });
+    throw redirect({ to: "/project/$projectId", params: { projectId: session.default_project_id } });
+  },
+  errorComponent: ({ error, reset }) => <Failure error={error} retry={reset} />,
+});
+
+const loginRoute = createRoute({
+  getParentRoute: () => rootRoute,
+  path: "/login",
+  component: lazyRouteComponent(() => import("@/pages/login/LoginPage"), "LoginPage"),
+});
+
+/** `/trace/ID` as Langfuse clients print it, and MLflow's hash routes, know no project: look for it. */
+const findRoute = createRoute({
+  getParentRoute: () => rootRoute,
+  path: "/trace/$traceId",
+  component: lazyRouteComponent(() => import("@/pages/find/FindTrace"), "FindTrace"),
+});
+
+const projectRoute = createRoute({
+  getParentRoute: () => rootRoute,
+  path: "/project/$projectId",
+  component: Shell,
+  beforeLoad: async () => {
+    const session = await queryClient.ensureQueryData(sessionQuery);
+    if (!session.signed_in) throw redirect({ to: "/login" });
+  },
+  errorComponent: Crash,
+});
+
+const child = <P extends string>(path: P, component: ReturnType<typeof lazyRouteComponent>) =>
+  createRoute({ getParentRoute: () => projectRoute, path, component, errorComponent: Crash });
+
+const overviewRoute = child(
+  "/",
+  lazyRouteComponent(() => import("@/pages/overview/OverviewPage"), "OverviewPage"),
+);
+const tracesRoute = child(
+  "/traces",
+  lazyRouteComponent(() => import("@/pages/traces/TracesPage"), "TracesPage"),
+);
+const traceRoute = child(
+  "/traces/$traceId",
+  lazyRouteComponent(() => import("@/pages/trace/TracePage"), "TracePage"),
+);
+const sessionsRoute = child(
+  "/sessions",
+  lazyRouteComponent(() => import("@/pages/sessions/SessionsPage"), "SessionsPage"),
+);
+const sessionRoute = child(
+  "/sessions/$sessionId",
+  lazyRouteComponent(() => import("@/pages/sessions/SessionPage"), "SessionPage"),
+);
+const experimentsRoute = child(
+  "/experiments",
+  lazyRouteComponent(() => import("@/pages/experiments/ExperimentsPage"), "ExperimentsPage"),
+);
+const experimentRoute = child(
+  "/experiments/$experimentId",
+  lazyRouteComponent(() => import("@/pages/experiments/ExperimentPage"), "ExperimentPage"),
+);
+const compareRoute = child(
+  "/experiments/$experimentId/compare",
+  lazyRouteComponent(() => import("@/pages/experiments/ComparePage"), "ComparePage"),
+);
+const runRoute = child(
+  "/experiments/$experimentId/runs/$runId",
+  lazyRouteComponent(() => import("@/pages/run/RunPage"), "RunPage"),
+);
+const modelsRoute = child(
+  "/models",
+  lazyRouteComponent(() => import("@/pages/models/ModelsPage"), "ModelsPage"),
+);
+const modelRoute = child(
+  "/models/$name",
+  lazyRouteComponent(() => import("@/pages/models/ModelPage"), "ModelPage"),
+);
+
+const routeTree = rootRoute.addChildren([
+  indexRoute,
+  loginRoute,
+  findRoute,
+  projectRoute.addChildren([
+    overviewRoute,
+    tracesRoute,
+    traceRoute,
+    sessionsRoute,
+    sessionRoute,
+    experimentsRoute,
+    experimentRoute,
+    compareRoute,
+    runRoute,
+    modelsRoute,
+    modelRoute,
+  ]),
+]);
+
+export const router = createRouter({
+  routeTree,
+  parseSearch,
+  stringifySearch: writeSearch,
+  defaultPreload: "intent",
+  defaultPreloadDelay: 80,
+  scrollRestoration: false,
+});
+
+declare module "@tanstack/react-router" {
+  interface Register {
+    router: typeof router;
+  }
+}
