@@ -25,6 +25,7 @@ from litestar.types import ASGIApp
 from twinlens import __version__
 from twinlens.domain.errors import InvalidState
 from twinlens.faces.guard import Guard
+from twinlens.faces.paths import KeepSlashes
 from twinlens.features.access import Access
 from twinlens.features.live import LiveBus
 from twinlens.features.projects import Projects
@@ -146,7 +147,7 @@ def create_app(instance: Instance) -> ASGIApp:
             logging_config=None,
         )
     )
-    return Guard(app, services.settings, secured=services.access.secured)
+    return Guard(KeepSlashes(app, b"/api/twinlens/"), services.settings, secured=services.access.secured)
 
 
 def listen(settings: Settings) -> list[socket.socket]:

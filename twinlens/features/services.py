@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from twinlens.features.logged_models import LoggedModels
     from twinlens.features.media import MediaLibrary
     from twinlens.features.metrics import Metrics
+    from twinlens.features.overview import Overviews
     from twinlens.features.prices import Prices
     from twinlens.features.projects import Projects
     from twinlens.features.prompts import Prompts
@@ -38,6 +39,7 @@ class Services:
     telemetry: TelemetryStore  #: reads only; writes go through ``ingest``
     live: LiveBus
     traces: Traces
+    overviews: Overviews
     prices: Prices
     experiments: Experiments
     runs: Runs

@@ -1,0 +1,52 @@
+"""Mounts the native API and describes it."""
+
+from __future__ import annotations
+
+from functools import cache
+from typing import Any
+
+from litestar import Litestar, MediaType, Response, Router, get
+from litestar.openapi import OpenAPIConfig
+from litestar.types import ControllerRouterHandler
+
+from twinlens import __version__
+from twinlens.faces.native import instance, live, overview, scores, sessions, traces
+from twinlens.faces.native.reply import handle_error
+from twinlens.features.services import Services
+
+PREFIX = "/api/twinlens/v1"
+_MODULES = (instance, overview, traces, scores, sessions, live)
+
+
+def _handlers() -> list[ControllerRouterHandler]:
+    return [handler for module in _MODULES for handler in module.HANDLERS]
+
+
+@cache
+def document() -> dict[str, Any]:
+    """The OpenAPI document of exactly these routes. Built when first asked for, because it takes a while."""
+    from twinlens.faces.native import schemas
+
+    app = Litestar(
+        route_handlers=[Router(PREFIX, route_handlers=_handlers())],
+        openapi_config=OpenAPIConfig(
+            title="Twinlens",
+            version=__version__,
+            description=(schemas.__doc__ or "").strip(),
+            use_handler_docstrings=True,
+        ),
+        logging_config=None,
+    )
+    return app.openapi_schema.to_schema()
+
+
+@get("/openapi.json", summary="This document", include_in_schema=False, sync_to_thread=True)
+def openapi() -> Response[dict[str, Any]]:
+    """The description of this API."""
+    return Response(document(), media_type=MediaType.JSON)
+
+
+def router(services: Services) -> Router:
+    """The native API."""
+    del services  # handlers find them through the request
+    return Router(PREFIX, route_handlers=[*_handlers(), openapi], exception_handlers={Exception: handle_error})

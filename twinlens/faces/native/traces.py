@@ -1,0 +1,272 @@
+"""Traces: list, counts, filter menus, one trace, one span, edits, deletion."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+from litestar import get, patch, post
+from litestar.params import Parameter
+
+from twinlens.domain.errors import InvalidArgument, NotFound
+from twinlens.domain.ids import canonical_trace_id
+from twinlens.domain.score import Score
+from twinlens.domain.trace import TracePatch, TraceSummary
+from twinlens.faces.http import AnyRequest, in_thread, services
+from twinlens.faces.native import schemas as s
+from twinlens.faces.native.reply import (
+    Cursor,
+    FilterText,
+    FromMs,
+    Limit,
+    ToMs,
+    ns,
+    order_of,
+    reading,
+    time_range,
+    whole_id,
+    writing,
+)
+from twinlens.faces.native.rows import ms, score_row, span_detail, span_row, trace_row
+from twinlens.features.overview import bucket_seconds
+from twinlens.ingest.batch import Batch
+from twinlens.query.text_filter import parse
+from twinlens.query.text_filter_fields import FIELDS, KEYED, PLAIN
+from twinlens.store.telemetry.query import Cmp, Expr, Query, all_of
+
+#: What the list sorts by, in the words of the API.
+ORDERS = {
+    "start": "start_ns", "latency": "latency_ns", "name": "name", "user": "user_id", "session": "session_id",
+    "tokens": "total_tokens", "cost": "total_cost", "spans": "span_count", "errors": "error_count",
+    "status": "status", "updated": "updated_ns", "environment": "environment",
+}  # fmt: skip
+MAX_SPANS = 50_000
+
+Experiment = Annotated[str | None, Parameter(query="experiment_id", description="Only of this experiment.")]
+RunId = Annotated[str | None, Parameter(query="run_id", description="Only linked to this run.")]
+SessionId = Annotated[str | None, Parameter(query="session_id", description="Only of this session.")]
+UserId = Annotated[str | None, Parameter(query="user_id", description="Only of this user.")]
+
+
+def _where(
+    filter: str,
+    from_ms: float | None,
+    to_ms: float | None,
+    experiment_id: str | None = None,
+    run_id: str | None = None,
+    session_id: str | None = None,
+    user_id: str | None = None,
+) -> Expr:
+    return all_of(
+        parse(filter) if filter.strip() else None,
+        None if from_ms is None else Cmp("start_ns", ">=", ns(from_ms)),
+        None if to_ms is None else Cmp("start_ns", "<", ns(to_ms)),
+        None if experiment_id is None else Cmp("experiment_id", "=", experiment_id),
+        None if run_id is None else Cmp("run_ids", "any of", [run_id]),
+        None if session_id is None else Cmp("session_id", "=", session_id),
+        None if user_id is None else Cmp("user_id", "=", user_id),
+    )
+
+
+@get("/projects/{project_id:str}/traces", summary="List traces")
+async def list_traces(
+    request: AnyRequest,
+    project_id: str,
+    filter_text: FilterText = "",
+    from_ms: FromMs = None,
+    to_ms: ToMs = None,
+    experiment_id: Experiment = None,
+    run_id: RunId = None,
+    session_id: SessionId = None,
+    user_id: UserId = None,
+    order: Annotated[
+        str | None, Parameter(description="Field to sort by, `-` for descending: `-start`, `cost`, `-score.quality`.")
+    ] = None,
+    limit: Limit = 50,
+    cursor: Cursor = None,
+) -> s.TracePage:
+    """Newest first unless ``order`` says otherwise. With scores and previews, without payloads."""
+    allowed = await reading(request, whole_id(project_id))
+    query = Query(
+        project_id=allowed,
+        where=_where(filter_text, from_ms, to_ms, experiment_id, run_id, session_id, user_id),
+        order=order_of(order, ORDERS),
+        limit=limit,
+        cursor=cursor,
+    )
+    telemetry = services(request).telemetry
+
+    def read() -> s.TracePage:
+        page = telemetry.traces(query)
+        found: list[TraceSummary] = page.rows
+        scores = telemetry.scores_for(allowed, [t.trace_id for t in found]) if found else {}
+        rows = [trace_row(t, scores.get(t.trace_id, ())) for t in found]
+        return s.TracePage(traces=rows, next_cursor=page.next_cursor)
+
+    return await in_thread(read)
+
+
+@get("/projects/{project_id:str}/traces/count", summary="Count traces")
+async def count_traces(
+    request: AnyRequest, project_id: str, filter_text: FilterText = "", from_ms: FromMs = None, to_ms: ToMs = None,
+    experiment_id: Experiment = None, run_id: RunId = None,
+) -> s.CountAnswer:  # fmt: skip
+    """How many traces the same parameters would list."""
+    allowed = await reading(request, whole_id(project_id))
+    query = Query(project_id=allowed, where=_where(filter_text, from_ms, to_ms, experiment_id, run_id))
+    return s.CountAnswer(count=await in_thread(services(request).telemetry.count, "traces", query))
+
+
+@get("/projects/{project_id:str}/traces/histogram", summary="Traces over time")
+async def trace_histogram(
+    request: AnyRequest, project_id: str, filter_text: FilterText = "", from_ms: FromMs = None, to_ms: ToMs = None,
+    experiment_id: Experiment = None, run_id: RunId = None,
+    buckets: Annotated[int, Parameter(ge=1, le=400, description="At most this many bars.")] = 100,
+) -> s.TraceHistogram:  # fmt: skip
+    """The same filter as the list, counted over time, without gaps. By default the last 24 hours."""
+    allowed = await reading(request, whole_id(project_id))
+    start, end = time_range(from_ms, to_ms)
+    step = bucket_seconds(end - start, buckets)
+    where = _where(filter_text, None, None, experiment_id, run_id)
+    bars = await in_thread(services(request).overviews.histogram, allowed, where, start, end, step)
+    return s.TraceHistogram(
+        bucket_ms=step * 1_000.0,
+        bars=[s.HistogramBar(start_ms=ms(bar.key), traces=bar.count, errors=bar.errors) for bar in bars],
+    )
+
+
+@get("/projects/{project_id:str}/traces/fields", summary="Words of the filter language")
+async def filter_fields(request: AnyRequest, project_id: str) -> s.FilterFields:
+    """For help and typeahead."""
+    await reading(request, whole_id(project_id))
+    return s.FilterFields(
+        fields=[
+            s.FilterField(
+                name=f.name + ("." if f.keyed else ""),
+                type="text" if f.kind == "list" else f.kind,
+                help=f.help,
+                example=f.example,
+                choices=list(f.choices),
+                suggests=f.suggests or f.keyed,
+            )
+            for f in FIELDS
+        ]
+    )
+
+
+@get("/projects/{project_id:str}/traces/values", summary="Most frequent values of a field")
+async def field_values(
+    request: AnyRequest,
+    project_id: str,
+    field_name: Annotated[
+        str, Parameter(query="field", description="A word of the filter language: `user`, `metadata.plan`.")
+    ],
+    prefix: Annotated[str, Parameter(description="Only values that contain this text.")] = "",
+    limit: Annotated[int, Parameter(ge=1, le=200)] = 50,
+) -> s.FieldValues:
+    """For filter menus and typeahead."""
+    allowed = await reading(request, whole_id(project_id))
+    name, dot, key = field_name.partition(".")
+    field = KEYED.get(name) if dot and key else PLAIN.get(field_name)
+    if field is None or (field.kind in ("number", "duration", "time") and field.target != "score"):
+        raise InvalidArgument(f"field: there are no values to suggest for {field_name!r}")
+    view = "spans" if field.span else "traces"
+    wanted = 1_000 if prefix else limit
+    telemetry = services(request).telemetry
+    found = await in_thread(telemetry.values, allowed, view, field.target, key=key or None, limit=wanted)
+    shown = [
+        ("running" if field.target == "status" and value == "unset" else str(value), count) for value, count in found
+    ]
+    fits = [(value, count) for value, count in shown if prefix.lower() in value.lower()][:limit]
+    return s.FieldValues(values=[s.FieldValue(value=value, count=count) for value, count in fits])
+
+
+@get("/projects/{project_id:str}/traces/{trace_id:str}", summary="One trace: skeleton and scores")
+async def get_trace(request: AnyRequest, project_id: str, trace_id: str) -> s.TraceDetail:
+    """Spans without payloads, by start time; at most 50,000 of them."""
+    allowed = await reading(request, whole_id(project_id))
+    wanted = canonical_trace_id(whole_id(trace_id))
+    telemetry = services(request).telemetry
+
+    def read() -> s.TraceDetail:
+        trace = telemetry.trace(allowed, wanted)
+        if trace is None:
+            raise NotFound(f"there is no trace {wanted!r}")
+        spans = telemetry.trace_spans(allowed, [wanted], with_io=False, with_attributes=False).get(wanted, [])
+        scores: list[Score] = telemetry.scores_for(allowed, [wanted]).get(wanted, [])
+        return s.TraceDetail(
+            trace=trace_row(trace, scores),
+            root_span_id=trace.root_span_id,
+            input=trace.input,
+            output=trace.output,
+            metadata=trace.metadata,
+            usage=trace.usage,
+            cost=trace.cost,
+            public=trace.public,
+            client_request_id=trace.client_request_id,
+            spans=[span_row(span) for span in spans[:MAX_SPANS]],
+            scores=[score_row(score) for score in scores],
+            truncated=len(spans) > MAX_SPANS,
+        )
+
+    return await in_thread(read)
+
+
+@get("/projects/{project_id:str}/traces/{trace_id:str}/spans/{span_id:str}", summary="One whole span")
+async def get_span(request: AnyRequest, project_id: str, trace_id: str, span_id: str) -> s.SpanDetail:
+    """With input, output, raw attributes, events and links."""
+    allowed = await reading(request, whole_id(project_id))
+    wanted, span_wanted = canonical_trace_id(whole_id(trace_id)), whole_id(span_id)
+    telemetry = services(request).telemetry
+
+    def read() -> s.SpanDetail:
+        span = telemetry.span(allowed, wanted, span_wanted)
+        if span is None:
+            raise NotFound(f"there is no span {span_wanted!r} in trace {wanted!r}")
+        scores: list[Score] = telemetry.scores_for(allowed, [wanted]).get(wanted, [])
+        return span_detail(span, [score for score in scores if score.span_id == span_wanted])
+
+    return await in_thread(read)
+
+
+@patch("/projects/{project_id:str}/traces/{trace_id:str}", summary="Bookmark, publish, tag")
+async def edit_trace(request: AnyRequest, project_id: str, trace_id: str, data: s.TraceEdit) -> s.TraceRow:
+    """Fields left out stay as they are."""
+    allowed = await writing(request, whole_id(project_id))
+    wanted = canonical_trace_id(whole_id(trace_id))
+    graph = services(request)
+    if await in_thread(graph.telemetry.trace, allowed, wanted, with_io=False) is None:
+        raise NotFound(f"there is no trace {wanted!r}")
+    change = TracePatch(
+        trace_id=wanted,
+        bookmarked=data.bookmarked,
+        public=data.public,
+        tags=data.tags,
+        tag_values=data.tag_values,
+        authority="client",
+        replace_tags=data.tags is not None,
+    )
+    await graph.ingest.submit(Batch(project_id=allowed, patches=[change]))
+
+    def read() -> s.TraceRow:
+        trace = graph.telemetry.trace(allowed, wanted, with_io=False)
+        if trace is None:
+            raise NotFound(f"there is no trace {wanted!r}")
+        return trace_row(trace, graph.telemetry.scores_for(allowed, [wanted]).get(wanted, []))
+
+    return await in_thread(read)
+
+
+@post("/projects/{project_id:str}/traces/delete", status_code=200, summary="Delete traces")
+async def delete_traces(request: AnyRequest, project_id: str, data: s.TraceIds) -> s.Done:
+    """With their spans and scores; gone when this answers. At most 1,000 at once."""
+    allowed = await writing(request, whole_id(project_id))
+    if len(data.trace_ids) > 1_000:
+        raise InvalidArgument("trace_ids: at most 1,000 at once")
+    ids = [canonical_trace_id(i) for i in data.trace_ids]
+    return s.Done(count=await services(request).ingest.run(lambda store: store.delete_traces(allowed, ids)))
+
+
+HANDLERS = [
+    list_traces, count_traces, trace_histogram, filter_fields, field_values, get_trace, get_span, edit_trace,
+    delete_traces,
+]  # fmt: skip
