@@ -130,6 +130,21 @@ class Artifacts:
         path = check_prefix(path)
         return _named(await store.list(join(prefix, path)), path)
 
+    async def upload_at(
+        self, project_id: str, uri: str, path: str, chunks: AsyncIterable[bytes], max_bytes: int | None = None
+    ) -> int:
+        """Store the file ``path`` below a proxied artifact URI; number of bytes.
+
+        Raises:
+            InvalidArgument: the URI is a direct one, which clients write themselves.
+            TooLarge: more than ``max_bytes``; nothing was stored.
+        """
+        root = uris.proxy_path(uri)
+        if root is None:
+            raise InvalidArgument(f"the artifact location '{uri}' is written by its clients, not by the server")
+        limited = _limited(self._limited(chunks), max_bytes)
+        return await self._blobs.write(self._key(project_id, join(root, check_key(path))), limited)
+
     async def delete_at(self, project_id: str, uri: str) -> int:
         """Remove everything below a proxied artifact URI; direct ones are left to their owners (0)."""
         path = uris.proxy_path(uri)
@@ -175,13 +190,17 @@ class Artifacts:
                 self._opened[root] = store
             return store
 
-    async def _limited(self, chunks: AsyncIterable[bytes]) -> AsyncIterator[bytes]:
-        size = 0
-        async for chunk in chunks:
-            size += len(chunk)
-            if self._max is not None and size > self._max:
-                raise TooLarge(f"the artifact is larger than {self._max} bytes, the largest this server takes")
-            yield chunk
+    def _limited(self, chunks: AsyncIterable[bytes]) -> AsyncIterable[bytes]:
+        return _limited(chunks, self._max)
+
+
+async def _limited(chunks: AsyncIterable[bytes], most: int | None) -> AsyncIterator[bytes]:
+    size = 0
+    async for chunk in chunks:
+        size += len(chunk)
+        if most is not None and size > most:
+            raise TooLarge(f"the artifact is larger than {most} bytes, the largest that is taken here")
+        yield chunk
 
 
 def media_type(name: str) -> str:

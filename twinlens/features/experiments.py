@@ -15,6 +15,7 @@ from urllib.parse import unquote, urlparse
 
 import sqlalchemy as sa
 
+from twinlens.domain.artifact import experiment_location
 from twinlens.domain.clock import now_ms
 from twinlens.domain.errors import AlreadyExists, InvalidArgument, InvalidState, NotFound
 from twinlens.domain.live import Notice
@@ -27,8 +28,6 @@ from twinlens.store.catalog.experiments import ExperimentTable, next_number
 from twinlens.store.catalog.runs import RunTable
 from twinlens.store.telemetry.query import And, Expr, Order
 
-#: Artifacts go through this server unless settings name another place.
-PROXIED_ROOT = "mlflow-artifacts:/"
 MAX_LOCATION = 2_048
 
 
@@ -36,7 +35,7 @@ class Experiments:
     """See the module's text. All methods block.
 
     Args:
-        artifact_root: URI below which new experiments get their artifact location.
+        artifact_root: URI below which new experiments get their artifact location; default: through this server.
     """
 
     def __init__(
@@ -46,7 +45,7 @@ class Experiments:
         self._catalog = catalog
         self._live = live
         self._scores = scores
-        self._root = artifact_root or PROXIED_ROOT
+        self._root = artifact_root
         self._clock = clock
         self._known: set[str] = set()  # projects that have their experiment 0
 
@@ -106,7 +105,7 @@ class Experiments:
         with self.write(project_id) as (connection, table):
             number = str(next_number(connection, "experiment"))
             experiment = Experiment(
-                experiment_id=number, name=name, artifact_location=location or append_path(self._root, number),
+                experiment_id=number, name=name, artifact_location=location or experiment_location(self._root, project_id, number),
                 created_ms=now, updated_ms=now, tags=checked,
             )  # fmt: skip
             if not table.add(experiment):
@@ -207,7 +206,9 @@ class Experiments:
         """Make sure that the project has experiment 0."""
         if project_id not in self._known:
             with self._catalog.write() as connection:
-                ExperimentTable(connection, project_id).add_default(append_path(self._root, "0"), self._clock())
+                ExperimentTable(connection, project_id).add_default(
+                    experiment_location(self._root, project_id, "0"), self._clock()
+                )
             self._known.add(project_id)
 
     @staticmethod
