@@ -10,6 +10,7 @@ from typing import Literal
 import msgspec
 
 RunStatus = Literal["RUNNING", "SCHEDULED", "FINISHED", "FAILED", "KILLED"]
+#: In the order of MLflow's protobuf numbers, from 1.
 RUN_STATUSES: tuple[str, ...] = ("RUNNING", "SCHEDULED", "FINISHED", "FAILED", "KILLED")
 
 Lifecycle = Literal["active", "deleted"]

@@ -174,10 +174,8 @@ def experiment_order(items: list[str]) -> tuple[Order, ...]:
     def one(item: str) -> Order:
         sort: SortKey = parse_order_by(item)
         if (
-            sort.entity is not None
-            and _EXPERIMENT_ENTITIES.get(sort.entity) != "attribute"
-            or sort.key not in _EXPERIMENT_ORDER
-        ):
+            sort.entity is not None and _EXPERIMENT_ENTITIES.get(sort.entity) != "attribute"
+        ) or sort.key not in _EXPERIMENT_ORDER:
             raise InvalidArgument(
                 f"Invalid order_by key '{sort.key}' specified. Valid keys are '{sorted(_EXPERIMENT_ORDER)}'"
             )

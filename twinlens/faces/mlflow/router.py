@@ -18,7 +18,7 @@ import msgspec
 from litestar import Request, Router, asgi
 
 from twinlens.domain.errors import TooLarge
-from twinlens.faces.http import in_thread
+from twinlens.faces.http import in_thread, principal
 from twinlens.faces.mlflow.errors import error_reply
 from twinlens.faces.mlflow.params import Params
 from twinlens.faces.mlflow.wire import (
@@ -131,7 +131,11 @@ async def _answer(
 ) -> Reply:
     """Read the request as the handler declared it and run the handler."""
     request: Request[Any, Any, Any] = Request(scope, receive, send)
-    project_id, user = await caller(services, request)
+    project_id, user = "", ""
+    if rpc.scope is not None:
+        who = await principal(request)
+        who.require(rpc.scope)
+        project_id, user = who.project_id, who.user_name or ""
     call = Call(services, project_id, user, request, Params({}), path)
     if rpc.body == "raw":
         call.stream = _pieces(receive)
@@ -146,11 +150,6 @@ async def _answer(
     if inspect.iscoroutinefunction(rpc.handler):
         return await rpc.handler(call)
     return await in_thread(cast("Callable[[Call], Reply]", rpc.handler), call)
-
-
-async def caller(services: Services, request: Request[Any, Any, Any]) -> tuple[str, str]:
-    """Project and login of the caller."""
-    return "default", ""
 
 
 async def _send(send: Send, reply: Reply) -> None:

@@ -10,19 +10,19 @@ rpcs = RpcTable()
 MLFLOW_VERSION = "3.18.0"
 
 
-@rpcs.rpc("GET", "", "/version")
+@rpcs.rpc("GET", "", "/version", public=True)
 async def version(_call: Call) -> Raw:
     """Plain text version, fetched by clients before their first span export."""
     return Raw(MLFLOW_VERSION.encode(), media_type="text/html; charset=utf-8")
 
 
-@rpcs.rpc("GET", "", "/health")
+@rpcs.rpc("GET", "", "/health", public=True)
 async def health(_call: Call) -> Raw:
     """Liveness."""
     return Raw(b"OK", media_type="text/html; charset=utf-8")
 
 
-@rpcs.rpc("GET", "3.0", "/mlflow/server-info")
+@rpcs.rpc("GET", "3.0", "/mlflow/server-info", public=True)
 async def server_info(_call: Call) -> dict[str, object]:
     """Capabilities; a key that is missing means false to clients."""
     return {

@@ -34,6 +34,7 @@ from twinlens.faces.mlflow.params import Params, QueryValues
 if TYPE_CHECKING:
     from litestar.types import ASGIApp
 
+    from twinlens.domain.project import Scope
     from twinlens.features.services import Services
 
 #: Largest JSON body; single endpoints set lower limits.
@@ -61,7 +62,7 @@ class Call:
 
     Attributes:
         project_id: the project that the caller's credentials select; every feature call starts with it.
-        user: login of the caller, empty in open mode.
+        user: name of the caller, empty when nobody had to sign in.
         params: query parameters of a GET, else the JSON body.
         body: the undecoded JSON body (``body="bytes"`` only).
         path: values of the path's parameters.
@@ -93,6 +94,7 @@ class Rpc:
     handler: Handler
     body: Body = "json"
     prefixes: tuple[str, ...] = ("/api", "/ajax-api")
+    scope: Scope | None = "read"  #: the right that the caller needs; None: anybody, without credentials
 
 
 class RpcTable:
@@ -102,7 +104,15 @@ class RpcTable:
         self.rpcs: list[Rpc] = []
 
     def rpc(
-        self, verb: str, version: str, path: str, *, body: Body = "json", ajax_only: bool = False
+        self,
+        verb: str,
+        version: str,
+        path: str,
+        *,
+        body: Body = "json",
+        ajax_only: bool = False,
+        scope: Scope | None = None,
+        public: bool = False,
     ) -> Callable[[Handler], Handler]:
         """Declare a handler; may be stacked for several paths.
 
@@ -110,11 +120,15 @@ class RpcTable:
             verb: HTTP method.
             version: ``2.0`` or ``3.0``; empty for a path that stands at the root without prefix.
             ajax_only: the path exists for browsers only, under ``/ajax-api``.
+            scope: the right that the caller needs; by default ``read`` for GET and ``write`` for the rest. Say ``read``
+                for a POST that only searches, ``ingest`` for what running programs report, ``score`` for assessments.
+            public: needs no credentials at all.
         """
+        needed = None if public else scope or ("read" if verb in ("GET", "HEAD") else "write")
         prefixes = ("",) if not version else ("/ajax-api",) if ajax_only else ("/api", "/ajax-api")
 
         def declare(handler: Handler) -> Handler:
-            self.rpcs.append(Rpc(verb, version, path, handler, body, prefixes))
+            self.rpcs.append(Rpc(verb, version, path, handler, body, prefixes, needed))
             return handler
 
         return declare

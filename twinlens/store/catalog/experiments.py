@@ -145,15 +145,16 @@ class ExperimentTable:
     def search(
         self, where: Expr, orders: Sequence[Order], view: View, limit: int, cursor: str | None
     ) -> ExperimentPage:  # fmt: skip
-        """A page of experiments. Default order: newest first; ties go by id."""
+        """A page of experiments. Default order: newest first, then by id."""
         t = experiments
         query = sa.select(t).where(self._mine(t), self._holds(where))
         if view != "all":
             query = query.where(t.c.lifecycle == view)
         sorts: list[Sort] = [(_COLUMNS[order.field], order.descending) for order in orders]
         if not sorts:
-            sorts = [(t.c.created_ms, True)]
-        sorts.append((t.c.experiment_id, False))
+            sorts = [(t.c.created_ms, True), (t.c.experiment_id, False)]
+        elif all(order.field != "experiment_id" for order in orders):
+            sorts.append((t.c.experiment_id, True))
         signature = [self._project, repr(where), repr(list(orders)), view]
         if cursor:
             query = query.where(behind(sorts, decode_cursor(cursor, signature, len(sorts))))
