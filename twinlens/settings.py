@@ -56,6 +56,9 @@ class Settings:
         None,
         "Artifact location given to new experiments: file: or s3: URI for direct access; default: through this server.",
     )
+    artifact_read_roots: tuple[str, ...] = _setting(
+        (), "Further direct artifact locations (file: or s3: URIs) that every project may read through the server."
+    )
     artifact_store: str | None = _setting(None, "Where proxied artifacts live; default: folder in the data folder.")
     telemetry_memory: str = _setting("512MB", "Memory limit of the telemetry engine.")
     telemetry_threads: int = _setting(2, "Threads of the telemetry engine.")

@@ -77,6 +77,8 @@ def live_event(notice: Notice) -> s.LiveEvent:
     for name in ("trace_id", "experiment_id", "keys"):
         if name in data:
             setattr(event, name, data.pop(name))
+    if notice.kind == "metric" and isinstance(data.get("metrics"), dict):
+        event.keys = list(data["metrics"])
     event.data = {key: value for key, value in data.items() if _plain(value)}
     return event
 

@@ -11,6 +11,7 @@ from twinlens.faces.http import AnyRequest, in_thread, services
 from twinlens.faces.native import schemas as s
 from twinlens.faces.native.reply import FromMs, ToMs, reading, time_range, whole_id
 from twinlens.faces.native.rows import ms, trace_row
+from twinlens.faces.native.run_rows import run_row
 from twinlens.features.overview import Latency, Use
 from twinlens.store.telemetry.query import Query
 
@@ -31,6 +32,7 @@ async def overview(
     def read() -> s.Overview:
         found = graph.overviews.compute(allowed, start, end, buckets=buckets)
         recent = graph.telemetry.traces(Query(project_id=allowed, limit=8)).rows
+        experiments = [one.experiment_id for one in graph.experiments.list(allowed)]
         scores = graph.telemetry.scores_for(allowed, [t.trace_id for t in recent]) if recent else {}
         return s.Overview(
             from_ms=ms(start),
@@ -74,7 +76,7 @@ async def overview(
             ],
             scores=[s.ScoreUse(name=use.name, count=use.count, average=use.average) for use in found.scores],
             recent_traces=[trace_row(t, scores.get(t.trace_id, ())) for t in recent],
-            recent_runs=[],
+            recent_runs=[run_row(run) for run in graph.runs.search(allowed, experiments, limit=5).runs],
         )
 
     return await in_thread(read)

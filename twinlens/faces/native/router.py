@@ -10,12 +10,24 @@ from litestar.openapi import OpenAPIConfig
 from litestar.types import ControllerRouterHandler
 
 from twinlens import __version__
-from twinlens.faces.native import instance, live, overview, scores, sessions, traces
+from twinlens.faces.native import (
+    artifacts,
+    experiments,
+    instance,
+    live,
+    metrics,
+    models,
+    overview,
+    runs,
+    scores,
+    sessions,
+    traces,
+)
 from twinlens.faces.native.reply import handle_error
 from twinlens.features.services import Services
 
 PREFIX = "/api/twinlens/v1"
-_MODULES = (instance, overview, traces, scores, sessions, live)
+_MODULES = (instance, overview, traces, scores, sessions, experiments, runs, metrics, artifacts, models, live)
 
 
 def _handlers() -> list[ControllerRouterHandler]:
