@@ -12,7 +12,6 @@ from __future__ import annotations
 
 import math
 from base64 import b64encode
-from collections.abc import Iterable
 from typing import Any
 
 import msgspec
@@ -34,7 +33,6 @@ _ZERO_SPAN = bytes(8)
 class Limits(msgspec.Struct, frozen=True, kw_only=True):
     """What one request may contain. Exceeding any is ``TooLarge``."""
 
-    body: int = 64 << 20  #: bytes, after decompression
     nesting: int = 100  #: levels of lists and maps inside one attribute value
     attributes: int = 1_000  #: of one span, event, link, log record or data point
 
@@ -283,8 +281,3 @@ def _link(link: Any, limits: Limits) -> SpanLink:
         span_id=_span_id(link.span_id),
         attributes=_attributes(link.attributes, limits),
     )
-
-
-def decoded_size(spans: Iterable[RawSpan]) -> int:
-    """Rough bytes of decoded spans, for callers that did not see the body."""
-    return sum(200 + sum(len(k) + len(str(v)) for k, v in s.attributes.items()) for s in spans)

@@ -1,0 +1,81 @@
+"""The stages between normalising and committing that every face shares: mask, count, price."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from twinlens.domain.trace import MODEL_KINDS, Span, TracePatch
+from twinlens.ingest import tokens
+from twinlens.ingest.mask import Masker
+from twinlens.ingest.pricing import Pricer
+
+_NO_MASK = Masker(())
+
+
+class Enricher:
+    """Fills ``usage``, ``cost`` and their sources. Thread-safe.
+
+    Running it again over the same span changes nothing but what changed prices change, so it may run when a span arrives
+    and once more when later reports (updates, log records) have been merged into it.
+    """
+
+    def __init__(self, pricer: Pricer, masker: Masker = _NO_MASK) -> None:
+        self.pricer = pricer
+        self.masker = masker
+
+    def enrich(self, spans: Sequence[Span], project_id: str, patches: Sequence[TracePatch] = ()) -> None:
+        """Mask spans and patches, then count and price the spans, all in place."""
+        if self.masker.active:
+            self.masker.spans(spans)
+            self.masker.patches(patches)
+        for span in spans:
+            self.price(span, project_id)
+
+    def price(self, span: Span, project_id: str) -> None:
+        """Usage and cost of one span, in place. Spans that are no model calls cost one look at their kind.
+
+        Updates whose create has not come yet (``partial``) are left alone: what they belong to is priced when merged.
+        """
+        kind = span.kind
+        if kind not in MODEL_KINDS:
+            if kind == "tool" and span.cost_source != "client" and not span.partial:
+                self._price_tool(span, project_id)
+            return
+        if span.partial:
+            return
+        if span.usage_source != "client":
+            self._count(span, project_id)
+        if span.cost_source != "client":
+            quote = self.pricer.quote(span, project_id)
+            if quote is None:
+                if span.cost_source == "computed":
+                    span.cost, span.cost_source, span.price_id = {}, "none", None
+            else:
+                span.cost, span.cost_source, span.price_id = quote.cost, "computed", quote.price_id
+
+    def _price_tool(self, span: Span, project_id: str) -> None:
+        if not self.pricer.prices_tools(project_id):
+            return
+        quote = self.pricer.quote(span, project_id)
+        if quote is not None:
+            span.cost, span.cost_source, span.price_id = quote.cost, "computed", quote.price_id
+
+    def _count(self, span: Span, project_id: str) -> None:
+        """Estimate missing token counts, or say that they are unknown because the text was withheld."""
+        if span.model is None or span.level == "ERROR" or span.cost_source == "client":
+            return
+        asked, answered = tokens.content(span.input), tokens.content(span.output)
+        if asked.withheld and answered.withheld:
+            span.usage = {}
+            # a span that still runs may yet bring its text
+            span.usage_source = "masked" if span.end_ns is not None or asked.masked else "none"
+            return
+        tokenizer = self.pricer.tokenizer(span, project_id)
+        usage: dict[str, int] = {}
+        if not asked.withheld:
+            usage["input"] = tokens.count_content(asked, span.model, tokenizer)
+        if not answered.withheld and span.kind == "generation":
+            usage["output"] = tokens.count_content(answered, span.model, tokenizer, reply=True)
+        if usage:
+            usage["total"] = sum(usage.values())
+            span.usage, span.usage_source = usage, "estimated"
