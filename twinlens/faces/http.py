@@ -121,7 +121,7 @@ async def read_body(request: AnyRequest, limit: int | None = None) -> bytes:
         raise InvalidArgument(f"content encoding {encoding!r} is not supported: use gzip, deflate or none")
     parts: list[bytes] = []
     size = 0
-    async for chunk in _chunks(request):
+    async for chunk in chunks(request):
         size += len(chunk)
         if size > limit:
             raise TooLarge(f"the body is larger than {limit} bytes")
@@ -134,7 +134,7 @@ async def read_body(request: AnyRequest, limit: int | None = None) -> bytes:
     return decompress(raw, encoding, limit)
 
 
-async def _chunks(request: AnyRequest) -> AsyncIterator[bytes]:
+async def chunks(request: AnyRequest) -> AsyncIterator[bytes]:
     """The body as it arrives. Also for requests of mounted ASGI handlers, which Litestar's ``stream`` does not serve."""
     more = True
     while more:

@@ -90,6 +90,11 @@ class Prompts:
             raise NotFound(f"Prompt version '{version_id}' not found")
         return self.get(project_id, found[0], version=found[1], resolve=False)
 
+    def exists(self, project_id: str, name: str) -> bool:
+        """Whether there is a prompt of that name, with versions or without."""
+        with self._catalog.read() as connection:
+            return PromptTable(connection, project_id).head(name) is not None
+
     def head(self, project_id: str, name: str) -> Prompt:
         """The prompt itself with all version numbers, labels, tags and properties.
 

@@ -8,7 +8,7 @@ browsers send feedback with the public key (server v4.16: CORS is open on the pu
 from __future__ import annotations
 
 import re
-from collections.abc import Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable
 from importlib import import_module
 from pkgutil import iter_modules
 from typing import TYPE_CHECKING, Any, cast
@@ -95,6 +95,18 @@ def raw_path(scope: Scope) -> str:
     return path[at + len(PREFIX) :].rstrip("/") if at >= 0 else path
 
 
+async def _stream(send: Send, reply: Reply, chunks: AsyncIterator[bytes], extra: list[tuple[bytes, bytes]]) -> None:
+    """The first chunk is read before the head is sent, so that a missing object is still a clean error."""
+    first = await anext(chunks, b"")
+    headers = [(name.lower().encode(), value.encode("latin-1")) for name, value in reply.headers.items()]
+    headers += [*extra, (b"content-type", reply.media_type.encode())]
+    await send(cast("Any", {"type": "http.response.start", "status": reply.status, "headers": headers}))
+    await send(cast("Any", {"type": "http.response.body", "body": first, "more_body": True}))
+    async for chunk in chunks:
+        await send(cast("Any", {"type": "http.response.body", "body": chunk, "more_body": True}))
+    await send(cast("Any", {"type": "http.response.body", "body": b"", "more_body": False}))
+
+
 async def _send(send: Send, reply: Reply, extra: list[tuple[bytes, bytes]]) -> None:
     body = b"" if reply.body is None else reply.body if isinstance(reply.body, bytes) else _encode(reply.body)
     headers = [(b"content-length", str(len(body)).encode()), *extra]
@@ -132,6 +144,8 @@ def make_app(services: Services, dispatcher: Dispatcher) -> Callable[[Scope, Rec
             return await _send(send, Reply(status=204), [*_CORS, *_PREFLIGHT])
         try:
             reply = await run(scope, receive)
+            if reply.stream is not None and method != "HEAD":
+                return await _stream(send, reply, reply.stream, _CORS)
         except ConnectionError:
             return None
         except Exception as error:

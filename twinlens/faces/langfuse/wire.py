@@ -14,7 +14,7 @@ the slash. JSON is camelCase; times are ISO-8601 UTC with milliseconds.
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -22,7 +22,7 @@ import msgspec
 
 from twinlens.domain.clock import iso_ms, parse_iso
 from twinlens.domain.project import Principal, Scope
-from twinlens.faces.http import AnyRequest, check_nesting, read_body
+from twinlens.faces.http import AnyRequest, check_nesting, chunks, read_body
 from twinlens.faces.langfuse.errors import BadRequest, issue
 
 if TYPE_CHECKING:
@@ -34,12 +34,16 @@ MAX_PAGE = 100
 
 @dataclass(slots=True)
 class Reply:
-    """Status and body; ``body`` is encoded as JSON unless it is bytes, None means no body."""
+    """Status and body; ``body`` is encoded as JSON unless it is bytes, None means no body.
+
+    ``stream`` sends bytes as they come instead; its length goes into ``headers``.
+    """
 
     body: Any = None
     status: int = 200
     headers: Mapping[str, str] = field(default_factory=dict[str, str])
     media_type: str = "application/json"
+    stream: AsyncIterator[bytes] | None = None
 
 
 Result = Reply | dict[str, Any]
@@ -97,6 +101,10 @@ class Call:
         raw = await read_body(self.request)
         check_nesting(raw, self.services.settings.max_nesting)
         return raw
+
+    def chunks(self) -> AsyncIterator[bytes]:
+        """The body as it arrives, unlimited and as sent."""
+        return chunks(self.request)
 
 
 #: Query parameters whose empty value says something (an empty parent: no parent).

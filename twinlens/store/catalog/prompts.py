@@ -14,9 +14,9 @@ from twinlens.store.catalog.engine import metadata, upsert
 prompts = sa.Table(
     "prompts",
     metadata,
-    sa.Column("project_id", sa.String(255), primary_key=True),
-    sa.Column("name", sa.String(255), primary_key=True),
-    sa.Column("type", sa.String(8), nullable=False),
+    sa.Column("project_id", sa.Text, primary_key=True),
+    sa.Column("name", sa.Text, primary_key=True),
+    sa.Column("type", sa.Text, nullable=False),
     sa.Column("description", sa.Text, nullable=False),
     sa.Column("properties", sa.Text, nullable=False),  # JSON object of text
     sa.Column("last_version", sa.Integer, nullable=False),  # never goes back, so that a number means one text for ever
@@ -27,17 +27,17 @@ prompts = sa.Table(
 prompt_versions = sa.Table(
     "prompt_versions",
     metadata,
-    sa.Column("project_id", sa.String(255), primary_key=True),
-    sa.Column("name", sa.String(255), primary_key=True),
+    sa.Column("project_id", sa.Text, primary_key=True),
+    sa.Column("name", sa.Text, primary_key=True),
     sa.Column("version", sa.Integer, primary_key=True, autoincrement=False),
-    sa.Column("version_id", sa.String(64), nullable=False),
+    sa.Column("version_id", sa.Text, nullable=False),
     sa.Column("template", sa.Text, nullable=False),  # JSON
     sa.Column("config", sa.Text, nullable=False),  # JSON
     sa.Column("commit_message", sa.Text),
     sa.Column("response_format", sa.Text),  # JSON
     sa.Column("model_config", sa.Text),  # JSON
     sa.Column("version_tags", sa.Text, nullable=False),  # JSON object of text
-    sa.Column("created_by", sa.String(255), nullable=False),
+    sa.Column("created_by", sa.Text, nullable=False),
     sa.Column("created_ns", sa.BigInteger, nullable=False),
     sa.Column("updated_ns", sa.BigInteger, nullable=False),
     sa.Index(None, "project_id", "version_id", unique=True),
@@ -47,9 +47,9 @@ prompt_versions = sa.Table(
 prompt_labels = sa.Table(
     "prompt_labels",
     metadata,
-    sa.Column("project_id", sa.String(255), primary_key=True),
-    sa.Column("name", sa.String(255), primary_key=True),
-    sa.Column("label", sa.String(255), primary_key=True),
+    sa.Column("project_id", sa.Text, primary_key=True),
+    sa.Column("name", sa.Text, primary_key=True),
+    sa.Column("label", sa.Text, primary_key=True),
     sa.Column("version", sa.Integer, nullable=False),
     sa.Index(None, "project_id", "label"),
 )
@@ -57,22 +57,22 @@ prompt_labels = sa.Table(
 prompt_tags = sa.Table(
     "prompt_tags",
     metadata,
-    sa.Column("project_id", sa.String(255), primary_key=True),
-    sa.Column("name", sa.String(255), primary_key=True),
-    sa.Column("tag", sa.String(255), primary_key=True),
+    sa.Column("project_id", sa.Text, primary_key=True),
+    sa.Column("name", sa.Text, primary_key=True),
+    sa.Column("tag", sa.Text, primary_key=True),
     sa.Index(None, "project_id", "tag"),
 )
 
 prompt_dependencies = sa.Table(
     "prompt_dependencies",
     metadata,
-    sa.Column("project_id", sa.String(255), primary_key=True),
-    sa.Column("parent_name", sa.String(255), primary_key=True),
+    sa.Column("project_id", sa.Text, primary_key=True),
+    sa.Column("parent_name", sa.Text, primary_key=True),
     sa.Column("parent_version", sa.Integer, primary_key=True, autoincrement=False),
     sa.Column("position", sa.Integer, primary_key=True, autoincrement=False),
-    sa.Column("child_name", sa.String(255), nullable=False),
+    sa.Column("child_name", sa.Text, nullable=False),
     sa.Column("child_version", sa.Integer),
-    sa.Column("child_label", sa.String(255)),
+    sa.Column("child_label", sa.Text),
     sa.Index(None, "project_id", "child_name"),
 )
 

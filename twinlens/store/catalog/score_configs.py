@@ -11,10 +11,10 @@ from twinlens.store.catalog.engine import Catalog, metadata
 score_configs = sa.Table(
     "score_configs",
     metadata,
-    sa.Column("project_id", sa.String(255), primary_key=True),
-    sa.Column("config_id", sa.String(255), primary_key=True),
-    sa.Column("name", sa.String(255), nullable=False),
-    sa.Column("data_type", sa.String(16), nullable=False),
+    sa.Column("project_id", sa.Text, primary_key=True),
+    sa.Column("config_id", sa.Text, primary_key=True),
+    sa.Column("name", sa.Text, nullable=False),
+    sa.Column("data_type", sa.Text, nullable=False),
     sa.Column("min_value", sa.Float(53)),
     sa.Column("max_value", sa.Float(53)),
     sa.Column("categories", sa.Text),  # JSON

@@ -1,0 +1,173 @@
+"""Tables and statements of datasets, items and runs. Rules live in ``features.datasets``."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import msgspec
+import sqlalchemy as sa
+
+from twinlens.domain.dataset import Dataset, DatasetItem
+from twinlens.store.catalog.engine import metadata
+
+datasets = sa.Table(
+    "datasets",
+    metadata,
+    sa.Column("project_id", sa.Text, primary_key=True),
+    sa.Column("dataset_id", sa.Text, primary_key=True),
+    sa.Column("name", sa.Text, nullable=False),
+    sa.Column("description", sa.Text),
+    sa.Column("metadata", sa.Text),  # JSON, as the next two
+    sa.Column("input_schema", sa.Text),
+    sa.Column("expected_output_schema", sa.Text),
+    sa.Column("created_ns", sa.BigInteger, nullable=False),
+    sa.Column("updated_ns", sa.BigInteger, nullable=False),
+    sa.Index(None, "project_id", "name", unique=True),
+    sa.Index(None, "project_id", "created_ns"),
+)
+
+#: One row per state of an item. ``valid_to_ns`` is NULL for the current one; a deleted item has none.
+dataset_items = sa.Table(
+    "dataset_items",
+    metadata,
+    sa.Column("project_id", sa.Text, primary_key=True),
+    sa.Column("item_id", sa.Text, primary_key=True),
+    sa.Column("valid_from_ns", sa.BigInteger, primary_key=True, autoincrement=False),
+    sa.Column("valid_to_ns", sa.BigInteger),
+    sa.Column("dataset_id", sa.Text, nullable=False),
+    sa.Column("input", sa.Text),  # JSON, as the next two
+    sa.Column("expected_output", sa.Text),
+    sa.Column("metadata", sa.Text),
+    sa.Column("source_trace_id", sa.Text),
+    sa.Column("source_observation_id", sa.Text),
+    sa.Column("status", sa.Text, nullable=False),
+    sa.Column("created_ns", sa.BigInteger, nullable=False),
+    sa.Column("updated_ns", sa.BigInteger, nullable=False),
+    sa.Index(None, "project_id", "dataset_id", "valid_to_ns", "created_ns"),
+    sa.Index(None, "project_id", "source_trace_id"),
+)
+
+_DATASET_JSON = ("metadata", "input_schema", "expected_output_schema")
+_ITEM_JSON = ("input", "expected_output", "metadata")
+
+
+def encode_json(values: dict[str, Any], names: tuple[str, ...]) -> dict[str, Any]:
+    """Columns of JSON text from values; None stays NULL."""
+    for name in names:
+        if values[name] is not None:
+            values[name] = msgspec.json.encode(values[name]).decode()
+    return values
+
+
+def decode_json(values: dict[str, Any], names: tuple[str, ...]) -> dict[str, Any]:
+    """Values from columns of JSON text."""
+    for name in names:
+        if values[name] is not None:
+            values[name] = msgspec.json.decode(values[name])
+    return values
+
+
+class DatasetTable:
+    """Datasets and items over one connection. Every method's scope is one project."""
+
+    def __init__(self, connection: sa.Connection, project_id: str) -> None:
+        self._c = connection
+        self._project = project_id
+
+    # --- datasets ----------------------------------------------------------------------------------------------
+    def dataset(self, *, name: str | None = None, dataset_id: str | None = None, lock: bool = False) -> Dataset | None:
+        """One dataset by name or id. ``lock`` makes other writers of its items wait until this transaction ends."""
+        d = datasets.c
+        own = d.name == name if name is not None else d.dataset_id == dataset_id
+        query = sa.select(datasets).where(d.project_id == self._project, own)
+        row = self._c.execute(query.with_for_update() if lock else query).mappings().first()
+        return None if row is None else _dataset(row)
+
+    def put_dataset(self, row: Dataset, *, new: bool) -> None:
+        """Insert or overwrite."""
+        values = encode_json(msgspec.structs.asdict(row), _DATASET_JSON)
+        if new:
+            self._c.execute(datasets.insert().values(project_id=self._project, **values))
+            return
+        d = datasets.c
+        own = (d.project_id == self._project) & (d.dataset_id == row.dataset_id)
+        self._c.execute(datasets.update().where(own).values(**values))
+
+    def page(self, limit: int, offset: int) -> tuple[list[Dataset], int]:
+        """Newest first, and the number of all."""
+        own = datasets.c.project_id == self._project
+        total = self._c.execute(sa.select(sa.func.count()).select_from(datasets).where(own)).scalar_one()
+        query = sa.select(datasets).where(own).order_by(datasets.c.created_ns.desc(), datasets.c.dataset_id)
+        return [_dataset(row) for row in self._c.execute(query.limit(limit).offset(offset)).mappings()], total
+
+    # --- items -------------------------------------------------------------------------------------------------
+    def _own(self) -> sa.ColumnElement[bool]:
+        return dataset_items.c.project_id == self._project
+
+    def item(self, item_id: str) -> DatasetItem | None:
+        """The current state, archived ones too."""
+        i = dataset_items.c
+        where = (self._own(), i.item_id == item_id, i.valid_to_ns.is_(None))
+        return next(iter(self._items(sa.select(dataset_items).where(*where))), None)
+
+    def last_time(self, item_id: str) -> int:
+        """Start (or end) of the newest state an item ever had; 0 for a new id."""
+        i = dataset_items.c
+        newest = sa.func.max(sa.func.coalesce(i.valid_to_ns, i.valid_from_ns))
+        query = sa.select(newest).where(self._own(), i.item_id == item_id)
+        return self._c.execute(query).scalar() or 0
+
+    def close_item(self, item_id: str, at: int) -> int:
+        """End the current state; 1 if there was one."""
+        i = dataset_items.c
+        return self._c.execute(
+            dataset_items.update()
+            .where(self._own(), i.item_id == item_id, i.valid_to_ns.is_(None))
+            .values(valid_to_ns=at)
+        ).rowcount
+
+    def add_item(self, row: DatasetItem) -> None:
+        """Insert a state as the current one."""
+        values = encode_json(msgspec.structs.asdict(row), _ITEM_JSON)
+        del values["dataset_name"]
+        self._c.execute(dataset_items.insert().values(project_id=self._project, valid_to_ns=None, **values))
+
+    def items(
+        self, *, dataset_id: str | None, source_trace_id: str | None, source_observation_id: str | None,
+        at: int | None, limit: int, offset: int,
+    ) -> tuple[list[DatasetItem], int]:  # fmt: skip
+        """Active items, newest first, in the state of now or of the time ``at``."""
+        i = dataset_items.c
+        where = [self._own(), i.status == "ACTIVE"]
+        if at is None:
+            where.append(i.valid_to_ns.is_(None))
+        else:
+            where += [i.valid_from_ns <= at, i.valid_to_ns.is_(None) | (i.valid_to_ns > at)]
+        for column, value in (
+            (i.dataset_id, dataset_id), (i.source_trace_id, source_trace_id),
+            (i.source_observation_id, source_observation_id),
+        ):  # fmt: skip
+            if value is not None:
+                where.append(column == value)
+        total = self._c.execute(sa.select(sa.func.count()).select_from(dataset_items).where(*where)).scalar_one()
+        query = sa.select(dataset_items).where(*where).order_by(i.created_ns.desc(), i.item_id.desc())
+        return self._items(query.limit(limit).offset(offset)), total
+
+    def _items(self, query: sa.Select[Any]) -> list[DatasetItem]:
+        rows = [dict(row) for row in self._c.execute(query).mappings()]
+        ids = {row["dataset_id"] for row in rows}
+        d = datasets.c
+        named = sa.select(d.dataset_id, d.name).where(d.project_id == self._project, d.dataset_id.in_(ids))
+        names = {row[0]: row[1] for row in self._c.execute(named)} if ids else {}
+        found: list[DatasetItem] = []
+        for row in rows:
+            del row["project_id"], row["valid_to_ns"]
+            decode_json(row, _ITEM_JSON)
+            found.append(DatasetItem(**row, dataset_name=names.get(row["dataset_id"], "")))
+        return found
+
+
+def _dataset(row: sa.RowMapping) -> Dataset:
+    values = dict(row)
+    del values["project_id"]
+    return Dataset(**decode_json(values, _DATASET_JSON))
