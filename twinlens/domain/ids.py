@@ -25,6 +25,16 @@ def canonical_trace_id(text: str) -> str:
     return text.lower() if _HEX32.match(text) else text
 
 
+def possible_trace_ids(text: str) -> tuple[str, ...]:
+    """The stored ids that an id from an MLflow client may mean, likeliest first.
+
+    MLflow's face shows every id behind ``tr-``. Behind 32 hex digits that prefix is never stored; behind a free id of
+    another protocol it may or may not be part of it.
+    """
+    canonical = canonical_trace_id(text)
+    return (canonical, canonical[3:]) if canonical.startswith("tr-") and len(canonical) > 3 else (canonical,)
+
+
 def check_id(text: str, what: str = "id") -> str:
     """Return ``text`` if it may serve as an id.
 
