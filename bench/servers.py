@@ -153,7 +153,7 @@ class Twinlens(Server):
         return encode("GET", f"/api/twinlens/v1/projects/default/traces?limit={limit}")
 
     def listed(self, answer: bytes) -> list[str]:
-        return [row["trace_id"] for row in json.loads(answer)["rows"]]
+        return [row["trace_id"] for row in json.loads(answer)["traces"]]
 
     def trace_request(self, trace_id: str) -> bytes:
         return encode("GET", f"/api/twinlens/v1/projects/default/traces/{trace_id}")
