@@ -50,7 +50,7 @@ def resolve(row: PromptVersion, fetch: Callable[[Dependency], PromptVersion]) ->
     texts: dict[str, str] = {}
 
     def expand(text: str, owner: PromptVersion, path: tuple[str, ...]) -> str:
-        if len(path) > MAX_DEPTH:
+        if len(path) > MAX_DEPTH + 1:
             raise InvalidArgument(f"Maximum nesting depth of prompts exceeded ({MAX_DEPTH})")
 
         def one(match: re.Match[str]) -> str:
