@@ -7,6 +7,8 @@ Contract (every engine; checked by ``tests/conformance/test_telemetry.py``):
   raises, nothing of it is stored. One ``WriteSet`` may hold rows of several projects.
 * **One writer.** ``commit``, ``lookup_*``, ``delete_*``, ``reclaim`` and ``drop_payloads`` are called from one thread at a
   time (the ingest writer). Reads may come from any number of threads at any time and see a consistent snapshot.
+* **Rollups** are additive: the writer hands in deltas (``UsageSum``, negative for what a replaced span had said), the store
+  adds them up by ``UsageKey``. They outlive spans and payloads; deleting a trace does not take its cost back.
 * **Merging is the caller's.** The writer asks ``lookup_traces``/``lookup_spans`` what is there, merges with
   ``twinlens.domain.merge`` and hands in whole rows. ``WriteSet.spans`` marked in ``replaces`` take the place of the stored
   row of the same key; the others are new and are appended without a check. Summaries are always whole rows.
@@ -20,14 +22,15 @@ Contract (every engine; checked by ``tests/conformance/test_telemetry.py``):
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any, Protocol
 
 import msgspec
 
-from twinlens.domain.otlp import OtelMetricPoint
+from twinlens.domain.otlp import OtelMetricPoint, RawLog
 from twinlens.domain.score import MetricPoint, Score
 from twinlens.domain.trace import Span, TraceSummary
+from twinlens.domain.usage import UsageKey, UsageSum
 from twinlens.store.telemetry.query import Aggregate, Page, Query
 
 
@@ -49,6 +52,9 @@ class ProjectRows(msgspec.Struct, kw_only=True):
     scores: list[Score] = []  #: upserted by score_id
     metrics: list[MetricPoint] = []  #: a set
     otel_metrics: list[OtelMetricPoint] = []
+    usage: dict[UsageKey, UsageSum] = {}  #: deltas for the rollup
+    logs: list[RawLog] = []  #: content that waits for its span; kept until named in ``logs_done``
+    logs_done: list[tuple[str, str]] = []  #: (trace_id, span_id) whose waiting logs have joined their span
 
 
 class WriteSet(msgspec.Struct, kw_only=True):
@@ -95,8 +101,24 @@ class TelemetryStore(Protocol):
         """
         ...
 
-    def lookup_spans(self, project_id: str, trace_id: str, span_ids: Iterable[str] | None) -> dict[str, Span]:
-        """Whole stored spans of one trace (all when ``span_ids`` is None)."""
+    def lookup_spans(self, project_id: str, wanted: Mapping[str, Sequence[str]]) -> dict[tuple[str, str], Span]:
+        """Whole stored spans by (trace id, span id); ``wanted`` maps trace ids to span ids. Absent ones are left out."""
+        ...
+
+    def newest_ns(self) -> int:
+        """Commit time of the newest trace row of all projects; 0 when there is none. Asked once, at start."""
+        ...
+
+    def waiting_logs(self) -> set[tuple[str, str, str]]:
+        """(project, trace id, span id) of all logs that wait for their span. Asked once, at start."""
+        ...
+
+    def lookup_logs(self, project_id: str, keys: Sequence[tuple[str, str]]) -> dict[tuple[str, str], list[RawLog]]:
+        """Waiting logs by (trace id, span id), oldest first."""
+        ...
+
+    def drop_logs(self, before_ns: int) -> list[tuple[str, str, str]]:
+        """Forget logs that have waited since before; their (project, trace id, span id)."""
         ...
 
     def lookup_scores(self, project_id: str, score_ids: Sequence[str]) -> dict[str, Score]:
@@ -170,16 +192,53 @@ class TelemetryStore(Protocol):
         """Number of rows of ``traces``, ``spans`` or ``scores`` that ``query.where`` selects."""
         ...
 
+    def rollup(
+        self,
+        project_id: str,
+        *,
+        since_ns: int,
+        until_ns: int,
+        by: Sequence[str],
+        where: Mapping[str, Any] | None = None,
+    ) -> list[tuple[dict[str, Any], UsageSum]]:
+        """Usage and cost of counted spans that started in [since, until), from the hourly rollup.
+
+        ``by`` names fields of ``UsageKey`` (``hour_ns``, ``environment``, ``kind``, ``name``, ``model``, ``provider``,
+        ``user_id``, ``prompt_name``, ``prompt_version``) or ``day_ns``; ``where`` restricts them to one value each.
+        Exact at hour borders. Costs a scan of the rollup, not of the spans.
+        """
+        ...
+
+    def otel_metrics(
+        self,
+        project_id: str,
+        name: str | None = None,
+        *,
+        since_ns: int = 0,
+        until_ns: int | None = None,
+        limit: int = 10_000,
+    ) -> list[OtelMetricPoint]:
+        """Points of OTLP metrics by time, oldest first."""
+        ...
+
     def aggregate(self, query: Aggregate) -> list[dict[str, Any]]:
         """Grouped rows: one dict per group, keys are the names of dimensions and measures (and ``time``)."""
         ...
 
-    def values(self, project_id: str, view: str, field: str, *, key: str | None = None, limit: int = 100) -> list[tuple[Any, int]]:
+    def values(
+        self, project_id: str, view: str, field: str, *, key: str | None = None, limit: int = 100
+    ) -> list[tuple[Any, int]]:
         """Most frequent values of a field with their counts, for filter menus and typeahead."""
         ...
 
     def metric_history(
-        self, project_id: str, run_id: str, key: str, *, after: tuple[int, int, float] | None = None, limit: int = 25_000
+        self,
+        project_id: str,
+        run_id: str,
+        key: str,
+        *,
+        after: tuple[int, int, float] | None = None,
+        limit: int = 25_000,
     ) -> list[MetricPoint]:
         """Points by (timestamp, step, value), distinct; ``after`` continues behind a point."""
         ...
@@ -191,7 +250,16 @@ class TelemetryStore(Protocol):
         """At most ``buckets`` buckets per run over x (``step`` or ``time``), for a chart of that many pixels."""
         ...
 
-    def metric_sample(self, project_id: str, run_ids: Sequence[str], key: str, *, limit: int, start_step: int | None = None, end_step: int | None = None) -> dict[str, list[MetricPoint]]:
+    def metric_sample(
+        self,
+        project_id: str,
+        run_ids: Sequence[str],
+        key: str,
+        *,
+        limit: int,
+        start_step: int | None = None,
+        end_step: int | None = None,
+    ) -> dict[str, list[MetricPoint]]:
         """At most ``limit`` real points per run, evenly over steps, first and last always among them."""
         ...
 

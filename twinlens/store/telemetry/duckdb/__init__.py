@@ -1,0 +1,5 @@
+"""The embedded telemetry engine."""
+
+from twinlens.store.telemetry.duckdb.store import DuckDBTelemetry
+
+__all__ = ["DuckDBTelemetry"]

@@ -1,0 +1,123 @@
+"""Which spans' tokens and money count, so that one model call is counted once.
+
+Two reasons not to count a span (sources: ``superoptix.md`` 5.2 (a) and (b), ``langfuse.md`` 3.2 "double counting guard",
+MLflow's tree-aware totals):
+
+* **Wrapper.** An agent, workflow, chain, tool or plain span repeats what its children used: it counts only if no
+  descendant reports anything.
+* **Twin.** Two instrumentations report one call: same model, equal tokens, overlapping times, different scope, one the
+  parent of the other or both children of one parent. The better report counts: with the client's own cost, with more
+  token classes, the inner one, the earlier one.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Mapping
+
+from twinlens.domain.trace import MODEL_KINDS, Span
+
+_DATE = re.compile(r"[-@](\d{4}-\d{2}-\d{2}|\d{8})$")
+
+
+def reports(span: Span) -> bool:
+    """Whether the span itself says what it used or cost."""
+    return bool(span.usage) or bool(span.cost)
+
+
+def scope_of(span: Span) -> str:
+    """Who reported: the instrumentation scope, or the protocol for reports without one."""
+    return span.scope.name or span.source
+
+
+def input_tokens(usage: Mapping[str, int]) -> int:
+    """All input classes together (cached, audio … included)."""
+    return sum(n for key, n in usage.items() if key.startswith("input"))
+
+
+def output_tokens(usage: Mapping[str, int]) -> int:
+    """All output classes together (reasoning, audio … included)."""
+    return sum(n for key, n in usage.items() if key.startswith("output"))
+
+
+def total_tokens(usage: Mapping[str, int]) -> int:
+    """``total`` when present, else the sum of the disjoint classes."""
+    return usage["total"] if "total" in usage else sum(usage.values())
+
+
+def uncounted(spans: Iterable[Span]) -> set[str]:
+    """Ids of the spans of one whole trace that must not be counted."""
+    by_id = {span.span_id: span for span in spans}
+    reporting = [span for span in by_id.values() if reports(span)]
+    if len(reporting) < 2:
+        return set()
+    hidden = _wrappers(reporting, by_id)
+    hidden |= _twins([s for s in reporting if s.kind in MODEL_KINDS], by_id)
+    return hidden
+
+
+def _wrappers(reporting: list[Span], by_id: Mapping[str, Span]) -> set[str]:
+    """Non-model spans with a reporting descendant."""
+    above: set[str] = set()  # every span with a reporting descendant
+    for span in reporting:
+        parent = span.parent_id
+        while parent is not None and parent not in above and (found := by_id.get(parent)) is not None:
+            above.add(parent)
+            parent = found.parent_id
+    return {s.span_id for s in reporting if s.span_id in above and s.kind not in MODEL_KINDS}
+
+
+def _model_key(span: Span) -> tuple[str, int, int]:
+    """Model without provider prefix and date suffix, with the inclusive token counts."""
+    model = _DATE.sub("", (span.model or "").lower().rsplit("/", 1)[-1])
+    return model, input_tokens(span.usage), output_tokens(span.usage)
+
+
+def _twins(spans: list[Span], by_id: Mapping[str, Span]) -> set[str]:
+    """Greedy one-to-one pairing inside groups of equal reports; the result does not depend on the order given."""
+    if len({scope_of(s) for s in spans}) < 2:
+        return set()
+    groups: dict[tuple[str, int, int], list[Span]] = {}
+    for span in spans:
+        if span.usage:
+            groups.setdefault(_model_key(span), []).append(span)
+    hidden: set[str] = set()
+    for group in groups.values():
+        if len(group) > 1:
+            hidden |= _pair(group, by_id)
+    return hidden
+
+
+def _pair(group: list[Span], by_id: Mapping[str, Span]) -> set[str]:
+    inner = {s.parent_id for s in group}  # ids of those that have a member of the group below them
+    ranked = sorted(
+        group,
+        key=lambda s: (
+            s.cost_source != "client",
+            -len(s.usage),
+            s.span_id in inner,
+            scope_of(s),
+            s.start_ns,
+            s.span_id,
+        ),
+    )
+    kept: list[tuple[Span, set[str]]] = []  # with the scopes whose twin they already have
+    hidden: set[str] = set()
+    for span in ranked:
+        scope = scope_of(span)
+        for other, taken in kept:
+            if scope not in taken and _one_call(span, other):
+                taken.add(scope)
+                hidden.add(span.span_id)
+                break
+        else:
+            kept.append((span, {scope}))
+    return hidden
+
+
+def _one_call(a: Span, b: Span) -> bool:
+    """Related in the tree and overlapping in time."""
+    related = a.parent_id == b.span_id or b.parent_id == a.span_id or a.parent_id == b.parent_id
+    a_end = a.end_ns if a.end_ns is not None else a.start_ns
+    b_end = b.end_ns if b.end_ns is not None else b.start_ns
+    return related and a.start_ns <= b_end and b.start_ns <= a_end

@@ -1,0 +1,100 @@
+"""Short readable text for lists: what a person would quote of a span's input or output.
+
+A chat request is previewed by its last user message, an answer by its last message, anything else by its beginning.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import msgspec
+
+#: Characters of a preview made here. Previews that clients send themselves are kept as they are (MLflow sends 1,000).
+PREVIEW = 300
+_PEEK = 20  #: how many messages from the end are looked at for the last one of a user
+
+
+class _Message(msgspec.Struct):
+    role: Any = None
+    content: Any = None
+    parts: Any = None
+    text: Any = None
+
+
+class _Envelope(msgspec.Struct):
+    """Objects that wrap messages: requests (``messages``, ``input``), responses (``choices``), single messages."""
+
+    role: Any = None
+    content: Any = None
+    parts: Any = None
+    text: Any = None
+    messages: msgspec.Raw | None = None
+    choices: list[Any] | None = None
+
+
+_list = msgspec.json.Decoder(list[msgspec.Raw])
+_message = msgspec.json.Decoder(_Message)
+_envelope = msgspec.json.Decoder(_Envelope)
+_string = msgspec.json.Decoder(str)
+
+
+def preview(text: str | None, limit: int = PREVIEW) -> str | None:
+    """Preview of a value given as JSON text; at most ``limit`` characters; None when there is nothing to show."""
+    if not text:
+        return None
+    first = text[0]
+    try:
+        if first == '"':
+            return _string.decode(text)[:limit] or None
+        if len(text) > 60:
+            if first == "[":
+                return (_of_messages(text) or text)[:limit]
+            if first == "{":
+                return (_of_object(text) or text)[:limit]
+    except (msgspec.DecodeError, UnicodeEncodeError):
+        pass
+    return None if text in ("null", "{}", "[]") else text[:limit]
+
+
+def _of_object(text: str) -> str | None:
+    envelope = _envelope.decode(text)
+    if envelope.messages is not None:
+        return _of_messages(envelope.messages)
+    if envelope.choices:
+        choice = envelope.choices[-1]
+        message = choice.get("message") if isinstance(choice, dict) else None
+        return _plain(message.get("content")) if isinstance(message, dict) else None
+    return _of_message(envelope) if envelope.role is not None else None
+
+
+def _of_messages(text: str | msgspec.Raw) -> str | None:
+    messages = _list.decode(text)
+    last: str | None = None
+    for raw in reversed(messages[-_PEEK:]):
+        try:
+            message = _message.decode(raw)
+        except msgspec.DecodeError:
+            return None
+        if message.role is None:
+            return None
+        found = _of_message(message)
+        if message.role in ("user", "human") and found:
+            return found
+        last = last or found
+    return last
+
+
+def _of_message(message: _Message | _Envelope) -> str | None:
+    return _plain(message.content) or _plain(message.parts) or _plain(message.text)
+
+
+def _plain(content: Any) -> str | None:
+    """The text of a message's content: a string, or the text parts of a list of parts."""
+    if isinstance(content, str):
+        return content or None
+    if isinstance(content, list):
+        texts = [
+            p if isinstance(p, str) else p.get("text") or p.get("content") for p in content if isinstance(p, str | dict)
+        ]
+        return "\n".join(t for t in texts if isinstance(t, str)) or None
+    return None

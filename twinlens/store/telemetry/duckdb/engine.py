@@ -1,0 +1,159 @@
+"""The DuckDB database: opening, one writing connection, a pool of reading cursors, recovery, error translation."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Generator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import duckdb
+
+from twinlens.domain.errors import InvalidArgument, StoreUnavailable
+from twinlens.store.telemetry.duckdb.ddl import SCHEMA_VERSION, TABLES, create_table
+
+#: What DuckDB raises for values a user chose (a pattern, a cast), not for the state of the store.
+_USER_ERRORS = (duckdb.InvalidInputException, duckdb.ConversionException, duckdb.OutOfRangeException)
+_IDLE_CURSORS = 16
+
+
+def one_row(connection: duckdb.DuckDBPyConnection, sql: str, params: object = None) -> tuple[Any, ...]:
+    """The only row of a statement that always has one. (``fetchone`` would leave the result open.)"""
+    return connection.execute(sql, params).fetchall()[0]
+
+
+class Engine:
+    """One open database file. One process owns it.
+
+    ``write`` hands out the writing connection (writer thread only), ``read`` a cursor of its own to any thread. After a
+    fatal error (DuckDB invalidates a database when it cannot write its log) the next use opens the file again.
+    """
+
+    def __init__(self, path: Path, memory_limit: str, threads: int, checkpoint_threshold: str) -> None:
+        self.path = path
+        self._config: dict[str, Any] = {
+            "memory_limit": memory_limit,
+            "threads": threads,
+            "checkpoint_threshold": checkpoint_threshold,
+            "autoinstall_known_extensions": False,
+            "autoload_known_extensions": False,
+            "temp_directory": str(path.parent / f"{path.name}.tmp"),
+        }
+        self._lock = threading.RLock()
+        self._root: duckdb.DuckDBPyConnection | None = None
+        self._idle: list[duckdb.DuckDBPyConnection] = []
+        self._busy: set[duckdb.DuckDBPyConnection] = set()
+        self._closed = False
+        self._broken = False
+        self._open()
+
+    def _open(self) -> None:
+        self.path.parent.mkdir(parents=True, exist_ok=True)
+        try:
+            root = duckdb.connect(str(self.path), config=self._config)
+            root.execute("SET preserve_insertion_order = true")
+            if not one_row(root, "SELECT count(*) FROM duckdb_tables() WHERE table_name = 'meta'")[0]:
+                root.begin()
+                for name, columns in TABLES.items():
+                    root.execute(create_table(name, columns))
+                root.execute("INSERT INTO meta VALUES ('schema_version', ?)", [SCHEMA_VERSION])
+                root.commit()
+        except duckdb.Error as error:
+            raise StoreUnavailable(f"the telemetry store at {self.path} cannot be opened: {error}") from error
+        self._root = root
+        self._broken = False
+
+    def _current(self) -> duckdb.DuckDBPyConnection:
+        with self._lock:
+            if self._closed:
+                raise StoreUnavailable("the telemetry store is closed")
+            if self._broken or self._root is None:
+                self._release()
+                self._open()
+            assert self._root is not None
+            return self._root
+
+    @contextmanager
+    def write(self) -> Generator[duckdb.DuckDBPyConnection]:
+        """The writing connection, outside any transaction."""
+        connection = self._current()
+        try:
+            yield connection
+        except duckdb.Error as error:
+            raise self._translate(error) from error
+
+    @contextmanager
+    def transaction(self) -> Generator[duckdb.DuckDBPyConnection]:
+        """The writing connection inside a transaction: committed at the end, rolled back on any error."""
+        with self.write() as connection:
+            connection.begin()
+            try:
+                yield connection
+                connection.commit()
+            except BaseException:
+                self._rollback(connection)
+                raise
+
+    def _rollback(self, connection: duckdb.DuckDBPyConnection) -> None:
+        try:
+            connection.rollback()
+        except duckdb.TransactionException:
+            pass  # the failed commit has already ended it
+        except duckdb.Error:
+            self._broken = True
+
+    @contextmanager
+    def read(self) -> Generator[duckdb.DuckDBPyConnection]:
+        """A cursor with one snapshot for all statements inside the block."""
+        with self._lock:
+            root = self._current()
+            cursor = self._idle.pop() if self._idle else root.cursor()
+            self._busy.add(cursor)
+        healthy = False
+        try:
+            cursor.begin()
+            yield cursor
+            healthy = True
+        except duckdb.Error as error:
+            raise self._translate(error) from error
+        finally:
+            self._return(cursor, healthy)
+
+    def _return(self, cursor: duckdb.DuckDBPyConnection, healthy: bool) -> None:
+        try:
+            cursor.rollback()
+        except duckdb.Error:
+            healthy = False
+        with self._lock:
+            known = cursor in self._busy
+            self._busy.discard(cursor)
+            if healthy and known and len(self._idle) < _IDLE_CURSORS:
+                self._idle.append(cursor)
+                return
+        cursor.close()
+
+    def _translate(self, error: duckdb.Error) -> Exception:
+        text = str(error)
+        if isinstance(error, duckdb.FatalException | duckdb.InternalException) or "invalidated" in text:
+            self._broken = True
+        if isinstance(error, _USER_ERRORS) and not self._broken:
+            return InvalidArgument(text.split("\n", 1)[0])
+        return StoreUnavailable(f"the telemetry store cannot do this now: {text.splitlines()[0] if text else error!r}")
+
+    def _release(self) -> None:
+        """Close every connection, so that DuckDB lets go of the instance."""
+        for cursor in (*self._idle, *self._busy):
+            cursor.close()
+        self._idle.clear()
+        self._busy.clear()
+        if self._root is not None:
+            self._root.close()
+            self._root = None
+
+    def close(self) -> None:
+        """Flush and release the file. Idempotent."""
+        with self._lock:
+            if not self._closed:
+                self._closed = True
+                self._release()

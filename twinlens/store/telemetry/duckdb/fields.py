@@ -1,0 +1,93 @@
+"""What the fields of ``query.py`` are in DuckDB: an expression and a type per view."""
+
+from __future__ import annotations
+
+import difflib
+from typing import Literal
+
+import msgspec
+
+from twinlens.domain.errors import InvalidArgument
+from twinlens.store.telemetry.query import SCORE_FIELDS, SPAN_FIELDS, TRACE_FIELDS
+
+FieldType = Literal["text", "number", "bool", "list", "json", "search", "score", "trace"]
+
+
+class Field(msgspec.Struct, frozen=True):
+    """``expr`` uses the view's alias: ``t`` traces, ``s`` spans, ``c`` scores."""
+
+    expr: str
+    type: FieldType
+    parts: tuple[str, ...] = ()  #: for ``search``: the texts it looks through
+
+
+ALIAS = {"traces": "t", "spans": "s", "scores": "c"}
+#: The columns that name a row, in the order in which they break ties.
+IDS = {"traces": ("trace_id",), "spans": ("trace_id", "span_id"), "scores": ("score_id",)}
+DEFAULT_ORDER = {"traces": "start_ns", "spans": "start_ns", "scores": "timestamp_ns"}
+
+_NUMBERS = {
+    "start_ns", "end_ns", "input_tokens", "output_tokens", "total_tokens", "input_cost", "output_cost", "total_cost",
+    "span_count", "error_count", "warning_count", "model_call_count", "created_ns", "updated_ns", "prompt_version",
+    "value", "timestamp_ns",
+}  # fmt: skip
+_BOOLS = {"public", "bookmarked", "is_app_root", "counted", "valid"}
+_LISTS = {"tags", "models", "run_ids", "prompts"}
+
+
+def _view(alias: str, names: frozenset[str], special: dict[str, Field]) -> dict[str, Field]:
+    fields: dict[str, Field] = {}
+    for name in names:
+        if name in special:
+            fields[name] = special[name]
+        else:
+            kind: FieldType = (
+                "number" if name in _NUMBERS else "bool" if name in _BOOLS else "list" if name in _LISTS else "text"
+            )
+            fields[name] = Field(f'{alias}."{name}"', kind)
+    return fields
+
+
+def _search(alias: str) -> Field:
+    return Field("", "search", tuple(f"{alias}.{c}" for c in ("name", "input_preview", "output_preview")))
+
+
+VIEWS: dict[str, dict[str, Field]] = {
+    "traces": _view("t", TRACE_FIELDS, {
+        "latency_ns": Field("(t.end_ns - t.start_ns)", "number"),
+        "text": _search("t"),
+        "metadata": Field("t.metadata", "json"),
+        "tag": Field("t.tag_values", "json"),
+        "score": Field("", "score"),
+    }),
+    "spans": _view("s", SPAN_FIELDS, {
+        "latency_ns": Field("(s.end_ns - s.start_ns)", "number"),
+        "ttft_ns": Field("(s.first_token_ns - s.start_ns)", "number"),
+        "is_root": Field("(s.parent_id IS NULL)", "bool"),
+        "text": _search("s"),
+        "trace_name": Field("name", "trace"),
+        "tags": Field("tags", "trace"),
+        "experiment_id": Field("experiment_id", "trace"),
+        "metadata": Field("s.metadata", "json"),
+        "attribute": Field("s.attributes", "json"),
+        "score": Field("", "score"),
+    }),
+    "scores": _view("c", SCORE_FIELDS, {"metadata": Field("c.metadata", "json")}),
+}  # fmt: skip
+
+
+def field(view: str, name: str) -> Field:
+    """The field of a view.
+
+    Raises:
+        InvalidArgument: unknown; the message names the nearest known one.
+    """
+    fields = VIEWS.get(view)
+    if fields is None:
+        raise InvalidArgument(f"unknown view {view!r}; known are traces, spans and scores")
+    found = fields.get(name)
+    if found is None:
+        near = difflib.get_close_matches(name, fields, 1)
+        hint = f"; did you mean {near[0]!r}?" if near else f"; known are {', '.join(sorted(fields))}"
+        raise InvalidArgument(f"unknown field {name!r} of {view}{hint}")
+    return found

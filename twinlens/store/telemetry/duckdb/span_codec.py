@@ -1,0 +1,339 @@
+"""Spans to columns and rows to spans."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Sequence
+from typing import Any
+
+import msgspec
+
+from twinlens.domain.counting import input_tokens, output_tokens, total_tokens
+from twinlens.domain.preview import preview
+from twinlens.domain.trace import Scope, Span, SpanEvent, SpanLink
+from twinlens.domain.usage import input_cost, output_cost
+from twinlens.store.telemetry.duckdb.cells import INLINE, MARK, form_of
+from twinlens.store.telemetry.duckdb.payloads import PayloadSink, PayloadSource
+
+_MAP_INLINE = 1024  #: maps up to this many bytes of JSON stay in their row as they are
+_INDEXED = re.compile(r"(.+?)\.(\d+)\.")
+_GROUP = 8  #: neighbouring numbers of an indexed attribute family that are stored together
+_EMPTY_SCOPE = Scope()
+_encode = msgspec.json.encode
+_decode = msgspec.json.decode
+
+
+class Detail(msgspec.Struct, omit_defaults=True):
+    """What is rarely asked for, and where the large entries of the maps are. Names are short: they are in every row."""
+
+    a: dict[str, Any] = {}  #: large attributes: ["s", form] for text, ["v", form] for other values
+    g: list[Any] = []  #: forms of JSON objects that hold groups of indexed attributes
+    m: dict[str, Any] = {}  #: large metadata entries, like ``a``
+    e: Any = None  #: events: form of their JSON text
+    li: Any = None  #: links
+    p: Any = None  #: model parameters
+    q: str | None = None  #: price id
+    t: str = ""  #: trace state
+    k: int = 0  #: OTLP span kind
+    w: bool = False  #: partial
+    v: list[str] | None = None  #: given
+
+
+class Context(msgspec.Struct, omit_defaults=True):
+    """What many spans share; stored once as a payload."""
+
+    resource: dict[str, Any] = {}
+    scope: Scope = msgspec.field(default_factory=Scope)
+    rules: dict[str, str] = {}
+
+
+_detail = msgspec.json.Decoder(Detail).decode
+_context = msgspec.json.Decoder(Context).decode
+_events = msgspec.json.Decoder(list[SpanEvent]).decode
+_links = msgspec.json.Decoder(list[SpanLink]).decode
+_usage = msgspec.json.Decoder(dict[str, int]).decode
+_cost = msgspec.json.Decoder(dict[str, float]).decode
+
+#: Columns that are a field of the same meaning, copied as they are.
+_COPIED = (
+    ("trace_id", "trace_id"), ("span_id", "span_id"), ("parent_id", "parent_id"), ("name", "name"), ("kind", "kind"),
+    ("start_ns", "start_ns"), ("end_ns", "end_ns"), ("status", "status"), ("level", "level"),
+    ("first_token_ns", "completion_start_ns"), ("is_app_root", "is_app_root"), ("counted", "counted"),
+    ("model", "model"), ("provider", "provider"), ("usage_source", "usage_source"), ("cost_source", "cost_source"),
+    ("prompt_name", "prompt_name"), ("prompt_version", "prompt_version"), ("tool_name", "tool_name"),
+    ("agent_name", "agent_name"), ("user_id", "user_id"), ("session_id", "session_id"),
+    ("environment", "environment"), ("release", "release"), ("version", "version"), ("service", "service"),
+    ("dialect", "dialect"), ("source", "source"),
+)  # fmt: skip
+
+SKELETON = (
+    "trace_id", "span_id", "parent_id", "name", "kind", "start_ns", "end_ns", "status", "level", "status_message",
+    "first_token_ns", "is_app_root", "counted", "model", "provider", "usage", "cost", "usage_source", "cost_source",
+    "input_preview", "output_preview", "prompt_name", "prompt_version", "tool_name", "agent_name", "user_id",
+    "session_id", "environment", "release", "version", "service", "scope", "dialect", "source", "created_ns",
+    "updated_ns",
+)  # fmt: skip
+_N = len(SKELETON)
+
+
+class SpanColumns:
+    """Turns the spans of one commit into columns. Writer thread only."""
+
+    def __init__(self, sink: PayloadSink, seq: int, now_ns: int) -> None:
+        self._sink = sink
+        self._seq = seq
+        self._now = now_ns
+        self._contexts: dict[tuple[int, int, bytes], int] = {}
+        self.columns: dict[str, list[Any]] = {}
+
+    def add(self, project_id: str, spans: Sequence[Span], keys: dict[str, int]) -> None:
+        """Append spans of one project; ``keys`` maps trace ids to row keys."""
+        self._contexts.clear()
+        n = len(spans)
+        put = self._put
+        put("seq", [self._seq] * n)
+        put("project", [project_id] * n)
+        put("tkey", [keys[s.trace_id] for s in spans])
+        for column, field in _COPIED:
+            put(column, [getattr(s, field) for s in spans])
+        put("status_message", [s.status_message or None for s in spans])
+        put("scope", [s.scope.name for s in spans])
+        put("created_ns", [s.created_ns or self._now for s in spans])
+        put("updated_ns", [self._now] * n)
+        put("input_preview", [preview(s.input) if s.input_preview is None else s.input_preview for s in spans])
+        put("output_preview", [preview(s.output) if s.output_preview is None else s.output_preview for s in spans])
+        self._numbers(spans)
+        self._cells(spans)
+
+    def _put(self, column: str, values: list[Any]) -> None:
+        known = self.columns.get(column)
+        if known is None:
+            self.columns[column] = values
+        else:
+            known.extend(values)
+
+    def _numbers(self, spans: Sequence[Span]) -> None:
+        usages = [s.usage for s in spans]
+        costs = [s.cost for s in spans]
+        put = self._put
+        put("usage", [_encode(u).decode() if u else None for u in usages])
+        put("cost", [_encode(c).decode() if c else None for c in costs])
+        put("input_tokens", [input_tokens(u) if u else None for u in usages])
+        put("output_tokens", [output_tokens(u) if u else None for u in usages])
+        put("total_tokens", [total_tokens(u) if u else None for u in usages])
+        put("input_cost", [input_cost(c) if c else None for c in costs])
+        put("output_cost", [output_cost(c) if c else None for c in costs])
+        put("total_cost", [s.total_cost if s.cost else None for s in spans])
+
+    def _cells(self, spans: Sequence[Span]) -> None:
+        sink = self._sink
+        cell = sink.cell
+        inputs: list[str | None] = []
+        outputs: list[str | None] = []
+        attributes: list[str | None] = []
+        metadatas: list[str | None] = []
+        details: list[str | None] = []
+        contexts: list[int | None] = []
+        refs: list[list[int] | None] = []
+        for span in spans:
+            sink.used = []
+            inputs.append(cell(span.input) if span.input is not None else None)
+            outputs.append(cell(span.output) if span.output is not None else None)
+            detail = Detail()
+            attributes.append(self._map(span.attributes, detail.a, detail.g) if span.attributes else None)
+            metadatas.append(self._map(span.metadata, detail.m, None) if span.metadata else None)
+            details.append(self._detail(span, detail))
+            refs.append(sink.used or None)
+            contexts.append(self._context_of(span))
+        put = self._put
+        put("input", inputs)
+        put("output", outputs)
+        put("attributes", attributes)
+        put("metadata", metadatas)
+        put("detail", details)
+        put("context", contexts)
+        put("refs", refs)
+
+    def _map(self, values: dict[str, Any], large: dict[str, Any], groups: list[Any] | None) -> str:
+        """The small entries as a JSON object (SQL can look into it); the others as payloads."""
+        whole = _encode(values)
+        if len(whole) <= _MAP_INLINE:
+            return whole.decode()
+        small: dict[str, Any] = {}
+        for key, value in values.items():
+            if isinstance(value, str):
+                if len(value) > INLINE:
+                    large[key] = ["s", self._sink.form(value)]
+                    continue
+            elif isinstance(value, list | dict):
+                text = _encode(value).decode()
+                if len(text) > INLINE:
+                    large[key] = ["v", self._sink.form(text)]
+                    continue
+            small[key] = value
+        if groups is not None and len(small) > 2 * _GROUP:
+            self._group(small, groups)
+        return _encode(small).decode()
+
+    def _group(self, small: dict[str, Any], groups: list[Any]) -> None:
+        """Indexed attributes (``llm.input_messages.7.…``) of a growing conversation, so that its beginning is stored once."""
+        families: dict[tuple[str, int], dict[str, Any]] = {}
+        for key in list(small):
+            found = _INDEXED.match(key)
+            if found:
+                families.setdefault((found[1], int(found[2]) // _GROUP), {})[key] = small[key]
+        for members in families.values():
+            text = _encode(members).decode()
+            if len(text) > INLINE:
+                groups.append(self._sink.form(text))
+                for key in members:
+                    del small[key]
+
+    def _detail(self, span: Span, detail: Detail) -> str | None:
+        if span.events:
+            detail.e = self._form(_encode(span.events).decode())
+        if span.links:
+            detail.li = self._form(_encode(span.links).decode())
+        if span.model_parameters:
+            detail.p = self._form(_encode(span.model_parameters).decode())
+        detail.q = span.price_id
+        detail.t = span.trace_state
+        detail.k = span.otel_kind
+        if span.partial:
+            detail.w = True
+            detail.v = sorted(span.given or ())
+        text = _encode(detail)
+        return None if len(text) == 2 else text.decode()
+
+    def _form(self, text: str) -> Any:
+        return text if len(text) <= INLINE else self._sink.form(text)
+
+    def _context_of(self, span: Span) -> int | None:
+        """Locator of what the span shares with its neighbours. Decoders hand the same objects to all spans of a group."""
+        rules = _encode(span.rules) if span.rules else b""
+        key = (id(span.resource), id(span.scope), rules)
+        known = self._contexts.get(key)
+        if known is None:
+            scope = span.scope
+            if not span.resource and not rules and scope == _EMPTY_SCOPE:
+                known = 0
+            else:
+                data = _encode(Context(resource=span.resource, scope=scope, rules=span.rules))
+                known = self._sink.put(data)
+            self._contexts[key] = known
+        return known or None
+
+
+def columns_for(with_io: bool, with_attributes: bool) -> tuple[str, ...]:
+    """Columns that ``decode_spans`` needs, in its order."""
+    columns = SKELETON
+    if with_io or with_attributes:
+        columns = (*columns, "metadata", "detail")
+    if with_attributes:
+        columns = (*columns, "attributes", "context")
+    if with_io:
+        columns = (*columns, "input", "output")
+    return columns
+
+
+def decode_spans(
+    rows: Sequence[tuple[Any, ...]], source: PayloadSource, with_io: bool, with_attributes: bool
+) -> list[Span]:
+    """Whole spans from rows of ``columns_for``. Loads payloads."""
+    spans = [_skeleton(row) for row in rows]
+    if not (with_io or with_attributes):
+        return spans
+    details = [_detail(row[_N + 1]) if row[_N + 1] else None for row in rows]
+    source.load(_forms(rows, details, with_io, with_attributes))
+    contexts: dict[int, Context] = {}
+    for row, span, detail in zip(rows, spans, details, strict=True):
+        at = _N
+        span.metadata = _map_of(row[at], detail.m if detail else {}, (), source)
+        at += 2
+        if detail is not None:
+            _fill_detail(span, detail, source, with_attributes)
+        if with_attributes:
+            span.attributes = _map_of(row[at], detail.a if detail else {}, detail.g if detail else (), source)
+            locator = row[at + 1]
+            if locator is not None:
+                context = contexts.get(locator)
+                if context is None:
+                    data = source.bytes_of(locator)
+                    context = contexts[locator] = _context(data) if data else Context()
+                span.resource = context.resource
+                span.rules = context.rules
+                if context.scope != _EMPTY_SCOPE:
+                    span.scope = context.scope
+            at += 2
+        if with_io:
+            span.input = source.text(row[at])
+            span.output = source.text(row[at + 1])
+    return spans
+
+
+def _forms(
+    rows: Sequence[tuple[Any, ...]], details: Sequence[Detail | None], with_io: bool, with_attributes: bool
+) -> Iterable[Any]:
+    for row, detail in zip(rows, details, strict=True):
+        if detail is not None:
+            yield from (v[1] for v in detail.m.values())
+            yield detail.p
+            if with_attributes:
+                yield from (v[1] for v in detail.a.values())
+                yield from detail.g
+                yield detail.e
+                yield detail.li
+        if with_attributes and row[_N + 3] is not None:
+            yield row[_N + 3]
+        if with_io:
+            for cell in row[-2:]:
+                if cell is not None and cell.startswith(MARK):
+                    yield form_of(cell)
+
+
+def _map_of(cell: str | None, large: dict[str, Any], groups: Iterable[Any], source: PayloadSource) -> dict[str, Any]:
+    values: dict[str, Any] = _decode(cell) if cell else {}
+    for form in groups:
+        data = source.bytes_of(form)
+        if data is not None:
+            values.update(_decode(data))
+    for key, (kind, form) in large.items():
+        data = source.bytes_of(form)
+        if data is not None:
+            values[key] = data.decode("utf-8", "surrogatepass") if kind == "s" else _decode(data)
+    return values
+
+
+def _fill_detail(span: Span, detail: Detail, source: PayloadSource, with_attributes: bool) -> None:
+    span.price_id = detail.q
+    span.partial = detail.w
+    span.given = frozenset(detail.v) if detail.v is not None else None
+    if detail.p is not None and (data := source.bytes_of(detail.p)):
+        span.model_parameters = _decode(data)
+    if with_attributes:
+        span.trace_state = detail.t
+        span.otel_kind = detail.k
+        if detail.e is not None and (data := source.bytes_of(detail.e)):
+            span.events = _events(data)
+        if detail.li is not None and (data := source.bytes_of(detail.li)):
+            span.links = _links(data)
+
+
+def _skeleton(row: tuple[Any, ...]) -> Span:
+    (
+        trace_id, span_id, parent_id, name, kind, start_ns, end_ns, status, level, status_message, first_token_ns,
+        is_app_root, counted, model, provider, usage, cost, usage_source, cost_source, input_preview, output_preview,
+        prompt_name, prompt_version, tool_name, agent_name, user_id, session_id, environment, release, version,
+        service, scope, dialect, source, created_ns, updated_ns,
+    ) = row[:_N]  # fmt: skip
+    return Span(
+        trace_id=trace_id, span_id=span_id, parent_id=parent_id, name=name, kind=kind, start_ns=start_ns,
+        end_ns=end_ns, status=status, level=level, status_message=status_message or "",
+        completion_start_ns=first_token_ns, is_app_root=is_app_root, counted=counted, model=model, provider=provider,
+        usage=_usage(usage) if usage else {}, cost=_cost(cost) if cost else {}, usage_source=usage_source,
+        cost_source=cost_source, input_preview=input_preview, output_preview=output_preview, prompt_name=prompt_name,
+        prompt_version=prompt_version, tool_name=tool_name, agent_name=agent_name, user_id=user_id,
+        session_id=session_id, environment=environment, release=release, version=version, service=service,
+        scope=Scope(name=scope) if scope else _EMPTY_SCOPE, dialect=dialect, source=source, created_ns=created_ns,
+        updated_ns=updated_ns,
+    )  # fmt: skip
