@@ -7,43 +7,61 @@ imported where it is used.
 from __future__ import annotations
 
 import contextlib
-import importlib
-import importlib.util
 import logging
 import signal
 import socket
 import sys
 from collections.abc import Callable, Generator, Sequence
-from typing import Any
+from pathlib import Path
 
 import uvicorn
-from litestar import Litestar, Router
+from litestar import Litestar, Response
 from litestar.config.app import AppConfig
 from litestar.datastructures import State
-from litestar.types import ASGIApp
+from litestar.exceptions import NotFoundException
+from litestar.types import ASGIApp, ControllerRouterHandler
 
 from twinlens import __version__
-from twinlens.domain.errors import InvalidState
+from twinlens.domain.errors import InvalidState, NotFound
+from twinlens.domain.trace import Span
+from twinlens.faces import langfuse, mlflow, native, otlp
 from twinlens.faces.guard import Guard
+from twinlens.faces.http import AnyRequest
 from twinlens.faces.paths import KeepSlashes
+from twinlens.faces.web import Web
 from twinlens.features.access import Access
+from twinlens.features.artifacts import Artifacts
+from twinlens.features.datasets import Datasets
+from twinlens.features.experiments import Experiments
 from twinlens.features.live import LiveBus
+from twinlens.features.logged_models import LoggedModels
+from twinlens.features.media import MediaLibrary
+from twinlens.features.metrics import Metrics
+from twinlens.features.overview import Overviews
+from twinlens.features.prices import Prices
 from twinlens.features.projects import Projects
 from twinlens.features.prompts import Prompts
+from twinlens.features.registry import Registry
+from twinlens.features.run_scores import RunScores
+from twinlens.features.runs import Runs
 from twinlens.features.score_configs import ScoreConfigs
+from twinlens.features.scores import Scores
 from twinlens.features.secrets import Hasher, instance_key
 from twinlens.features.services import Services
+from twinlens.ingest.enrich import Enricher
+from twinlens.ingest.logs import apply_logs
+from twinlens.ingest.pricing import Pricer
+from twinlens.ingest.writer import Writer, WriterLimits
 from twinlens.settings import Settings
+from twinlens.store.blobs.folder import FolderBlobStore
+from twinlens.store.blobs.interface import BlobStore
 from twinlens.store.catalog.engine import Catalog
+from twinlens.store.catalog.prices import PriceRows
 from twinlens.store.catalog.schema import prepare
 from twinlens.store.lock import FolderLock
+from twinlens.store.telemetry.duckdb import DuckDBTelemetry
 
 log = logging.getLogger("twinlens.server")
-
-
-def _later(module: str) -> Any:
-    """A module of a part that is still being built, or None."""
-    return importlib.import_module(module) if importlib.util.find_spec(module) else None
 
 
 class Instance:
@@ -76,16 +94,84 @@ class Instance:
         access = Access(settings, catalog, projects, hasher)
         check_exposure(settings, access, projects)
         live = LiveBus()
-        parts: dict[str, Any] = dict.fromkeys(Services.__dataclass_fields__)
-        parts.update(settings=settings, access=access, projects=projects, live=live)
-        parts.update(prompts=Prompts(catalog, live), score_configs=ScoreConfigs(catalog))
-        return Services(**parts)
+        telemetry = DuckDBTelemetry.open(
+            settings.data.resolve() / "telemetry.duckdb", settings.telemetry_memory, settings.telemetry_threads
+        )
+        self._closers.append(telemetry.close)
+        self._closers.append(telemetry.checkpoint)
+        price_rows = PriceRows(catalog)
+        enricher = Enricher(Pricer(price_rows.list))
+
+        def reprice(project_id: str, span: Span) -> Span:
+            enricher.price(span, project_id)
+            return span
+
+        limits = WriterLimits(queue_rows=settings.queue_rows, queue_bytes=settings.queue_bytes)
+        ingest = Writer(telemetry, live, limits=limits, apply_logs=apply_logs, reprice=reprice)
+        ingest.start()
+        self._closers.append(ingest.close)
+        blobs = _blobs(settings)
+        artifacts = Artifacts(blobs, root=settings.artifact_root, read_roots=settings.artifact_read_roots)
+        metrics = Metrics(catalog, telemetry, ingest, live)
+        metrics.start()
+        self._closers.append(metrics.close)
+        run_scores = RunScores(telemetry, ingest)
+        experiments = Experiments(catalog, live, run_scores, artifact_root=settings.artifact_root)
+        runs = Runs(catalog, experiments, metrics, run_scores, live)
+        logged_models = LoggedModels(catalog, experiments, live)
+        prompts = Prompts(catalog, live)
+        registry = Registry(
+            catalog, runs, logged_models, live, lambda project_id, name: _is_prompt(prompts, project_id, name)
+        )
+        score_configs = ScoreConfigs(catalog)
+        return Services(
+            settings=settings,
+            access=access,
+            projects=projects,
+            ingest=ingest,
+            telemetry=telemetry,
+            live=live,
+            overviews=Overviews(telemetry),
+            prices=Prices(price_rows, enricher, ingest, telemetry),
+            experiments=experiments,
+            runs=runs,
+            metrics=metrics,
+            registry=registry,
+            logged_models=logged_models,
+            artifacts=artifacts,
+            prompts=prompts,
+            score_configs=score_configs,
+            scores=Scores(score_configs, ingest, telemetry),
+            datasets=Datasets(catalog),
+            media=MediaLibrary(catalog, blobs, hasher),
+        )
 
     def close(self) -> None:
         """Finish what was accepted, fold logs into files, release the folder. Safe to call twice."""
         while self._closers:
             with contextlib.suppress(Exception):
                 self._closers.pop()()
+
+
+def _is_prompt(prompts: Prompts, project_id: str, name: str) -> bool:
+    """Whether a prompt has this name; MLflow keeps prompts and models in one namespace."""
+    try:
+        prompts.head(project_id, name)
+    except NotFound:
+        return False
+    return True
+
+
+def _blobs(settings: Settings) -> BlobStore:
+    """Where proxied artifacts and media live."""
+    place = settings.artifact_store
+    if place is None:
+        return FolderBlobStore(settings.data.resolve() / "blobs")
+    if "://" not in place or place.startswith("file:"):
+        return FolderBlobStore(Path(place.removeprefix("file://").removeprefix("file:")).resolve())
+    from twinlens.store.blobs.object import open_object_store
+
+    return open_object_store(place)
 
 
 @contextlib.contextmanager
@@ -133,21 +219,26 @@ def check_exposure(settings: Settings, access: Access, projects: Projects) -> No
 def create_app(instance: Instance) -> ASGIApp:
     """The ASGI application over an instance."""
     services = instance.services
-    routers: list[Router] = []
-    for name in ("mlflow", "langfuse", "otlp", "native", "web"):
-        module = _later(f"twinlens.faces.{name}")
-        if module is not None and hasattr(module, "router"):
-            routers.append(module.router(services))
+    routers = [mlflow.router(services), langfuse.router(services), otlp.router(services), native.router(services)]
     app = Litestar.from_config(
         AppConfig(
-            route_handlers=list(routers),
+            route_handlers=list[ControllerRouterHandler](routers),
             state=State({"services": services}),
             openapi_config=None,
             request_max_body_size=services.settings.max_body,
             logging_config=None,
+            exception_handlers={NotFoundException: _not_found},
         )
     )
-    return Guard(KeepSlashes(app, b"/api/twinlens/"), services.settings, secured=services.access.secured)
+    return Guard(Web(KeepSlashes(app, b"/api/twinlens/")), services.settings, secured=services.access.secured)
+
+
+def _not_found(request: AnyRequest, _: NotFoundException) -> Response[str]:
+    """HTML, not JSON: MLflow's client falls back to older calls when a path is not there, and that is how it tells."""
+    body = (
+        "<!doctype html>\n<title>404 Not Found</title>\n<h1>Not Found</h1>\n<p>This server has no such address.</p>\n"
+    )
+    return Response(body, status_code=404, media_type="text/html")
 
 
 def listen(settings: Settings) -> list[socket.socket]:

@@ -63,7 +63,7 @@ class Settings:
     telemetry_memory: str = _setting("512MB", "Memory limit of the telemetry engine.")
     telemetry_threads: int = _setting(2, "Threads of the telemetry engine.")
 
-    queue_rows: int = _setting(200_000, "Rows that may wait to be committed before requests are answered 429.")
+    queue_rows: int = _setting(50_000, "Rows that may wait to be committed before requests are answered 429.")
     queue_bytes: int = _setting(256 * MIB, "Bytes that may wait to be committed before requests are answered 429.")
     max_body: int = _setting(
         64 * MIB, "Largest request body after decompression. Artifact uploads stream and have no limit."

@@ -22,7 +22,6 @@ if TYPE_CHECKING:
     from twinlens.features.runs import Runs
     from twinlens.features.score_configs import ScoreConfigs
     from twinlens.features.scores import Scores
-    from twinlens.features.traces import Traces
     from twinlens.ingest.writer import Ingest
     from twinlens.settings import Settings
     from twinlens.store.telemetry.interface import TelemetryStore
@@ -38,7 +37,6 @@ class Services:
     ingest: Ingest
     telemetry: TelemetryStore  #: reads only; writes go through ``ingest``
     live: LiveBus
-    traces: Traces
     overviews: Overviews
     prices: Prices
     experiments: Experiments

@@ -97,7 +97,7 @@ def _details(attributes: Mapping[str, Any], body: Any) -> tuple[str | None, str 
     return with_system(source.get("gen_ai.system_instructions"), asked), messages(source.get("gen_ai.output.messages"))
 
 
-def apply_logs(span: Span, logs: list[RawLog]) -> Span:
+def apply_logs(span: Span, logs: Sequence[RawLog]) -> Span:
     """Put message content of log records on their span; changes and returns it.
 
     Records of other spans are ignored, and content that the span itself carries in a better form stays. Applying the same
