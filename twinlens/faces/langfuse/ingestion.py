@@ -13,19 +13,23 @@ from twinlens.ingest.batch import Batch
 from twinlens.ingest.langfuse import Decoded, EventError, adopt, decode
 
 routes = RouteTable()
+#: Bodies over this many bytes are decoded off the event loop.
+LARGE = 100_000
 
 
 @routes.on("POST", "/ingestion", scope="score")
 async def ingest(call: Call) -> Result:
     """207 with an entry for every event. What is in ``successes`` is durable and readable."""
     body = await call.body()
-    decoded = await in_thread(decode, body) if len(body) > 100_000 else decode(body)
+    decoded = await in_thread(decode, body) if len(body) > LARGE else decode(body)
     if (decoded.spans or decoded.patches) and "ingest" not in call.principal.scopes:
         raise PermissionDenied(
             "Access denied - need to use basic auth with secret key to ingest traces and observations"
         )
     if decoded.orphans:
         await in_thread(adopt, decoded.orphans, lambda span_id: _trace_of(call, span_id))
+    if decoded.spans or decoded.patches:
+        await in_thread(call.services.prices.enrich, call.project_id, decoded.spans, decoded.patches)
     scores = await accept_scores(call, decoded.scores, decoded)
     batch = Batch(
         project_id=call.project_id, spans=decoded.spans, patches=decoded.patches, scores=scores, bytes=len(body)

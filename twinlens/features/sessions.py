@@ -1,0 +1,101 @@
+"""Sessions: what traces that share a session id make together. Derived from trace summaries, never stored."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import msgspec
+
+from twinlens.domain.errors import NotFound
+from twinlens.domain.trace import TraceSummary
+from twinlens.store.telemetry.interface import TelemetryStore
+from twinlens.store.telemetry.query import Aggregate, Cmp, Dimension, Expr, Measure, Order, Query, all_of
+
+#: Most traces of one session that are read at once.
+MAX_TRACES = 10_000
+_PAGE = 1_000
+
+
+class Session(msgspec.Struct, kw_only=True):
+    """One session. ``created_ns`` is the start of its first trace, ``environment`` the first one's."""
+
+    session_id: str
+    created_ns: int
+    environment: str = "default"
+
+
+class Sessions:
+    """All methods block."""
+
+    def __init__(self, telemetry: TelemetryStore) -> None:
+        self._telemetry = telemetry
+
+    def list(
+        self, project_id: str, *, from_ns: int | None = None, to_ns: int | None = None,
+        environments: Sequence[str] = (), limit: int = 50, offset: int = 0,
+    ) -> tuple[list[Session], int]:  # fmt: skip
+        """Sessions by creation, newest first, and the number of all. Only traces inside the range count."""
+        where = all_of(
+            Cmp("session_id", "is not null"),
+            None if from_ns is None else Cmp("start_ns", ">=", from_ns),
+            None if to_ns is None else Cmp("start_ns", "<", to_ns),
+            Cmp("environment", "in", list(environments)) if environments else None,
+        )
+        rows = self._telemetry.aggregate(
+            Aggregate(
+                project_id=project_id, view="traces", where=where, dimensions=(Dimension("id", "session_id"),),
+                measures=(Measure("first", "min", "start_ns"),), order=(Order("first"),), limit=offset + limit,
+            )
+        )[offset:]  # fmt: skip
+        total = self._telemetry.aggregate(
+            Aggregate(project_id=project_id, view="traces", where=where, measures=(Measure("n", "uniq", "session_id"),))
+        )
+        environment = self._environments(project_id, [row["id"] for row in rows])
+        found = [
+            Session(
+                session_id=row["id"], created_ns=int(row["first"]), environment=environment.get(row["id"], "default")
+            )
+            for row in rows
+        ]
+        return found, int(total[0]["n"]) if total else 0
+
+    def _environments(self, project_id: str, session_ids: Sequence[str]) -> dict[str, str]:
+        if not session_ids:
+            return {}
+        rows = self._telemetry.aggregate(
+            Aggregate(
+                project_id=project_id, view="traces", where=Cmp("session_id", "in", list(session_ids)),
+                dimensions=(Dimension("id", "session_id"), Dimension("environment", "environment")),
+                measures=(Measure("first", "min", "start_ns"),), order=(Order("first", descending=False),),
+                limit=len(session_ids) * 10,
+            )
+        )  # fmt: skip
+        found: dict[str, str] = {}
+        for row in rows:
+            found.setdefault(row["id"], row["environment"] or "default")
+        return found
+
+    def get(self, project_id: str, session_id: str) -> tuple[Session, list[TraceSummary]]:
+        """One session with its traces, oldest first.
+
+        Raises:
+            NotFound: no trace belongs to it.
+        """
+        where: Expr = Cmp("session_id", "=", session_id)
+        traces: list[TraceSummary] = []
+        cursor: str | None = None
+        while len(traces) < MAX_TRACES:
+            page = self._telemetry.traces(
+                Query(
+                    project_id=project_id, where=where, order=(Order("start_ns", descending=False),), limit=_PAGE,
+                    cursor=cursor, with_io=True,
+                )
+            )  # fmt: skip
+            traces += page.rows
+            cursor = page.next_cursor
+            if cursor is None:
+                break
+        if not traces:
+            raise NotFound(f"Session {session_id} not found within authorized project")
+        first = traces[0]
+        return Session(session_id=session_id, created_ns=first.start_ns, environment=first.environment), traces
