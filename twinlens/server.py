@@ -48,6 +48,7 @@ from twinlens.features.score_configs import ScoreConfigs
 from twinlens.features.scores import Scores
 from twinlens.features.secrets import Hasher, instance_key
 from twinlens.features.services import Services
+from twinlens.features.sessions import Sessions
 from twinlens.ingest.enrich import Enricher
 from twinlens.ingest.logs import apply_logs
 from twinlens.ingest.pricing import Pricer
@@ -142,6 +143,7 @@ class Instance:
             prompts=prompts,
             score_configs=score_configs,
             scores=Scores(score_configs, ingest, telemetry),
+            sessions=Sessions(telemetry),
             datasets=Datasets(catalog),
             media=MediaLibrary(catalog, blobs, hasher),
         )

@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from twinlens.features.runs import Runs
     from twinlens.features.score_configs import ScoreConfigs
     from twinlens.features.scores import Scores
+    from twinlens.features.sessions import Sessions
     from twinlens.ingest.writer import Ingest
     from twinlens.settings import Settings
     from twinlens.store.telemetry.interface import TelemetryStore
@@ -48,5 +49,6 @@ class Services:
     prompts: Prompts
     score_configs: ScoreConfigs
     scores: Scores
+    sessions: Sessions
     datasets: Datasets
     media: MediaLibrary
