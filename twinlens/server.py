@@ -31,6 +31,7 @@ from twinlens.faces.paths import KeepSlashes
 from twinlens.faces.web import Web
 from twinlens.features.access import Access
 from twinlens.features.artifacts import Artifacts
+from twinlens.features.assessments import Assessments
 from twinlens.features.datasets import Datasets
 from twinlens.features.experiments import Experiments
 from twinlens.features.live import LiveBus
@@ -49,6 +50,7 @@ from twinlens.features.scores import Scores
 from twinlens.features.secrets import Hasher, instance_key
 from twinlens.features.services import Services
 from twinlens.features.sessions import Sessions
+from twinlens.features.traces import Traces
 from twinlens.ingest.enrich import Enricher
 from twinlens.ingest.logs import apply_logs
 from twinlens.ingest.pricing import Pricer
@@ -125,6 +127,7 @@ class Instance:
             catalog, runs, logged_models, live, lambda project_id, name: _is_prompt(prompts, project_id, name)
         )
         score_configs = ScoreConfigs(catalog)
+        traces = Traces(telemetry, ingest, live)
         return Services(
             settings=settings,
             access=access,
@@ -132,6 +135,8 @@ class Instance:
             ingest=ingest,
             telemetry=telemetry,
             live=live,
+            traces=traces,
+            assessments=Assessments(telemetry, ingest, traces),
             overviews=Overviews(telemetry),
             prices=Prices(price_rows, enricher, ingest, telemetry),
             experiments=experiments,

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from twinlens.features.access import Access
     from twinlens.features.artifacts import Artifacts
+    from twinlens.features.assessments import Assessments
     from twinlens.features.datasets import Datasets
     from twinlens.features.experiments import Experiments
     from twinlens.features.live import LiveBus
@@ -23,6 +24,7 @@ if TYPE_CHECKING:
     from twinlens.features.score_configs import ScoreConfigs
     from twinlens.features.scores import Scores
     from twinlens.features.sessions import Sessions
+    from twinlens.features.traces import Traces
     from twinlens.ingest.writer import Ingest
     from twinlens.settings import Settings
     from twinlens.store.telemetry.interface import TelemetryStore
@@ -38,6 +40,8 @@ class Services:
     ingest: Ingest
     telemetry: TelemetryStore  #: reads only; writes go through ``ingest``
     live: LiveBus
+    traces: Traces
+    assessments: Assessments
     overviews: Overviews
     prices: Prices
     experiments: Experiments
