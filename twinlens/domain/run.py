@@ -37,7 +37,11 @@ class Experiment(msgspec.Struct, kw_only=True, omit_defaults=True):
 
 
 class LatestMetric(msgspec.Struct, frozen=True, gc=False):
-    """The point of a metric with the greatest (step, timestamp, value). ``value`` may be NaN or infinite."""
+    """The point of a metric with the greatest (step, timestamp, value). ``value`` may be NaN or infinite.
+
+    ``model_id`` and the data set are what the point was logged with; a run that is read back does not say them (its
+    inputs, outputs and logged models do).
+    """
 
     key: str
     value: float

@@ -13,7 +13,7 @@ Contract for every module of this package:
 from __future__ import annotations
 
 import threading
-from collections.abc import Iterator
+from collections.abc import Generator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -58,23 +58,31 @@ class Catalog:
             event.listen(self.engine, "begin", _sqlite_begin)
         else:
             self.engine = sa.create_engine(self.url, pool_size=8, max_overflow=16, pool_pre_ping=True)
+        #: Reads see one snapshot throughout; SQLite's transactions do so anyway.
+        self._reader = (
+            self.engine if self.is_sqlite else self.engine.execution_options(isolation_level="REPEATABLE READ")
+        )
 
     @contextmanager
-    def read(self) -> Iterator[sa.Connection]:
+    def read(self) -> Generator[sa.Connection]:
         """A connection inside a read transaction."""
-        with _translated(), self.engine.connect() as connection:
+        with _translated(), self._reader.connect() as connection:
             yield connection
 
     @contextmanager
-    def write(self) -> Iterator[sa.Connection]:
+    def write(self) -> Generator[sa.Connection]:
         """A connection inside a write transaction, committed at the end of the block."""
         if not self.is_sqlite:
             with _translated(), self.engine.begin() as connection:
                 yield connection
             return
-        with self._lock, _translated(), self.engine.connect().execution_options(twinlens_write=True) as connection:
-            with connection.begin():
-                yield connection
+        with (
+            self._lock,
+            _translated(),
+            self.engine.connect().execution_options(twinlens_write=True) as connection,
+            connection.begin(),
+        ):
+            yield connection
 
     def close(self) -> None:
         """Close all connections; on SQLite this folds the write-ahead log into the file."""
@@ -82,7 +90,7 @@ class Catalog:
 
 
 @contextmanager
-def _translated() -> Iterator[None]:
+def _translated() -> Generator[None]:
     """Turn a full disk or a lost connection into ``StoreUnavailable``; other database errors pass."""
     try:
         yield
@@ -95,7 +103,14 @@ def _translated() -> Iterator[None]:
 
 def _sqlite_connect(raw: Any, _record: Any) -> None:
     raw.isolation_level = None  # we say BEGIN ourselves
-    for pragma in ("journal_mode=WAL", "synchronous=FULL", "foreign_keys=ON", "cache_size=-32768", "temp_store=MEMORY"):
+    for pragma in (
+        "journal_mode=WAL",
+        "synchronous=FULL",
+        "foreign_keys=ON",
+        "cache_size=-16384",
+        "mmap_size=1073741824",
+        "temp_store=MEMORY",
+    ):
         raw.execute(f"PRAGMA {pragma}")
     raw.execute("PRAGMA case_sensitive_like=ON")  # LIKE means the same as on PostgreSQL; ILIKE is lower() LIKE lower()
 

@@ -82,7 +82,7 @@ class MetricTable:
         newer = sa.tuple_(new.step, new.timestamp_ms, sa.func.coalesce(new.value, 0.0)) > sa.tuple_(
             t.c.step, t.c.timestamp_ms, sa.func.coalesce(t.c.value, 0.0)
         )
-        changed = ("value", "timestamp_ms", "step", "model_id", "dataset_name", "dataset_digest")
+        changed = ("value", "timestamp_ms", "step")
         self._c.execute(
             insert.on_conflict_do_update(
                 index_elements=["run_no", "key"], set_={name: new[name] for name in changed}, where=newer
@@ -91,7 +91,6 @@ class MetricTable:
                 {
                     "run_no": key.run_no, "key": p.key, "project_id": project_id, "experiment_id": key.experiment_id,
                     "value": None if math.isnan(p.value) else p.value, "timestamp_ms": p.timestamp_ms, "step": p.step,
-                    "model_id": p.model_id, "dataset_name": p.dataset_name, "dataset_digest": p.dataset_digest,
                 }
                 for p in points
             ],

@@ -2,9 +2,10 @@
 
 How a search is run (``docs/adr/0003-run-search.md`` has the measurements):
 
-* If one of the conditions that must hold is selective (at most ``SMALL`` runs, found by a bounded look into its index),
-  those runs are the candidates, and everything else is checked on them.
-* Else, an order by a metric, param or tag walks that key's index in order and stops when the page is full. Runs without
+* A bounded look into the index of each condition that must hold tells how selective it is.
+* If few runs can be left, their numbers are fetched from the indexes and intersected; everything else is checked on these
+  candidates.
+* Else an order by a metric, param or tag walks that key's index in order and stops when the page is full. Runs without
   the key come last, so the search has up to three phases: values, NaN, missing.
 * Else the walk goes through the experiment's runs, newest first.
 
@@ -15,17 +16,22 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from functools import cache
 from typing import Any, NamedTuple
 
+import msgspec
 import sqlalchemy as sa
+from sqlalchemy.dialects import postgresql
 
 from twinlens.domain.errors import InvalidArgument
 from twinlens.domain.run import LatestMetric, ModelOutput, Run, RunPage, View
 from twinlens.store.catalog.comparison import compare
-from twinlens.store.catalog.experiments import chunks
+from twinlens.store.catalog.experiments import chunks, experiments
 from twinlens.store.catalog.keyset import decode_cursor, encode_cursor
 from twinlens.store.catalog.runs import (
+    DATASET_COLUMNS,
     HEAD,
+    RUN_COLUMNS,
     input_of,
     latest_metrics,
     run_datasets,
@@ -38,12 +44,15 @@ from twinlens.store.catalog.runs import (
 )
 from twinlens.store.telemetry.query import And, Cmp, Expr, Not, Or, Order
 
-#: A condition that at most this many runs satisfy is worth starting from.
-SMALL = 1_000
+#: Index entries looked at to judge one condition; a condition with more is not used to find candidates.
+BOUND = 20_000
+#: Costs in microseconds, measured: taking a run's number from an index, and one more look-up by primary key.
+_TAKE, _LOOK = 0.4, 2.5
 
 _ATTRIBUTES = frozenset({"run_id", "name", "status", "artifact_uri", "user_id", "start_ms", "end_ms"})
 _DATASETS = {"dataset_name": run_datasets.c.name, "dataset_digest": run_datasets.c.digest}
 _KEYED = {"metric": latest_metrics, "param": run_params, "tag": run_tags}
+_WHOLE = -1  # the one phase of a search that sorts all it finds
 _MAX = 1.7976931348623157e308  # stands for infinity in cursors, which are JSON
 
 
@@ -80,23 +89,22 @@ class RunSearch:
         if not self._experiments:
             return [], None
         signature = [self._project, self._experiments, repr(self._where), repr(self._orders), self._view]
-        start, behind = 0, None
-        if cursor:
-            start, *behind = decode_cursor(cursor, signature, self._width())
-        candidates = self._candidates()
-        phases = self._phases() if candidates is None else [None]
+        start, *behind = decode_cursor(cursor, signature, self._width()) if cursor else (None,)
+        # A search goes on the way it began, because the way decides what is in the cursor.
+        candidates = self._candidates(limit) if start in (None, _WHOLE) else None
+        phases = self._phases() if start != _WHOLE and candidates is None else [_WHOLE]
         rows: list[tuple[int, Any]] = []
-        for phase, rank in enumerate(phases):
-            if phase < start or len(rows) > limit:
-                continue
-            query, sorts = self._query(rank, candidates)
-            if behind is not None and phase == start:
+        for phase in phases[phases.index(start) :] if start is not None else phases:
+            query, sorts = self._query(phase, candidates)
+            if phase == start:
                 query = query.where(_behind(sorts, behind[-len(sorts) :]))
             columns = [sort.expression.label(f"_sort{i}") for i, sort in enumerate(sorts)]
             ordered = query.add_columns(*columns).order_by(
                 *(s.expression.desc() if s.descending else s.expression.asc() for s in sorts)
             )
-            rows += [(phase, row) for row in self._c.execute(ordered.limit(limit + 1 - len(rows)))]
+            rows += [(phase, row) for row in fetch(self._c, ordered.limit(limit + 1 - len(rows)))]
+            if len(rows) > limit:
+                break
         after = None
         if len(rows) > limit:
             phase, last = rows[limit - 1]
@@ -109,14 +117,14 @@ class RunSearch:
         """Values in a cursor: the phase, two per order, start and id."""
         return 1 + 2 * len(self._orders) + 2
 
-    def _phases(self) -> list[int | None]:
+    def _phases(self) -> list[int]:
         """Ranks of the first sort key to walk one after the other: 0 values, 1 NaN, 2 missing."""
         first = self._orders[0].field if self._orders else None
         if first == "metric":
             return [0, 1, 2]
-        return [0, 2] if first in _KEYED else [None]
+        return [0, 2] if first in _KEYED else [_WHOLE]
 
-    def _query(self, rank: int | None, candidates: list[int] | None) -> tuple[sa.Select[Any], list[Sort]]:
+    def _query(self, phase: int, candidates: list[int] | None) -> tuple[sa.Select[Any], list[Sort]]:
         """The statement of one phase (or of the whole search), and what it is sorted by."""
         source: Any = runs
         sorts: list[Sort] = []
@@ -129,15 +137,15 @@ class RunSearch:
                 continue
             table = _KEYED[order.field].alias(f"sort{index}")
             here = sa.and_(table.c.run_no == runs.c.run_no, table.c.key == order.key)
-            if index == 0 and rank is not None:
-                if rank == 2:
+            if index == 0 and phase != _WHOLE:
+                if phase == 2:
                     conditions.append(~sa.exists().where(here))
                     continue
                 # correlated with the walked index itself, so that only runs that pass are fetched: half the time
                 driven, anchor = True, table.c.run_no
                 source = table.join(runs, runs.c.run_no == table.c.run_no)
                 conditions += [*self._scope(table), table.c.key == order.key]
-                if rank == 0:
+                if phase == 0:
                     conditions.append(table.c.value.is_not(None))
                     if order.field != "metric":
                         sorts.append(Sort(table.c.head, order.descending))
@@ -149,8 +157,12 @@ class RunSearch:
             sorts += _keyed_sorts(order, table)
         sorts += [Sort(runs.c.start_ms, True), Sort(runs.c.run_id, False)]
         if candidates is not None:
-            conditions.append(runs.c.run_no.in_(candidates))
-        if not driven:
+            # Adding 0 keeps SQLite from walking the experiment's index instead of the candidates.
+            dialect = self._c.dialect.name
+            chosen = among(dialect, runs.c.run_no).params(numbers=numbers_value(dialect, candidates))
+            conditions.append(chosen)
+            conditions.append((runs.c.experiment_id + 0).in_(self._experiments))
+        elif not driven:
             conditions += self._scope(runs)
         if self._view != "all":
             conditions.append(runs.c.lifecycle == self._view)
@@ -212,34 +224,67 @@ class RunSearch:
 
     # --- candidates --------------------------------------------------------------------------------------------
 
-    def _candidates(self) -> list[int] | None:
-        """The runs that the most selective necessary condition leaves, if they are few."""
-        best: list[int] | None = None
-        for condition in self._where.items if isinstance(self._where, And) else (self._where,):
-            if not isinstance(condition, Cmp):
-                continue
-            query = self._probe(condition)
-            if query is None:
-                continue
-            bound = SMALL if best is None else len(best)
-            if self._c.execute(query.limit(1).offset(bound)).first() is None:  # steps over the index, returns no rows
-                best = [int(number) for number in self._c.execute(query).scalars().all()]
-            if best is not None and len(best) < 50:
+    def _candidates(self, limit: int) -> list[int] | None:
+        """Numbers of the runs that selective conditions leave, or None when walking an order is cheaper."""
+        probes = self._probes()
+        if not probes:
+            return None
+        total = max(1, self._total())
+        small: list[tuple[int, sa.Select[Any]]] = []
+        share = 1.0
+        for probe in probes:
+            counted = sa.select(sa.func.count()).select_from(probe.limit(BOUND).subquery())
+            count = int(self._c.execute(counted).scalar() or 0)
+            share *= min(1.0, count / total)
+            if count < BOUND:
+                small.append((count, probe))
+        if not small:
+            return None
+        per_run = _LOOK * (2 + len(probes) + len(self._orders))
+        walk = min(total, limit / max(share, 1e-9)) * per_run
+        take = sum(count for count, _ in small) * _TAKE + total * share * per_run
+        if walk < take:
+            return None
+        found: set[int] | None = None
+        for _, probe in sorted(small, key=lambda item: item[0]):
+            numbers = {row[0] for row in fetch(self._c, probe)}
+            found = numbers if found is None else found & numbers
+            if len(found) < 100:
                 break
-        return best
+        return sorted(found or ())
 
-    def _probe(self, where: Cmp) -> sa.Select[Any] | None:
-        """A statement for the runs that satisfy one condition, if an index answers it."""
-        if where.field == "run_id" and where.op in ("=", "in"):
-            return sa.select(runs.c.run_no).where(*self._scope(runs), compare(runs.c.run_id, where))
-        ordered = where.field == "metric" and where.op in ("=", "<", "<=", ">", ">=")
-        if ordered or (where.field in ("param", "tag") and where.op == "="):
-            table = _KEYED[where.field]
-            fits = _fits(table, where)
-            if where.field != "metric":
-                fits = sa.and_(table.c.head == str(where.value)[:HEAD], fits)
-            return sa.select(table.c.run_no).where(*self._scope(table), table.c.key == where.key, fits)
-        return None
+    def _total(self) -> int:
+        """Active runs in the experiments."""
+        t = experiments
+        query = sa.select(sa.func.sum(t.c.run_count)).where(
+            t.c.project_id == self._project, t.c.experiment_id.in_(self._experiments)
+        )
+        return int(self._c.execute(query).scalar() or 0)
+
+    def _probes(self) -> list[sa.Select[Any]]:
+        """Statements for the runs that satisfy a necessary condition, where an index answers them. Bounds of the same
+        metric make one statement."""
+        ranges: dict[str, list[Cmp]] = {}
+        found: list[sa.Select[Any]] = []
+        for where in self._where.items if isinstance(self._where, And) else (self._where,):
+            if not isinstance(where, Cmp):
+                continue
+            if where.field == "run_id" and where.op in ("=", "in"):
+                mine = runs.c.project_id == self._project
+                found.append(sa.select(runs.c.run_no).where(mine, compare(runs.c.run_id, where)))
+            elif where.field == "metric" and where.op != "!=":
+                ranges.setdefault(where.key or "", []).append(where)
+            elif where.field in ("param", "tag") and where.op == "=":
+                table = _KEYED[where.field]
+                here = [*self._scope(table), table.c.key == where.key, table.c.head == str(where.value)[:HEAD]]
+                if len(str(where.value)) >= HEAD:
+                    here.append(table.c.value == where.value)
+                found.append(sa.select(table.c.run_no).where(*here))
+        m = latest_metrics
+        for key, bounds in ranges.items():
+            fits = [compare(m.c.value, bound) for bound in bounds]
+            found.append(sa.select(m.c.run_no).where(*self._scope(m), m.c.key == key, *fits))
+        return found
 
 
 def _fits(table: sa.Table, where: Cmp) -> sa.ColumnElement[bool]:
@@ -247,6 +292,31 @@ def _fits(table: sa.Table, where: Cmp) -> sa.ColumnElement[bool]:
     if where.field == "metric" and where.op == "!=":
         return sa.or_(table.c.value.is_(None), holds)
     return holds
+
+
+def among(dialect: str, column: sa.ColumnElement[Any], name: str = "numbers") -> sa.ColumnElement[bool]:
+    """``column`` is one of many numbers, which travel as one bound value (see ``numbers_value``)."""
+    if dialect == "sqlite":
+        each = sa.func.json_each(sa.bindparam(name, type_=sa.Text)).table_valued("value")
+        return column.in_(sa.select(each.c.value))
+    return column == sa.any_(sa.bindparam(name, type_=postgresql.ARRAY(sa.BigInteger)))
+
+
+def numbers_value(dialect: str, numbers: Sequence[int]) -> Any:
+    """The bound value for ``among``."""
+    return msgspec.json.encode(numbers).decode() if dialect == "sqlite" else list(numbers)
+
+
+def fetch(
+    connection: sa.Connection, statement: sa.Select[*tuple[Any, ...]], values: dict[str, Any] | None = None
+) -> list[tuple[Any, ...]]:
+    """All rows as the driver's own tuples: a third of the time of SQLAlchemy's rows, for columns that need no
+    conversion."""
+    result = connection.execute(statement, values or {})
+    cursor: Any = result.cursor
+    rows: list[tuple[Any, ...]] = cursor.fetchall()
+    result.close()
+    return rows
 
 
 def _keyed_sorts(order: Order, table: Any) -> list[Sort]:
@@ -286,39 +356,65 @@ def _jsonable(value: Any) -> Any:
     return math.copysign(_MAX, value) if isinstance(value, float) and math.isinf(value) else value
 
 
-def load(connection: sa.Connection, numbers: Sequence[int]) -> list[Run]:
-    """Whole runs by number, in the order given: six statements whatever their number.
+class _Loads(NamedTuple):
+    """The statements that load runs by number, built once: building them costs as much as running them."""
 
-    Rows are fetched all at once: one by one, a page of 100 runs with 20 metrics takes twice as long.
-    """
-    found: dict[int, Run] = {}
-    for part in chunks(numbers):
-        for row in connection.execute(sa.select(runs).where(runs.c.run_no.in_(part))).all():
-            found[row.run_no] = run_of(row)
-        _load_texts(connection, found, part)
-        m = latest_metrics.c
-        columns = (m.run_no, m.key, m.value, m.timestamp_ms, m.step, m.model_id, m.dataset_name, m.dataset_digest)
-        metrics = sa.select(*columns).where(m.run_no.in_(part)).order_by(m.run_no, m.key)
-        for run_no, key, value, *rest in connection.execute(metrics).all():
-            found[run_no].metrics.append(LatestMetric(key, math.nan if value is None else value, *rest))
-        inputs = sa.select(run_inputs, run_datasets).join_from(run_inputs, run_datasets)
-        for row in connection.execute(inputs.where(run_inputs.c.run_no.in_(part)).order_by(run_inputs.c.dataset_no)):
-            found[row.run_no].dataset_inputs.append(input_of(row))
-        models = sa.select(run_models).where(run_models.c.run_no.in_(part))
-        for row in connection.execute(models.order_by(run_models.c.step, run_models.c.model_id)):
-            if row.direction == "input":
-                found[row.run_no].model_inputs.append(row.model_id)
-            else:
-                found[row.run_no].model_outputs.append(ModelOutput(row.model_id, row.step))
-    return [found[number] for number in numbers if number in found]
+    runs: sa.Select[*tuple[Any, ...]]
+    params: sa.Select[*tuple[Any, ...]]
+    tags: sa.Select[*tuple[Any, ...]]
+    metrics: sa.Select[*tuple[Any, ...]]
+    inputs: sa.Select[*tuple[Any, ...]]
+    models: sa.Select[*tuple[Any, ...]]
 
 
-def _load_texts(connection: sa.Connection, found: dict[int, Run], part: Sequence[int]) -> None:
-    for table, field in ((run_params, "params"), (run_tags, "tags")):
+@cache
+def _loads(dialect: str) -> _Loads:
+    def texts(table: sa.Table) -> sa.Select[*tuple[Any, ...]]:
         t = table.c
-        query = sa.select(t.run_no, t.key, t.value).where(t.run_no.in_(part)).order_by(t.run_no, t.key)
-        for run_no, key, value in connection.execute(query).all():
-            getattr(found[run_no], field)[key] = value
+        return sa.select(t.run_no, t.key, t.value).where(among(dialect, t.run_no)).order_by(t.run_no, t.key)
+
+    m, i, d, o = latest_metrics.c, run_inputs.c, run_datasets.c, run_models.c
+    return _Loads(
+        sa.select(runs.c.run_no, *(runs.c[name] for name in RUN_COLUMNS)).where(among(dialect, runs.c.run_no)),
+        texts(run_params),
+        texts(run_tags),
+        sa.select(m.run_no, m.key, m.value, m.timestamp_ms, m.step)
+        .where(among(dialect, m.run_no))
+        .order_by(m.run_no, m.key),
+        sa.select(i.run_no, i.tags, *(d[name] for name in DATASET_COLUMNS))
+        .join_from(run_inputs, run_datasets)
+        .where(among(dialect, i.run_no))
+        .order_by(i.run_no, i.dataset_no),
+        sa.select(o.run_no, o.direction, o.model_id, o.step)
+        .where(among(dialect, o.run_no))
+        .order_by(o.run_no, o.step, o.model_id),
+    )
+
+
+def load(connection: sa.Connection, numbers: Sequence[int]) -> list[Run]:
+    """Whole runs by number, in the order given: six statements whatever their number."""
+    found: dict[int, Run] = {}
+    dialect = connection.dialect.name
+    loads = _loads(dialect)
+    for part in chunks(numbers):
+        bound = {"numbers": numbers_value(dialect, part)}
+        for run_no, *columns in fetch(connection, loads.runs, bound):
+            found[run_no] = run_of(columns)
+        for run_no, key, value in fetch(connection, loads.params, bound):
+            found[run_no].params[key] = value
+        for run_no, key, value in fetch(connection, loads.tags, bound):
+            found[run_no].tags[key] = value
+        metrics = {number: run.metrics for number, run in found.items()}
+        for run_no, key, value, timestamp_ms, step in fetch(connection, loads.metrics, bound):
+            metrics[run_no].append(LatestMetric(key, math.nan if value is None else value, timestamp_ms, step))
+        for run_no, tags, *columns in fetch(connection, loads.inputs, bound):
+            found[run_no].dataset_inputs.append(input_of(tags, columns))
+        for run_no, direction, model_id, step in fetch(connection, loads.models, bound):
+            if direction == "input":
+                found[run_no].model_inputs.append(model_id)
+            else:
+                found[run_no].model_outputs.append(ModelOutput(model_id, step))
+    return [found[number] for number in numbers if number in found]
 
 
 def keys(

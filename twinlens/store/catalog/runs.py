@@ -78,9 +78,6 @@ latest_metrics = sa.Table(
     sa.Column("value", sa.Double),
     sa.Column("timestamp_ms", sa.BigInteger, nullable=False),
     sa.Column("step", sa.BigInteger, nullable=False),
-    sa.Column("model_id", sa.Text),
-    sa.Column("dataset_name", sa.Text),
-    sa.Column("dataset_digest", sa.Text),
     sa.Index(None, "project_id", "experiment_id", "key", "value", "run_no"),
     sqlite_with_rowid=False,
 )
@@ -144,9 +141,10 @@ class RunTable:
 
     def head(self, run_id: str) -> Run | None:
         """A run without params, tags, metrics, inputs and outputs."""
-        row = self._c.execute(
-            sa.select(runs).where(runs.c.project_id == self._project, runs.c.run_id == run_id)
-        ).first()  # fmt: skip
+        query = sa.select(*(runs.c[name] for name in RUN_COLUMNS)).where(
+            runs.c.project_id == self._project, runs.c.run_id == run_id
+        )  # fmt: skip
+        row = self._c.execute(query).first()
         return run_of(row) if row else None
 
     def add(self, run: Run) -> RunKey:
@@ -304,20 +302,24 @@ _FIND = sa.select(runs.c.run_no, runs.c.experiment_id, runs.c.lifecycle).where(
 )
 
 
-def run_of(row: Any) -> Run:
-    """A row of ``runs`` as a run without what hangs on it."""
+#: Columns of ``runs`` and ``run_datasets`` in the order that ``run_of`` and ``input_of`` take them.
+RUN_COLUMNS = (
+    "run_id", "experiment_id", "name", "status", "lifecycle", "start_ms", "end_ms", "deleted_ms", "user_id",
+    "artifact_uri",
+)  # fmt: skip
+DATASET_COLUMNS = ("name", "digest", "source_type", "source", "schema", "profile")
+
+
+def run_of(columns: Sequence[Any]) -> Run:
+    """``RUN_COLUMNS`` of a row as a run without what hangs on it."""
+    run_id, experiment_id, name, status, lifecycle, start_ms, end_ms, deleted_ms, user_id, artifact_uri = columns
     return Run(
-        run_id=row.run_id, experiment_id=str(row.experiment_id), name=row.name, status=row.status,
-        lifecycle=row.lifecycle, start_ms=row.start_ms, end_ms=row.end_ms, deleted_ms=row.deleted_ms,
-        user_id=row.user_id, artifact_uri=row.artifact_uri, params={}, tags={}, metrics=[], dataset_inputs=[],
-        model_inputs=[], model_outputs=[],
+        run_id=run_id, experiment_id=str(experiment_id), name=name, status=status, lifecycle=lifecycle,
+        start_ms=start_ms, end_ms=end_ms, deleted_ms=deleted_ms, user_id=user_id, artifact_uri=artifact_uri,
     )  # fmt: skip
 
 
-def input_of(row: Any) -> DatasetInput:
-    """A row of ``run_inputs`` joined with ``run_datasets``."""
-    data = Dataset(
-        name=row.name, digest=row.digest, source_type=row.source_type, source=row.source, schema=row.schema,
-        profile=row.profile,
-    )  # fmt: skip
-    return DatasetInput(dataset=data, tags=msgspec.json.decode(row.tags, type=dict[str, str]))
+def input_of(tags: str, columns: Sequence[Any]) -> DatasetInput:
+    """Tags of a row of ``run_inputs`` and ``DATASET_COLUMNS`` of its data set."""
+    data = Dataset(**dict(zip(DATASET_COLUMNS, columns, strict=True)))
+    return DatasetInput(dataset=data, tags=msgspec.json.decode(tags, type=dict[str, str]))
