@@ -98,25 +98,24 @@ def _details(attributes: Mapping[str, Any], body: Any) -> tuple[str | None, str 
 
 
 def apply_logs(span: Span, logs: Sequence[RawLog]) -> Span:
-    """Put message content of log records on their span; changes and returns it.
+    """The span with the message content of its log records; ``span`` itself, unchanged, when that says nothing new.
 
-    Records of other spans are ignored, and content that the span itself carries in a better form stays. Applying the same
-    records again changes nothing. Records that belong to one span should come together: later ones replace earlier ones.
+    Records of other spans are ignored, and content that the span carries in a better form stays. Applying the same records
+    again gives an equal span. Records that belong to one span should come together: later ones replace earlier ones.
     """
-    mine = sorted(
-        (x for x in logs if x.span_id == span.span_id and x.trace_id == span.trace_id), key=lambda x: x.time_ns
-    )
+    mine = sorted((x for x in logs if x.span_id == span.span_id and x.trace_id == span.trace_id), key=lambda x: x.time_ns)
     if not mine:
         return span
     input_text, output_text = content_of_events((x.event_name, x.attributes, x.body) for x in mine)
+    changes: dict[str, Any] = {}
     rules = dict(span.rules)
     for field, content in (("input", input_text), ("output", output_text)):
-        if content is None or (getattr(span, field) is not None and rules.get(field, "").startswith(_KEPT)):
+        before = getattr(span, field)
+        if content is None or content == before or (before is not None and rules.get(field, "").startswith(_KEPT)):
             continue
-        setattr(span, field, content)
+        changes[field] = content
         rules[field] = "events"
-    span.rules = rules
-    return span
+    return msgspec.structs.replace(span, rules=rules, **changes) if changes else span
 
 
 def evaluation_scores(logs: Sequence[RawLog]) -> list[Score]:

@@ -13,7 +13,7 @@ from twinlens.domain.otlp import RawSpan
 from twinlens.domain.trace import Scope, Span, SpanEvent, TracePatch
 from twinlens.ingest import usage as usage_shapes
 from twinlens.ingest.dialects.genai import with_system
-from twinlens.ingest.dialects.plan import EVENTS, Plan, Planner, Step, planner_for
+from twinlens.ingest.dialects.plan import EVENTS, FIRST_TOKEN_EVENTS, Plan, Planner, Step, planner_for
 from twinlens.ingest.dialects.rule import Source, text
 from twinlens.ingest.logs import content_of_events
 
@@ -51,12 +51,15 @@ class _Group:
         }
 
 
-def normalise(raw_spans: Sequence[RawSpan], *, source: str = "otlp") -> tuple[list[Span], list[TracePatch]]:
+#: Exporters that know more about a span than plain OTLP says (see ``domain.merge.SOURCE_RANK``).
+_SOURCES = {"langfuse": "langfuse", "mlflow": "mlflow"}
+
+
+def normalise(raw_spans: Sequence[RawSpan]) -> tuple[list[Span], list[TracePatch]]:
     """Canonical spans in the order given, and at most one patch per trace with what the spans say about it.
 
     Args:
         raw_spans: decoded spans; their ``resource`` and ``scope`` objects are shared by reference, also by the result.
-        source: stored as ``Span.source``.
     """
     groups: dict[tuple[int, int], _Group] = {}
     spans: list[Span] = []
@@ -67,13 +70,13 @@ def normalise(raw_spans: Sequence[RawSpan], *, source: str = "otlp") -> tuple[li
         if group is None:
             group = groups[key] = _Group(raw.resource, raw.scope)
         plan = group.planner.plan(raw.attributes)
-        spans.append(_span(raw, group, plan, source))
+        spans.append(_span(raw, group, plan))
         if plan.trace or group.tag_values or plan.collected:
             _patch(patches, raw, group, plan)
     return spans, list(patches.values())
 
 
-def _span(raw: RawSpan, group: _Group, plan: Plan, source: str) -> Span:
+def _span(raw: RawSpan, group: _Group, plan: Plan) -> Span:
     attributes = raw.attributes
     rules = plan.names
     found: dict[str, Any] = {
@@ -118,7 +121,7 @@ def _span(raw: RawSpan, group: _Group, plan: Plan, source: str) -> Span:
         otel_kind=raw.otel_kind,
         trace_state=raw.trace_state,
         dialect=plan.dialect,
-        source=source,
+        source=_SOURCES.get(plan.dialect, "otlp"),
         **{k: v for k, v in found.items() if v is not None},
     )
     if plan.usage:
@@ -137,6 +140,9 @@ def _span(raw: RawSpan, group: _Group, plan: Plan, source: str) -> Span:
         span.status_message = raw.status_message or _exception(raw.events)
     elif raw.status_message and not span.status_message:
         span.status_message = raw.status_message
+    if span.prompt_version is not None and span.prompt_name is None:
+        span.prompt_version = None  # a version of nothing
+        missed["prompt_version"] = None
     span.rules = rules if not missed else {k: v for k, v in {**rules, **missed}.items() if v is not None}
     return span
 
@@ -182,7 +188,7 @@ def _usage(steps: tuple[Step, ...], attributes: dict[str, Any], missed: dict[str
     if steps[0][0] == "usage":
         _run(steps[:1], attributes, found, local)
         if found:
-            counted = usage_shapes.from_mapping(found["usage"])
+            counted = usage_shapes.from_mapping(found["usage"], flat_included=steps[0][1][0][0].startswith("mlflow:"))
             if counted:
                 missed.update({"usage." + f: None for f, _ in steps[1:]})
                 missed.update(local)
@@ -235,7 +241,12 @@ def _special(plan: Plan, span: Span, missed: dict[str, str | None]) -> None:
 
 
 def _events(span: Span, events: list[SpanEvent], plan: Plan, missed: dict[str, str | None]) -> None:
-    """GenAI messages in span events (conventions up to 1.36, still written by several instrumentations)."""
+    """First token, and GenAI messages in span events (conventions up to 1.36, still written by several)."""
+    if span.completion_start_ns is None:
+        first = min((e.time_ns for e in events if e.name in FIRST_TOKEN_EVENTS), default=None)
+        if first is not None:
+            span.completion_start_ns = first
+            missed["completion_start_ns"] = EVENTS
     messages = [e for e in events if e.name.startswith("gen_ai.")]
     if not messages:
         return
@@ -266,19 +277,26 @@ def _patch(patches: dict[str, TracePatch], raw: RawSpan, group: _Group, plan: Pl
         has_own = plan.trace or any(f.startswith("trace.") for f, _ in plan.collected)
         if not group.tag_values and not has_own:
             return
-        patch = patches[raw.trace_id] = TracePatch(trace_id=raw.trace_id, tag_values=group.tag_values or None)
+        patch = patches[raw.trace_id] = TracePatch(
+            trace_id=raw.trace_id, tag_values=group.tag_values or None, said_ns=raw.start_ns
+        )
     elif group.tag_values and patch.tag_values is not group.tag_values:
         patch.tag_values = {**(patch.tag_values or {}), **group.tag_values}
+    newer = raw.start_ns >= patch.said_ns  # the latest span has the last word, in whatever order they come
+    patch.said_ns = max(raw.start_ns, patch.said_ns)
     if plan.trace:
         found: dict[str, Any] = {}
         _run(plan.trace, raw.attributes, found, {})
         for field, value in found.items():
-            if field in ("tags", "prompts") and getattr(patch, field):
-                value = list(dict.fromkeys([*getattr(patch, field), *value]))
-            setattr(patch, field, value)
+            before = getattr(patch, field)
+            if field in ("tags", "prompts"):
+                setattr(patch, field, list(dict.fromkeys([*(before or ()), *value])))
+            elif newer or before is None:
+                setattr(patch, field, value)
     for field, entries in plan.collected:
         if field.startswith("trace."):
             collected = _collect(entries, raw.attributes)
             if collected:
                 target = field.removeprefix("trace.")
-                setattr(patch, target, {**(getattr(patch, target) or {}), **collected})
+                before = getattr(patch, target) or {}
+                setattr(patch, target, {**before, **collected} if newer else {**collected, **before})

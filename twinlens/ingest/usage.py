@@ -71,7 +71,7 @@ def disjoint(inclusive: dict[str, int]) -> dict[str, int]:
     for side in ("input", "output"):
         whole = inclusive.get(side)
         if whole:
-            parts = sum(count for key, count in inclusive.items() if key.startswith(side + "_"))
+            parts = sum(count for key, count in inclusive.items() if _FLAT_PARTS.get(key, key).startswith(side + "_"))
             if parts <= whole:
                 inclusive[side] = whole - parts
     known = sum(inclusive.values())
@@ -82,14 +82,24 @@ def disjoint(inclusive: dict[str, int]) -> dict[str, int]:
     return inclusive
 
 
-def from_mapping(reported: Mapping[str, Any]) -> dict[str, int]:
+def from_mapping(reported: Mapping[str, Any], *, flat_included: bool = False) -> dict[str, int]:
     """Usage from a JSON object: OpenAI's chat or responses shape, MLflow's, Langfuse's own keys or its legacy ones.
 
     Keys of Langfuse's free form are kept as they are (clients read them back), with ``total`` added.
+
+    Args:
+        reported: what the client sent.
+        flat_included: whether flat parts such as ``cache_read_input_tokens`` are contained in ``input_tokens`` (MLflow) or
+            stand beside it (Anthropic's own report, which Langfuse users pass on).
     """
     names = _LEGACY_TOTALS if any(k in reported for k in _LEGACY_TOTALS) else _OPENAI_TOTALS
     if any(k in reported for k in names) and not ("input" in reported or "output" in reported):
-        return disjoint(_inclusive(reported, names))
+        found = _inclusive(reported, names)
+        if not flat_included and any(k in reported for k in _FLAT_PARTS if k.startswith("cache")):
+            total = found.pop("total", None)
+            found["total"] = max(total or 0, sum(found.values()))
+            return found
+        return disjoint(found)
     free: dict[str, int] = {}
     for key, value in reported.items():
         count = tokens(value)
@@ -97,6 +107,8 @@ def from_mapping(reported: Mapping[str, Any]) -> dict[str, int]:
             free[key] = count
     if free and "total" not in free:
         free["total"] = sum(free.values())
+    elif any(free[k] for k in free.keys() - _SIDES) and free["total"] == free.get("input", 0) + free.get("output", 0):
+        return disjoint(free)  # some clients send inclusive sides with their parts (LiteLLM; Langfuse issue 12306)
     return free
 
 

@@ -9,23 +9,19 @@ from typing import Any
 
 import msgspec
 
-from twinlens.ingest.dialects.rule import Dialect, Rule, decoded, json_text, one_of, text
+from twinlens.ingest.dialects.rule import Dialect, Reader, Rule, as_object, json_text, one_of, text
 from twinlens.ingest.usage import amount
 
 
-def _request_messages(value: Any) -> str | None:
-    """``request_data`` is the client's whole request; its messages are the input."""
-    found = decoded(value)
-    if isinstance(found, dict):
-        found = found.get("messages") or found.get("input") or found
-    return msgspec.json.encode(found).decode() if found else None
+def _part(*names: str) -> Reader:
+    """The first of some entries of an object; ``request_data`` without messages (newer versions) says nothing."""
 
+    def read(value: Any) -> str | None:
+        found = as_object(value) or {}
+        inner = next((found[n] for n in names if found.get(n)), None)
+        return None if inner is None else msgspec.json.encode(inner).decode()
 
-def _response_message(value: Any) -> str | None:
-    found = decoded(value)
-    if isinstance(found, dict):
-        found = found.get("message") or found.get("combined_chunk_content") or found
-    return msgspec.json.encode(found).decode() if found else None
+    return read
 
 
 #: Logfire's level numbers follow OTel severities.
@@ -49,8 +45,8 @@ DIALECT = Dialect(
         Rule("input", "pydantic_ai.all_messages", json_text),
         Rule("input", "all_messages_events", json_text),
         Rule("output", "final_result", json_text),
-        Rule("input", "request_data", _request_messages),
-        Rule("output", "response_data", _response_message),
+        Rule("input", "request_data", _part("messages", "input", "prompt")),
+        Rule("output", "response_data", _part("message", "combined_chunk_content", "text", "output")),
         Rule("input", "tool_arguments", json_text),
         Rule("output", "tool_response", json_text),
         Rule("input", "events", json_text),

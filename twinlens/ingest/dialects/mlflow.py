@@ -47,6 +47,7 @@ DIALECT = Dialect(
     title="MLflow SDK",
     source="attribute constants of mlflow 3.17",
     scopes=("mlflow",),
+    first_token_events=("mlflow.chunk.item.0",),
     marks=("mlflow.traceRequestId", "mlflow.spanType", "mlflow.spanInputs", "mlflow.spanOutputs"),
     rules=(
         Rule("kind", "mlflow.spanType", _quoted(KINDS)),

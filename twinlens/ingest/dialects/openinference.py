@@ -54,6 +54,7 @@ DIALECT = Dialect(
     source="openinference-semantic-conventions",
     marks=("openinference.span.kind", "llm.token_count.*", "llm.input_messages.*", "llm.output_messages.*"),
     scopes=("openinference.",),
+    first_token_events=("First Token Stream Event",),
     rules=(
         Rule("kind", "openinference.span.kind", one_of(KINDS)),
         Rule("input", "input.value", json_text),

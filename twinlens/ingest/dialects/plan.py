@@ -8,7 +8,7 @@ Running a plan touches nothing else, whatever the number of dialects and rules.
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -64,6 +64,19 @@ def _precedence(field: str, dialect: str, name: str) -> tuple[int, int]:
     return (order.index(dialect) if dialect in order else len(order)), usual
 
 
+def family_prefix(pattern: str) -> str:
+    """``a.b.`` for ``a.b.*`` and ``a.b.N.*``."""
+    return pattern.removesuffix("*").removesuffix("N.")
+
+
+def in_family(pattern: str, key: str) -> bool:
+    """Whether an attribute belongs to ``prefix.*`` or ``prefix.N.*``."""
+    prefix = family_prefix(pattern)
+    if not key.startswith(prefix):
+        return False
+    return not pattern.endswith(".N.*") or key[len(prefix) :].split(".", 1)[0].isdecimal()
+
+
 _ROWS = [
     _Row(dialect, rule, place)
     for place, (dialect, rule) in enumerate((d, r) for d in DIALECTS for r in d.rules)
@@ -72,7 +85,7 @@ _EXACT: dict[str, list[_Row]] = defaultdict(list)
 _FAMILIES: dict[str, list[_Row]] = defaultdict(list)
 for _row in _ROWS:
     if _row.rule.key.endswith(".*"):
-        _FAMILIES[_row.rule.key[:-1]].append(_row)
+        _FAMILIES[family_prefix(_row.rule.key)].append(_row)
     else:
         _EXACT[_row.rule.key].append(_row)
 
@@ -81,9 +94,11 @@ _MARK_PREFIXES: list[tuple[str, int]] = []
 for _index, _dialect in reversed(list(enumerate(DIALECTS))):
     for _mark in _dialect.marks:
         if _mark.endswith(".*"):
-            _MARK_PREFIXES.append((_mark[:-1], _index))
+            _MARK_PREFIXES.append((_mark, _index))
         else:
             _MARKS[_mark] = _index
+#: Span events that mark the first token.
+FIRST_TOKEN_EVENTS = frozenset(name for d in DIALECTS for name in d.first_token_events)
 #: Prefixes of families by their first word, so that most names are ruled out by one look-up.
 _FAMILY_WORDS = {prefix.split(".", 1)[0] for prefix in _FAMILIES}
 
@@ -133,7 +148,7 @@ class Planner:
                     continue
                 below = key[len(prefix) :]
                 for row in rows:
-                    if row.rule.when is not None and not row.rule.when(self.source):
+                    if not in_family(row.rule.key, key) or not (row.rule.when is None or row.rule.when(self.source)):
                         continue
                     if row.rule.field in COLLECTED:
                         if key not in exact_used:  # an attribute with a meaning of its own is not metadata too
@@ -173,15 +188,18 @@ class Planner:
             names=names,
         )
 
-    def _dialect(self, keys: Iterable[str]) -> str:
+    def _dialect(self, keys: tuple[str, ...]) -> str:
         best = self._scope_dialect
         for key in keys:
             found = _MARKS.get(key)
             if found is not None and found < best:
                 best = found
             for prefix, index in _MARK_PREFIXES:
-                if index < best and key.startswith(prefix):
+                if index < best and in_family(prefix, key):
                     best = index
+        if best >= len(DIALECTS) - 1:  # nothing, or only plain names
+            weak = (i for i, d in enumerate(DIALECTS) if d.weak_marks and any(k.startswith(d.weak_marks) for k in keys))
+            best = next(weak, best)
         return DIALECTS[best].name if best < len(DIALECTS) else ""
 
 

@@ -45,7 +45,8 @@ class Source:
 class Rule:
     """One row of a dialect table.
 
-    ``key`` names an attribute; ``prefix.*`` names all attributes below a prefix. For collecting fields a family gives one
+    ``key`` names an attribute; ``prefix.*`` names all attributes below a prefix, ``prefix.N.*`` those whose next part is a
+    number. For collecting fields a family gives one
     entry per attribute, named by what follows the prefix; for ``input`` and ``output`` the reader gets the family as a
     nested value. ``when`` limits the rule to some instrumentations.
     """
@@ -63,7 +64,9 @@ class Dialect:
     name: str
     rules: tuple[Rule, ...]
     scopes: tuple[str, ...] = ()  #: instrumentation scopes that always speak it (prefixes)
-    marks: tuple[str, ...] = ()  #: attributes that give it away; ``prefix.*`` allowed
+    marks: tuple[str, ...] = ()  #: attributes that give it away; families allowed
+    weak_marks: tuple[str, ...] = ()  #: prefixes that count when no other dialect is recognised
+    first_token_events: tuple[str, ...] = ()  #: span events that mark the first token of a streamed answer
     title: str = ""
     source: str = ""  #: where the convention is written down
 

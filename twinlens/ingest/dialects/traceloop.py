@@ -13,7 +13,8 @@ DIALECT = Dialect(
     title="Traceloop / OpenLLMetry",
     source="opentelemetry-semantic-conventions-ai 0.4",
     scopes=("traceloop.",),
-    marks=("traceloop.*", "llm.request.type", "llm.usage.total_tokens"),
+    first_token_events=("llm.content.completion.chunk",),
+    marks=("traceloop.*", "llm.request.type", "llm.usage.total_tokens", "gen_ai.is_streaming", "llm.is_streaming"),
     rules=(
         Rule("kind", "traceloop.span.kind", one_of(KINDS)),
         Rule("kind", "llm.request.type", one_of(REQUESTS)),

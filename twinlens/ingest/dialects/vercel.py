@@ -58,6 +58,7 @@ DIALECT = Dialect(
     title="Vercel AI SDK",
     source="AI SDK telemetry documentation, ai 3 to 5",
     scopes=("ai",),
+    first_token_events=("ai.stream.firstChunk",),
     marks=("ai.operationId", "ai.model.*", "ai.prompt.*"),
     rules=(
         Rule("kind", "ai.operationId", _kind),
