@@ -237,7 +237,7 @@ class RunTable:
     def texts(self, table: sa.Table, key: RunKey, names: Sequence[str]) -> dict[str, str]:
         """Values of some tags or params of one run."""
         query = sa.select(table.c.key, table.c.value).where(table.c.run_no == key.run_no, table.c.key.in_(names))
-        return dict(self._c.execute(query).tuples())
+        return {row[0]: row[1] for row in self._c.execute(query)}
 
     def drop_tag(self, key: RunKey, name: str) -> bool:
         """Remove a tag; False when it was not there."""
