@@ -1,0 +1,83 @@
+# Everything a fresh machine with Python 3.11 needs: `make demo` shows the product, `make test` proves it.
+
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+UV := $(BIN)/uv
+STAMP := $(VENV)/.installed
+UI_STAMP := ui/node_modules/.installed
+WEB := twinlens/web/index.html
+UI_SOURCES := $(shell find ui/src ui/public -type f 2>/dev/null) ui/index.html ui/vite.config.ts ui/package.json
+# Tests that start servers are grouped by file, so that two workers never share one.
+PYTEST := $(BIN)/python -m pytest -n 2 --dist loadfile
+
+.PHONY: help demo serve test check lint unit conformance wire guide browser ui ui-test envs system bench docs clean
+
+help:  ## Show this list
+	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
+
+# --- environment ---------------------------------------------------------------------------------------------------
+$(STAMP): pyproject.toml
+	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV) || \
+	  { rm -rf $(VENV); tools/system-packages python3-venv && $(PYTHON) -m venv $(VENV); }
+	@test -x $(UV) || $(BIN)/python -m pip install -q --disable-pip-version-check uv
+	$(UV) pip install -q -p $(BIN)/python -e '.[dev]'
+	@touch $@
+
+$(UI_STAMP): ui/package-lock.json | $(STAMP)
+	$(BIN)/python tools/npm.py ci
+	@touch $@
+
+$(WEB): $(UI_SOURCES) | $(UI_STAMP)
+	$(BIN)/python tools/npm.py run build
+	@touch $@
+
+ui: $(WEB)  ## Build the browser UI into twinlens/web
+
+# --- the product ---------------------------------------------------------------------------------------------------
+demo: $(STAMP) $(WEB)  ## Start a server with a small, lively sample workload
+	$(BIN)/twinlens demo --data .demo $(ARGS)
+
+serve: $(STAMP) $(WEB)  ## Start a server on your own data (ARGS="--port 5001 --port 3000")
+	$(BIN)/twinlens serve $(ARGS)
+
+# --- proof -----------------------------------------------------------------------------------------------------------
+test: system $(STAMP) lint ui-test envs  ## Everything: linters, types, UI, all suites
+	$(PYTEST) tests
+
+lint: $(STAMP)  ## Formatting, linting, types, layering
+	$(BIN)/ruff format --check .
+	$(BIN)/ruff check .
+	$(BIN)/pyright --pythonpath $(BIN)/python
+	$(BIN)/lint-imports
+
+ui-test: $(UI_STAMP) $(WEB)  ## Lint, types, tests and build of the UI
+	$(BIN)/python tools/npm.py run check
+	$(BIN)/python tools/npm.py test
+
+unit: $(STAMP)  ## Unit and conformance suites only
+	$(PYTEST) tests/unit tests/conformance
+
+wire: $(STAMP) envs  ## Real clients over HTTP
+	$(PYTEST) tests/wire
+
+guide: $(STAMP) envs  ## The guide's snippets, unmodified
+	$(PYTEST) tests/guide
+
+browser: $(STAMP) $(WEB)  ## The UI in a real Chromium
+	$(PYTEST) tests/browser
+
+envs: $(STAMP)  ## Environments of the clients that tests run
+	UV=$(UV) $(BIN)/python -m tests.envs
+
+system:  ## Chromium and PostgreSQL for the tests (Debian, when run as root)
+	@tools/system-packages --for-tests
+
+bench: $(STAMP)  ## Measure against real peers; prints one table
+	$(BIN)/python -m bench $(ARGS)
+
+docs: $(STAMP)  ## Write the generated pages of docs/
+	$(BIN)/python tools/docs.py
+
+clean:  ## Remove environments, builds and the demo's data
+	rm -rf $(VENV) .envs .demo ui/node_modules twinlens/web dist build
