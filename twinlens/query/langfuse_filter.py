@@ -108,6 +108,22 @@ def _level_count(level: str) -> Column:
     return Column(build=build)
 
 
+def of_span_or_trace(field: str, op: Op, value: Any) -> Expr:
+    """A user or session of a span, or of its trace: SDK 2 says it of the trace only, later ones on every span."""
+    trace_field = f"trace_{field}"
+    if op == "is null":
+        return And((Cmp(field, op), Cmp(trace_field, op)))
+    return Or((Cmp(field, op, value), And((Cmp(field, "is null"), Cmp(trace_field, op, value)))))
+
+
+def _inherited(field: str) -> Column:
+    def build(item: Item, op: Op, value: Any) -> Expr:
+        scalar: Op = {"any of": "in", "none of": "not in"}.get(op, op)  # type: ignore[assignment]
+        return of_span_or_trace(field, scalar, value)
+
+    return Column(build=build)
+
+
 def _is_root(item: Item, op: Op, value: Any) -> Expr:
     root = Or((Cmp("is_root", "=", True), Cmp("is_app_root", "=", True)))
     return root if bool(value) == (op == "=") else Not(root)
@@ -172,8 +188,8 @@ OBSERVATIONS: Mapping[str, Column] = {
     "id": _field("span_id"), "type": _enumerated("kind", KINDS_OF), "name": _field("name"),
     "traceId": _field("trace_id"), "startTime": _field("start_ns", _time), "endTime": _field("end_ns", _time),
     "environment": _field("environment"), "traceEnvironment": _field("environment"), "version": _field("version"),
-    "level": _field("level", _upper), "statusMessage": _field("status_message"), "userId": _field("user_id"),
-    "sessionId": _field("session_id"), "traceName": _field("trace_name"), "traceTags": _field("tags"),
+    "level": _field("level", _upper), "statusMessage": _field("status_message"), "userId": _inherited("user_id"),
+    "sessionId": _inherited("session_id"), "traceName": _field("trace_name"), "traceTags": _field("tags"),
     "tags": _field("tags"), "metadata": _field("metadata"), "timeToFirstToken": _field("ttft_ns", _nanoseconds),
     "model": _field("model"), "providedModelName": _field("model"), "promptName": _field("prompt_name"),
     "promptVersion": _field("prompt_version"), "input": _field("input_preview"), "output": _field("output_preview"),
@@ -188,7 +204,8 @@ SCORES: Mapping[str, Column] = {
     "comment": _field("comment"), "traceId": _field("trace_id"), "observationId": _field("span_id"),
     "sessionId": _field("session_id"), "datasetRunId": _field("dataset_run_id"),
     "environment": _field("environment"), "configId": _field("config_id"), "queueId": _field("queue_id"),
-    "authorUserId": _field("author_user_id"), "metadata": _field("metadata"),
+    "authorUserId": _field("author_user_id"), "metadata": _field("metadata"), "userId": _field("trace_user_id"),
+    "traceName": _field("trace_name"), "traceTags": _field("tags"), "tags": _field("tags"),
 }  # fmt: skip
 
 _items = msgspec.json.Decoder(list[Item])

@@ -8,7 +8,7 @@ import msgspec
 
 from twinlens.domain.errors import InvalidArgument, NotFound
 from twinlens.domain.ids import canonical_trace_id
-from twinlens.domain.trace import Span
+from twinlens.domain.trace import Span, TraceSummary
 from twinlens.faces.http import in_thread
 from twinlens.faces.langfuse import rows
 from twinlens.faces.langfuse.traces import chosen_groups, time_range
@@ -50,12 +50,14 @@ class ObservationsQuery(PageQuery, rename="camel", kw_only=True):
         found: list[Expr] = [
             Cmp(field, "=", value)
             for field, value in (
-                ("name", self.name), ("user_id", self.user_id), ("version", self.version), ("level", self.level),
+                ("name", self.name), ("version", self.version), ("level", self.level),
                 ("trace_id", canonical_trace_id(self.trace_id) if self.trace_id else None),
                 ("parent_id", self.parent_observation_id or None),
             )
             if value is not None
         ]  # fmt: skip
+        if self.user_id is not None:
+            found.append(filters.of_span_or_trace("user_id", "=", self.user_id))
         if self.parent_observation_id == "":
             found.append(Cmp("is_root", "=", True))
         if self.type is not None:
@@ -79,7 +81,7 @@ class ObservationsQueryV2(ObservationsQuery, rename="camel", kw_only=True):
         """Also session and root."""
         found = super().simple()
         if self.session_id is not None:
-            found.append(Cmp("session_id", "=", self.session_id))
+            found.append(filters.of_span_or_trace("session_id", "=", self.session_id))
         if self.is_root_observation is not None:
             found.append(_root(self.is_root_observation))
         return found
@@ -136,9 +138,10 @@ async def list_v2(call: Call) -> Result:
             )
         )  # fmt: skip
         spans: list[Span] = page.rows
-        owners = {}
-        if "trace_context" in groups and spans:
-            ids = list({span.trace_id for span in spans})
+        owners: dict[str, TraceSummary] = {}
+        silent = [span for span in spans if span.user_id is None or span.session_id is None]
+        ids = list({span.trace_id for span in (spans if "trace_context" in groups else silent)})
+        if ids and groups & {"basic", "trace_context"}:
             owned = telemetry.traces(Query(project_id=project, where=Cmp("trace_id", "in", ids), limit=len(ids)))
             owners = {row.trace_id: row for row in owned.rows}
         data = [rows.observation_v2(span, project, groups, expand, owners.get(span.trace_id)) for span in spans]

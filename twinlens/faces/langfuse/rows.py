@@ -199,6 +199,9 @@ def observation_v2(
     for name, fill in GROUPS.items():
         if name in groups:
             row |= fill(span)
+    if "basic" in groups and owner is not None:
+        row["userId"] = span.user_id or owner.user_id
+        row["sessionId"] = span.session_id or owner.session_id
     if "metadata" in groups:
         row["metadata"] = {key: value if key in expand else _cut(value) for key, value in span.metadata.items()}
     if "trace_context" in groups:

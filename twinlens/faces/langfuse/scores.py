@@ -116,7 +116,7 @@ class ScoresQuery(PageQuery, rename="camel", kw_only=True):
             found.append(Cmp("environment", "in", self.environment))
         if self.trace_tags:
             tags = [tag for text in self.trace_tags for tag in _split(text)]
-            found.append(Cmp("trace_tags", "all of", tags))
+            found.append(Cmp("tags", "all of", tags))
         if self.value is not None:
             if self.operator not in _OPERATORS:
                 raise BadRequest(issue(f"Invalid operator '{self.operator}'", "operator"))

@@ -80,7 +80,7 @@ SPAN_FIELDS = frozenset({
     "output_cost", "total_cost", "user_id", "session_id", "environment", "release", "version", "service",
     "prompt_name", "prompt_version", "tool_name", "agent_name", "is_app_root", "is_root", "counted", "source", "dialect",
     "input_preview", "output_preview", "created_ns", "updated_ns", "text", "usage_source", "cost_source",
-    "trace_name", "tags", "experiment_id",  # of the trace
+    "trace_name", "tags", "experiment_id", "trace_user_id", "trace_session_id",  # of the trace
     "metadata",   # keyed
     "attribute",  # keyed: raw attribute
     "score",      # keyed
@@ -90,6 +90,7 @@ SCORE_FIELDS = frozenset({
     "score_id", "name", "data_type", "kind", "trace_id", "span_id", "session_id", "dataset_run_id", "value",
     "string_value", "json_value", "source", "source_id", "comment", "config_id", "queue_id", "author_user_id",
     "environment", "timestamp_ns", "created_ns", "updated_ns", "valid",
+    "trace_name", "tags", "trace_user_id", "trace_session_id",  # of the trace
     "metadata",  # keyed
 })  # fmt: skip
 

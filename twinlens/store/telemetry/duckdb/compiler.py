@@ -71,7 +71,8 @@ class Compiler:
             ), "number"
         if found.type == "trace":
             return (
-                f"(SELECT any_value(t.{found.expr}) FROM traces t WHERE {self.scope('traces')} AND t.tkey = s.tkey)",
+                f"(SELECT any_value(t.{found.expr}) FROM traces t WHERE {self.scope('traces')} "
+                f"AND t.tkey = {ALIAS[view]}.tkey)",
                 ("list" if found.expr == "tags" else "text"),
             )
         if found.type == "search":
@@ -103,8 +104,8 @@ class Compiler:
             case "score":
                 return self._score(view, cmp)
             case "trace":
-                inner = Cmp("name" if cmp.field == "trace_name" else cmp.field, cmp.op, cmp.value)
-                return f"s.tkey IN (SELECT t.tkey FROM traces t WHERE {self.scope('traces')} AND {self._cmp('traces', inner)})"
+                inner = self._cmp("traces", Cmp(found.expr, cmp.op, cmp.value))
+                return f"{ALIAS[view]}.tkey IN (SELECT t.tkey FROM traces t WHERE {self.scope('traces')} AND {inner})"
             case "json":
                 expr = self._json(found, cmp.field, cmp.key)
                 sample = cmp.value[0] if isinstance(cmp.value, list | tuple) and cmp.value else cmp.value

@@ -52,6 +52,14 @@ def _search(alias: str) -> Field:
     return Field("", "search", tuple(f"{alias}.{c}" for c in ("name", "input_preview", "output_preview")))
 
 
+#: Fields of the trace a span or score belongs to; ``expr`` is the trace's field.
+_OF_TRACE = {
+    "trace_name": Field("name", "trace"),
+    "tags": Field("tags", "trace"),
+    "trace_user_id": Field("user_id", "trace"),
+    "trace_session_id": Field("session_id", "trace"),
+}
+
 VIEWS: dict[str, dict[str, Field]] = {
     "traces": _view("t", TRACE_FIELDS, {
         "latency_ns": Field("(t.end_ns - t.start_ns)", "number"),
@@ -65,14 +73,13 @@ VIEWS: dict[str, dict[str, Field]] = {
         "ttft_ns": Field("(s.first_token_ns - s.start_ns)", "number"),
         "is_root": Field("(s.parent_id IS NULL)", "bool"),
         "text": _search("s"),
-        "trace_name": Field("name", "trace"),
-        "tags": Field("tags", "trace"),
+        **_OF_TRACE,
         "experiment_id": Field("experiment_id", "trace"),
         "metadata": Field("s.metadata", "json"),
         "attribute": Field("s.attributes", "json"),
         "score": Field("", "score"),
     }),
-    "scores": _view("c", SCORE_FIELDS, {"metadata": Field("c.metadata", "json")}),
+    "scores": _view("c", SCORE_FIELDS, {**_OF_TRACE, "metadata": Field("c.metadata", "json")}),
 }  # fmt: skip
 
 
