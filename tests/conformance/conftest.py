@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import shutil
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
+from twinlens.ingest.writer import Writer
 from twinlens.store.catalog.engine import Catalog, metadata
 from twinlens.store.catalog.schema import prepare
+from twinlens.store.telemetry.interface import TelemetryStore
 
 from tests.postgres import PostgresServer, find_binaries
+from tests.telemetry import ENGINES, running_writer
 
 
 @pytest.fixture(scope="session")
@@ -60,3 +63,24 @@ def catalog(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Catalog]
         for table in reversed(metadata.sorted_tables):
             connection.execute(table.delete())
     catalog.close()
+
+
+@pytest.fixture(params=list(ENGINES))
+def telemetry_engine(request: pytest.FixtureRequest, tmp_path: Path) -> Callable[[], TelemetryStore]:
+    """Opens (also again, after closing) one telemetry store, on each engine."""
+    return lambda: ENGINES[request.param](tmp_path / "telemetry")
+
+
+@pytest.fixture
+def telemetry(telemetry_engine: Callable[[], TelemetryStore]) -> Iterator[TelemetryStore]:
+    """An empty telemetry store."""
+    store = telemetry_engine()
+    yield store
+    store.close()
+
+
+@pytest.fixture
+def writer(telemetry: TelemetryStore) -> Iterator[Writer]:
+    """The writer of ``telemetry``."""
+    with running_writer(telemetry) as writer:
+        yield writer

@@ -28,7 +28,7 @@ class _Envelope(msgspec.Struct):
     content: Any = None
     parts: Any = None
     text: Any = None
-    messages: msgspec.Raw | None = None
+    messages: msgspec.Raw = msgspec.Raw()
     choices: list[Any] | None = None
 
 
@@ -51,14 +51,14 @@ def preview(text: str | None, limit: int = PREVIEW) -> str | None:
                 return (_of_messages(text) or text)[:limit]
             if first == "{":
                 return (_of_object(text) or text)[:limit]
-    except (msgspec.DecodeError, UnicodeEncodeError):
+    except (msgspec.DecodeError, UnicodeEncodeError, RecursionError):
         pass
     return None if text in ("null", "{}", "[]") else text[:limit]
 
 
 def _of_object(text: str) -> str | None:
     envelope = _envelope.decode(text)
-    if envelope.messages is not None:
+    if len(bytes(envelope.messages)) > 1:
         return _of_messages(envelope.messages)
     if envelope.choices:
         choice = envelope.choices[-1]

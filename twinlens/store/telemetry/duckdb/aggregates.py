@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 from twinlens.domain.errors import InvalidArgument
 from twinlens.domain.usage import HOUR_NS, UsageSum
 from twinlens.store.telemetry.duckdb.compiler import Compiler
-from twinlens.store.telemetry.duckdb.fields import ALIAS, DEFAULT_ORDER, field
+from twinlens.store.telemetry.duckdb.fields import ALIAS, DEFAULT_ORDER, alias_of, field
 from twinlens.store.telemetry.query import Aggregate, Measure
 
 if TYPE_CHECKING:
@@ -37,6 +37,7 @@ class Aggregates:
         """See ``TelemetryStore.aggregate``."""
         compiler = Compiler(query.project_id)
         view = query.view
+        alias_of(view)
         names: list[str] = []
         selected: list[str] = []
         if query.time_bucket_s is not None:

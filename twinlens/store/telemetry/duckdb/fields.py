@@ -83,15 +83,25 @@ VIEWS: dict[str, dict[str, Field]] = {
 }  # fmt: skip
 
 
+def alias_of(view: str) -> str:
+    """The alias of a view.
+
+    Raises:
+        InvalidArgument: there is no such view.
+    """
+    if view not in ALIAS:
+        raise InvalidArgument(f"unknown view {view!r}; known are traces, spans and scores")
+    return ALIAS[view]
+
+
 def field(view: str, name: str) -> Field:
     """The field of a view.
 
     Raises:
         InvalidArgument: unknown; the message names the nearest known one.
     """
-    fields = VIEWS.get(view)
-    if fields is None:
-        raise InvalidArgument(f"unknown view {view!r}; known are traces, spans and scores")
+    alias_of(view)
+    fields = VIEWS[view]
     found = fields.get(name)
     if found is None:
         near = difflib.get_close_matches(name, fields, 1)

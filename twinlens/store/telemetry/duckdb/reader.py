@@ -11,7 +11,7 @@ from twinlens.store.telemetry.duckdb import score_codec, trace_codec
 from twinlens.store.telemetry.duckdb.compiler import Compiler
 from twinlens.store.telemetry.duckdb.cursor import after, decode_cursor, encode_cursor
 from twinlens.store.telemetry.duckdb.engine import one_row
-from twinlens.store.telemetry.duckdb.fields import ALIAS, DEFAULT_ORDER, IDS
+from twinlens.store.telemetry.duckdb.fields import ALIAS, DEFAULT_ORDER, IDS, alias_of
 from twinlens.store.telemetry.duckdb.keys import row_key
 from twinlens.store.telemetry.duckdb.payloads import PayloadSource
 from twinlens.store.telemetry.duckdb.span_codec import columns_for, decode_spans
@@ -104,8 +104,8 @@ class Reader:
     def count(self, view: str, query: Query) -> int:
         """See ``TelemetryStore.count``."""
         compiler = Compiler(query.project_id)
-        alias = ALIAS.get(view, "")
-        where = compiler.where(view, query.where) if alias else compiler.expr(view, query.where)
+        alias = alias_of(view)
+        where = compiler.where(view, query.where)
         with self._engine.read() as connection:
             row = one_row(connection, f"SELECT count(*) FROM {view} {alias} WHERE {where}", compiler.params)
         return int(row[0])
