@@ -177,8 +177,8 @@ def test_other_rules_of_a_version(prompts: Prompts) -> None:
     prompts.create_version(P, "p", "x")
     with pytest.raises(InvalidArgument, match="type"):
         prompts.create_version(P, "p", [{"role": "user", "content": "x"}])
+    placeholder = {"type": "placeholder", "name": "history"}
     with pytest.raises(InvalidArgument, match="unique"):
-        placeholder = {"type": "placeholder", "name": "history"}
         prompts.create_version(P, "q", [placeholder, {"role": "user", "content": "{{history}}"}])
     with pytest.raises(InvalidArgument, match="both"):
         prompts.get(P, "p", version=1, label="latest")
