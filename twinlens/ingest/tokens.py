@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import re
 import threading
+from collections import Counter as Lengths
 from collections.abc import Callable, Iterator
 from functools import lru_cache
 from typing import Any
@@ -130,10 +131,54 @@ def _counter(encoding: str) -> Counter:
 
 
 # --- the estimate ----------------------------------------------------------------------------------------------------
+# A linear model over what a byte-pair tokenizer splits first (words, digits, punctuation, line ends, scripts), fitted by
+# non-negative least squares to o200k_base over 2,000 texts: source code, documentation, JSON, HTML, prose in 20 languages.
 
-_PIECES = re.compile(r"[A-Za-z]+|[0-9]+|[ \t]+|[\r\n]+|[!-/:-@\[-`{-~]+|[^\x00-\x7f]", re.ASCII)
+_WORD = re.compile(r"[A-Za-z]+")
+_DIGITS = re.compile(r"[0-9]+")
+_HUMP = re.compile(r"[a-z][A-Z]")
+_PUNCTUATION = re.compile(r"[!-/:-@\[-`{-~]+")
+_SPACE = re.compile(r"\s{2,}|\n")
+#: Tokens per word by its length; longer words cost ``_LONG`` per letter.
+_BY_LENGTH = [0.0] + [0.71] * 4 + [1.25] * 3 + [1.59] * 3 + [1.63] * 4
+_LONG = 0.11
+_PER_HUMP, _PER_DIGITS, _PER_PUNCTUATION, _PER_MARK, _PER_SPACE = 0.87, 1.51, 0.63, 0.08, 1.31
+#: Other scripts: characters, tokens per character, tokens per run of characters.
+_SCRIPTS: tuple[tuple[re.Pattern[str], float, float], ...] = tuple(
+    (re.compile(f"[{characters}]+"), per_character, per_run)
+    for characters, per_character, per_run in (
+        ("\u00c0-\u00ff", 0.0, 0.6),  # Western European letters, on top of the word around them
+        ("\u0100-\u024f", 1.34, 0.0),  # Central European letters
+        ("\u1e00-\u1eff", 0.0, 0.0),  # Vietnamese letters: already in the words around them
+        ("\u0370-\u03ff", 0.38, 0.24),  # Greek
+        ("\u0400-\u052f", 0.0, 2.42),  # Cyrillic
+        ("\u0530-\u058f\u10a0-\u10ff", 0.51, 0.0),  # Armenian, Georgian
+        ("\u0590-\u05ff", 0.41, 0.85),  # Hebrew
+        ("\u0600-\u06ff\u0750-\u077f", 0.37, 0.0),  # Arabic, Persian
+        ("\u0900-\u0dff", 0.4, 0.0),  # Indic
+        ("\u0e00-\u0eff", 0.53, 0.0),  # Thai, Lao
+        ("\u3040-\u30ff", 0.75, 0.0),  # Kana
+        ("\u3400-\u9fff\uf900-\ufaff", 0.7, 0.0),  # Han
+        ("\uac00-\ud7af\u1100-\u11ff", 0.62, 0.0),  # Hangul
+        ("\u2000-\u2bff\u3000-\u303f\uff00-\uffef\U0001f000-\U0001faff", 1.0, 0.0),  # symbols, wide punctuation, emoji
+    )
+)
 
 
 def estimate(text: str) -> int:
-    """Tokens of a text without a vocabulary."""
-    return max(1, round(len(text.encode()) / 4.2))
+    """Tokens of a text without a vocabulary; at least 1 for a text that is not empty."""
+    if not text:
+        return 0
+    lengths = Lengths(map(len, _WORD.findall(text)))
+    total = sum(n * (_BY_LENGTH[size] if size < len(_BY_LENGTH) else _LONG * size) for size, n in lengths.items())
+    total += _PER_HUMP * len(_HUMP.findall(text))
+    total += _PER_DIGITS * sum((len(run) + 2) // 3 for run in _DIGITS.findall(text))
+    marks = _PUNCTUATION.findall(text)
+    total += _PER_PUNCTUATION * len(marks) + _PER_MARK * sum(map(len, marks))
+    total += _PER_SPACE * len(_SPACE.findall(text))
+    if not text.isascii():
+        for pattern, per_character, per_run in _SCRIPTS:
+            runs = pattern.findall(text)
+            if runs:
+                total += per_run * len(runs) + per_character * sum(map(len, runs))
+    return max(1, round(total))
