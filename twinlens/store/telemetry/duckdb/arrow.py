@@ -61,7 +61,7 @@ def append(connection: duckdb.DuckDBPyConnection, table: str, columns: dict[str,
     try:
         connection.execute(statement).fetchall()
     finally:
-        feed.rows = rows.slice(0, 0)  # keeps the schema, lets go of the rows
+        feed.rows = rows.schema.empty_table()
 
 
 def _insert(connection: duckdb.DuckDBPyConnection, table: str, names: tuple[str, ...], rows: Any) -> tuple[str, _Feed]:
@@ -74,7 +74,9 @@ def _insert(connection: duckdb.DuckDBPyConnection, table: str, names: tuple[str,
         source = f"new_{table}_{len(mine)}"
         connection.register(source, feed)
         listed = ", ".join(f'"{name}"' for name in names)
-        connection.execute(f"PREPARE add_{source} AS INSERT INTO {table} ({listed}) SELECT {listed} FROM {source}").fetchall()
+        connection.execute(
+            f"PREPARE add_{source} AS INSERT INTO {table} ({listed}) SELECT {listed} FROM {source}"
+        ).fetchall()
         known = mine[(table, *names)] = f"EXECUTE add_{source}", feed
     return known
 
