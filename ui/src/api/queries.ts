@@ -28,12 +28,8 @@ export const overviewQuery = (projectId: string, range: { from: number | null; t
 export interface TraceArgs {
   readonly filter: string;
   readonly order: string;
-  readonly from: number | null;
-  readonly to: number | null;
   /** Names the range in the cache key: relative ranges move, their name does not. */
   readonly rangeKey: string;
-  readonly session?: string;
-  readonly run?: string;
 }
 
 export const tracesQuery = (

@@ -3,168 +3,869 @@
  * Do not make direct changes to the file.
  */
 
-export type paths = Record<string, never>;
+export interface paths {
+    "/api/twinlens/v1/session": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * What the UI needs first
+         * @description Answers without credentials too: then ``signed_in`` is false.
+         */
+        get: operations["ApiTwinlensV1SessionSession"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/twinlens/v1/sign-in": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Open a browser session
+         * @description Sets an HttpOnly cookie.
+         */
+        post: operations["ApiTwinlensV1SignInSignIn"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/twinlens/v1/sign-out": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Close the browser session
+         * @description Harmless when there is none.
+         */
+        post: operations["ApiTwinlensV1SignOutSignOut"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/twinlens/v1/projects": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Projects the caller may use
+         * @description Oldest first.
+         */
+        get: operations["ApiTwinlensV1ProjectsListProjects"];
+        put?: never;
+        /**
+         * Create a project
+         * @description In the caller's organization.
+         */
+        post: operations["ApiTwinlensV1ProjectsCreateProject"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/twinlens/v1/projects/{project_id}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * One project
+         * @description 404 when it does not exist for this caller.
+         */
+        get: operations["ApiTwinlensV1ProjectsProjectIdGetProject"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/twinlens/v1/projects/{project_id}/keys": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * API keys
+         * @description Without secrets.
+         */
+        get: operations["ApiTwinlensV1ProjectsProjectIdKeysListKeys"];
+        put?: never;
+        /**
+         * Create an API key
+         * @description The answer holds the secret, this once.
+         */
+        post: operations["ApiTwinlensV1ProjectsProjectIdKeysCreateKey"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/twinlens/v1/projects/{project_id}/keys/{key_id}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        post?: never;
+        /**
+         * Revoke an API key
+         * @description In force at once.
+         */
+        delete: operations["ApiTwinlensV1ProjectsProjectIdKeysKeyIdDeleteKey"];
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/twinlens/v1/stats": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Rows and bytes of the instance
+         * @description For ``twinlens doctor`` and the settings page.
+         */
+        get: operations["ApiTwinlensV1StatsStats"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/twinlens/v1/projects/{project_id}/overview": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Totals, timeline, models, names, scores, recent activity
+         * @description By default of the last 24 hours, with the range before for comparison.
+         */
+        get: operations["ApiTwinlensV1ProjectsProjectIdOverviewOverview"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/twinlens/v1/projects/{project_id}/traces": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * List traces
+         * @description Newest first unless ``order`` says otherwise. With scores and previews, without payloads.
+         */
+        get: operations["ApiTwinlensV1ProjectsProjectIdTracesListTraces"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/twinlens/v1/projects/{project_id}/traces/count": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Count traces
+         * @description How many traces the same parameters would list.
+         */
+        get: operations["ApiTwinlensV1ProjectsProjectIdTracesCountCountTraces"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/twinlens/v1/projects/{project_id}/traces/histogram": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Traces over time
+         * @description The same filter as the list, counted over time, without gaps. By default the last 24 hours.
+         */
+        get: operations["ApiTwinlensV1ProjectsProjectIdTracesHistogramTraceHistogram"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/twinlens/v1/projects/{project_id}/traces/fields": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Words of the filter language
+         * @description For help and typeahead.
+         */
+        get: operations["ApiTwinlensV1ProjectsProjectIdTracesFieldsFilterFields"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/twinlens/v1/projects/{project_id}/traces/values": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Most frequent values of a field
+         * @description For filter menus and typeahead.
+         */
+        get: operations["ApiTwinlensV1ProjectsProjectIdTracesValuesFieldValues"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/twinlens/v1/projects/{project_id}/traces/{trace_id}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * One trace: skeleton and scores
+         * @description Spans without payloads, by start time; at most 50,000 of them.
+         */
+        get: operations["ApiTwinlensV1ProjectsProjectIdTracesTraceIdGetTrace"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        /**
+         * Bookmark, publish, tag
+         * @description Fields left out stay as they are.
+         */
+        patch: operations["ApiTwinlensV1ProjectsProjectIdTracesTraceIdEditTrace"];
+        trace?: never;
+    };
+    "/api/twinlens/v1/projects/{project_id}/traces/{trace_id}/spans/{span_id}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * One whole span
+         * @description With input, output, raw attributes, events and links.
+         */
+        get: operations["ApiTwinlensV1ProjectsProjectIdTracesTraceIdSpansSpanIdGetSpan"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/twinlens/v1/projects/{project_id}/traces/delete": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Delete traces
+         * @description With their spans and scores; gone when this answers. At most 1,000 at once.
+         */
+        post: operations["ApiTwinlensV1ProjectsProjectIdTracesDeleteDeleteTraces"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/twinlens/v1/projects/{project_id}/scores": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Add a score
+         * @description To a trace, a span of it, or a session. A score with a known ``score_id`` is replaced.
+         */
+        post: operations["ApiTwinlensV1ProjectsProjectIdScoresAddScore"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/twinlens/v1/projects/{project_id}/scores/{score_id}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        post?: never;
+        /**
+         * Delete a score
+         * @description Gone when this answers.
+         */
+        delete: operations["ApiTwinlensV1ProjectsProjectIdScoresScoreIdDeleteScore"];
+        options?: never;
+        head?: never;
+        /**
+         * Change a score
+         * @description Value and comment; name and type stay.
+         */
+        patch: operations["ApiTwinlensV1ProjectsProjectIdScoresScoreIdEditScore"];
+        trace?: never;
+    };
+    "/api/twinlens/v1/projects/{project_id}/sessions": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * List sessions
+         * @description Most recently active first; by default of the last 30 days.
+         */
+        get: operations["ApiTwinlensV1ProjectsProjectIdSessionsListSessions"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/twinlens/v1/projects/{project_id}/experiments": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * List experiments
+         * @description Newest first, with the number of active runs and the start of the newest one.
+         */
+        get: operations["ApiTwinlensV1ProjectsProjectIdExperimentsListExperiments"];
+        put?: never;
+        /**
+         * Create an experiment
+         * @description 409 when the name is taken, be it by a deleted experiment.
+         */
+        post: operations["ApiTwinlensV1ProjectsProjectIdExperimentsCreateExperiment"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/twinlens/v1/projects/{project_id}/experiments/{experiment_id}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * One experiment
+         * @description Deleted or not.
+         */
+        get: operations["ApiTwinlensV1ProjectsProjectIdExperimentsExperimentIdGetExperiment"];
+        put?: never;
+        post?: never;
+        /**
+         * Delete an experiment
+         * @description With its runs; can be restored.
+         */
+        delete: operations["ApiTwinlensV1ProjectsProjectIdExperimentsExperimentIdDeleteExperiment"];
+        options?: never;
+        head?: never;
+        /**
+         * Rename an experiment
+         * @description Active ones only.
+         */
+        patch: operations["ApiTwinlensV1ProjectsProjectIdExperimentsExperimentIdRenameExperiment"];
+        trace?: never;
+    };
+    "/api/twinlens/v1/projects/{project_id}/experiments/{experiment_id}/restore": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Restore an experiment
+         * @description With the runs that were deleted with it.
+         */
+        post: operations["ApiTwinlensV1ProjectsProjectIdExperimentsExperimentIdRestoreRestoreExperiment"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/twinlens/v1/projects/{project_id}/runs": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Search runs
+         * @description Newest first unless ``order_by`` says otherwise; with metrics, params and tags.
+         */
+        get: operations["ApiTwinlensV1ProjectsProjectIdRunsListRuns"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/twinlens/v1/projects/{project_id}/runs/compare": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Compare runs
+         * @description Whole rows in the order asked for, and the keys in which they differ.
+         */
+        get: operations["ApiTwinlensV1ProjectsProjectIdRunsCompareCompareRuns"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/twinlens/v1/projects/{project_id}/runs/{run_id}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * One run
+         * @description Deleted or not, with its experiment, data sets, models and the number of linked traces.
+         */
+        get: operations["ApiTwinlensV1ProjectsProjectIdRunsRunIdGetRun"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        /**
+         * Rename, describe, tag a run
+         * @description Fields left out stay as they are.
+         */
+        patch: operations["ApiTwinlensV1ProjectsProjectIdRunsRunIdEditRun"];
+        trace?: never;
+    };
+    "/api/twinlens/v1/projects/{project_id}/runs/{run_id}/metrics": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Newest value of every metric
+         * @description By key.
+         */
+        get: operations["ApiTwinlensV1ProjectsProjectIdRunsRunIdMetricsRunMetrics"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/twinlens/v1/projects/{project_id}/runs/delete": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Delete runs
+         * @description Can be restored.
+         */
+        post: operations["ApiTwinlensV1ProjectsProjectIdRunsDeleteDeleteRuns"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/twinlens/v1/projects/{project_id}/runs/restore": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Restore runs
+         * @description The opposite of deleting.
+         */
+        post: operations["ApiTwinlensV1ProjectsProjectIdRunsRestoreRestoreRuns"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/twinlens/v1/projects/{project_id}/metrics/buckets": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Metric curves
+         * @description Runs that do not have a metric are left out. Everything logged before the request is in the answer.
+         */
+        get: operations["ApiTwinlensV1ProjectsProjectIdMetricsBucketsMetricBuckets"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/twinlens/v1/projects/{project_id}/runs/{run_id}/artifacts": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * List artifacts
+         * @description Direct children of a folder; folders first.
+         */
+        get: operations["ApiTwinlensV1ProjectsProjectIdRunsRunIdArtifactsListArtifacts"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/twinlens/v1/projects/{project_id}/runs/{run_id}/artifacts/preview": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Preview an artifact
+         * @description The first 256 KiB of text, or where to show the file from.
+         */
+        get: operations["ApiTwinlensV1ProjectsProjectIdRunsRunIdArtifactsPreviewPreviewArtifact"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/twinlens/v1/projects/{project_id}/runs/{run_id}/artifacts/file": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * An artifact's bytes
+         * @description Streams; safe to open in a browser whatever it holds.
+         */
+        get: operations["ApiTwinlensV1ProjectsProjectIdRunsRunIdArtifactsFileArtifactFile"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/twinlens/v1/projects/{project_id}/models": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * List registered models
+         * @description By name.
+         */
+        get: operations["ApiTwinlensV1ProjectsProjectIdModelsListModels"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/twinlens/v1/projects/{project_id}/models/{name}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * One registered model
+         * @description With all its versions, newest first.
+         */
+        get: operations["ApiTwinlensV1ProjectsProjectIdModelsNameGetModel"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/twinlens/v1/projects/{project_id}/live": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Live events
+         * @description Server-sent events, each a ``LiveEvent``; ends with the client or the server.
+         *
+         *     Everything committed after the first byte is reported, or a ``gap`` event says that something was missed.
+         */
+        get: operations["ApiTwinlensV1ProjectsProjectIdLiveLive"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+}
 export type webhooks = Record<string, never>;
 export interface components {
     schemas: {
-        /**
-         * ArtifactList
-         * @description ``GET /projects/{project_id}/runs/{run_id}/artifacts?path=``.
-         */
+        /** ArtifactList */
         ArtifactList: {
             path: string;
             entries: components["schemas"]["ArtifactRow"][];
         };
-        /**
-         * ArtifactRow
-         * @description One entry of a folder. ``path`` is relative to the run's root.
-         */
+        /** ArtifactPreview */
+        ArtifactPreview: {
+            path: string;
+            /** @enum {string} */
+            kind: "text" | "json" | "csv" | "markdown" | "image" | "html" | "pdf" | "binary";
+            size: number | null;
+            content_type: string;
+            url: string;
+            text?: string | null;
+            /** @default false */
+            truncated?: boolean;
+        };
+        /** ArtifactRow */
         ArtifactRow: {
             path: string;
             name: string;
             is_dir: boolean;
             size: number | null;
         };
-        /**
-         * ArtifactPreview
-         * @description ``GET /projects/{project_id}/runs/{run_id}/artifacts/preview?path=``.
-         *
-         *         ``text``/``json``/``csv``/``markdown`` carry ``text``; ``image``/``html``/``pdf`` are shown from ``url`` (html in a
-         *         sandbox); ``binary`` (pickles too) is offered for download only and never opened.
-         */
-        ArtifactPreview: {
-            path: string;
-            /** @enum {unknown} */
-            kind: "binary" | "csv" | "html" | "image" | "json" | "markdown" | "pdf" | "text";
-            size: number | null;
-            content_type: string;
-            url: string;
-            /** @default null */
-            text: string | null;
-            /** @default false */
-            truncated: boolean;
-        };
-        /**
-         * CountAnswer
-         * @description ``GET /projects/{project_id}/traces/count``.
-         */
+        /** CountAnswer */
         CountAnswer: {
             count: number;
         };
-        /**
-         * DatasetUse
-         * @description A data set that went into a run.
-         */
+        /** DatasetUse */
         DatasetUse: {
             name: string;
             digest: string;
             source_type: string;
             context: string | null;
         };
-        /**
-         * Done
-         * @description How many things a change touched.
-         */
+        /** Done */
         Done: {
             count: number;
         };
-        /**
-         * ExperimentEdit
-         * @description ``PATCH /projects/{project_id}/experiments/{experiment_id}``.
-         */
+        /** ExperimentEdit */
         ExperimentEdit: {
             name: string;
         };
-        /**
-         * ExperimentList
-         * @description ``GET /projects/{project_id}/experiments``.
-         */
+        /** ExperimentList */
         ExperimentList: {
             experiments: components["schemas"]["ExperimentRow"][];
-            /** @default null */
-            next_cursor: string | null;
+            next_cursor?: string | null;
         };
-        /**
-         * ExperimentRow
-         * @description One experiment.
-         */
+        /** ExperimentRow */
         ExperimentRow: {
             experiment_id: string;
             name: string;
             artifact_location: string;
-            /** @enum {unknown} */
+            /** @enum {string} */
             lifecycle_stage: "active" | "deleted";
             tags: {
                 [key: string]: string;
             };
             created_ms: number;
             updated_ms: number;
-            /** @default null */
-            run_count: number | null;
-            /** @default null */
-            last_run_ms: number | null;
+            run_count?: number | null;
+            last_run_ms?: number | null;
         };
-        /**
-         * FieldValue
-         * @description A value and how many traces have it.
-         */
+        /** FieldValue */
         FieldValue: {
             value: string;
             count: number;
         };
-        /**
-         * FieldValues
-         * @description ``GET /projects/{project_id}/traces/values?field=user&prefix=al``: for filter menus and typeahead.
-         */
+        /** FieldValues */
         FieldValues: {
             values: components["schemas"]["FieldValue"][];
         };
-        /**
-         * FilterField
-         * @description One word of the filter language.
-         */
+        /** FilterField */
         FilterField: {
             name: string;
-            /** @enum {unknown} */
-            type: "boolean" | "choice" | "duration" | "number" | "text" | "time";
+            /** @enum {string} */
+            type: "text" | "number" | "duration" | "time" | "choice" | "boolean";
             help: string;
             example: string;
-            /** @default [] */
-            choices: string[];
+            choices?: string[];
             /** @default false */
-            suggests: boolean;
+            suggests?: boolean;
         };
-        /**
-         * FilterFields
-         * @description ``GET /projects/{project_id}/traces/fields``.
-         */
+        /** FilterFields */
         FilterFields: {
             fields: components["schemas"]["FilterField"][];
         };
-        /**
-         * HistogramBar
-         * @description Traces that started in one slice.
-         */
+        /** HistogramBar */
         HistogramBar: {
             start_ms: number;
             traces: number;
             errors: number;
         };
-        /**
-         * InstanceStats
-         * @description ``GET /stats``: rows, bytes and queue of the instance.
-         */
+        /** InstanceStats */
         InstanceStats: {
             version: string;
             uptime_s: number;
-            telemetry: Record<string, never>;
+            telemetry: {
+                [key: string]: unknown;
+            };
             data_bytes: number;
             free_bytes: number;
         };
-        /**
-         * KeyInfo
-         * @description One API key. ``secret_key`` is present only in the answer that creates it.
-         */
+        /** KeyInfo */
         KeyInfo: {
             id: string;
             public_key: string;
@@ -172,125 +873,45 @@ export interface components {
             kind: string;
             note: string;
             created_ms: number;
-            /** @default null */
-            secret_key: string | null;
+            secret_key?: string | null;
         };
-        /**
-         * KeyList
-         * @description ``GET /projects/{project_id}/keys``.
-         */
+        /** KeyList */
         KeyList: {
             keys: components["schemas"]["KeyInfo"][];
         };
-        /**
-         * LiveEvent
-         * @description ``data`` of one server-sent event of ``GET /projects/{project_id}/live?kinds=trace,metric``.
-         *
-         *         The event name equals ``kind``. ``trace``: ``trace`` holds the row. ``metric``: ``id`` is the run, ``keys`` what
-         *         grew. ``gap``: notices were lost, reload. ``score``: ``trace_id`` says where. Others carry the id only. A comment
-         *         line comes every 15 seconds without events.
-         */
+        /** LiveEvent */
         LiveEvent: {
-            /** @enum {unknown} */
-            kind: "deleted" | "experiment" | "gap" | "metric" | "model" | "prompt" | "run" | "score" | "span" | "trace";
+            /** @enum {string} */
+            kind: "trace" | "span" | "score" | "metric" | "run" | "experiment" | "model" | "prompt" | "gap" | "deleted";
             id: string;
-            /** @default null */
-            trace: components["schemas"]["TraceRow"] | null;
-            /** @default null */
-            trace_id: string | null;
-            /** @default null */
-            experiment_id: string | null;
-            /** @default null */
-            keys: string[] | null;
-            /** @default {} */
-            data: Record<string, never>;
-        };
-        /**
-         * TraceRow
-         * @description One row of the trace list; also the ``data`` of live ``trace`` events.
-         */
-        TraceRow: {
-            trace_id: string;
-            experiment_id: string;
-            name: string | null;
-            start_ms: number;
-            latency_ms: number | null;
-            status: string;
-            level: string;
-            user_id: string | null;
-            session_id: string | null;
-            environment: string;
-            release: string | null;
-            version: string | null;
-            service: string | null;
-            bookmarked: boolean;
-            tags: string[];
-            tag_values: {
-                [key: string]: string;
+            trace?: components["schemas"]["TraceRow"] | null;
+            trace_id?: string | null;
+            experiment_id?: string | null;
+            keys?: string[] | null;
+            data?: {
+                [key: string]: unknown;
             };
-            models: string[];
-            run_ids: string[];
-            prompts: string[];
-            input_preview: string | null;
-            output_preview: string | null;
-            span_count: number;
-            error_count: number;
-            warning_count: number;
-            model_call_count: number;
-            input_tokens: number;
-            output_tokens: number;
-            total_tokens: number;
-            total_cost: number | null;
-            usage_source: string;
-            source: string;
-            updated_ms: number;
-            /** @default [] */
-            scores: components["schemas"]["ScoreBadge"][];
         };
-        /**
-         * ScoreBadge
-         * @description A valid score, as lists show it. ``count`` > 1: the average of several (numbers), or the newest (others).
-         */
-        ScoreBadge: {
-            name: string;
-            value: number | null;
-            string_value: string | null;
-            data_type: string;
-            /** @default 1 */
-            count: number;
-        };
-        /**
-         * MetricKeys
-         * @description ``GET /projects/{project_id}/runs/{run_id}/metrics``: newest values by key.
-         */
+        /** MetricKeys */
         MetricKeys: {
             metrics: {
                 [key: string]: components["schemas"]["MetricValue"];
             };
         };
-        /**
-         * MetricValue
-         * @description Newest value of a metric. Text for values that JSON numbers cannot hold: ``NaN``, ``Infinity``, ``-Infinity``.
-         */
+        /** MetricValue */
         MetricValue: {
             value: number | string;
             step: number;
             timestamp_ms: number;
         };
-        /**
-         * ModelLink
-         * @description A logged model that a run made or used, or a registered version of it.
-         */
+        /** ModelLink */
         ModelLink: {
             model_id: string | null;
             name: string;
             version: string | null;
             status: string | null;
         };
-        /**
-         * ModelUse
-         * @description Calls of one model.
-         */
+        /** ModelUse */
         ModelUse: {
             model: string;
             calls: number;
@@ -300,19 +921,7 @@ export interface components {
             total_cost: number;
             latency: components["schemas"]["Percentiles"];
         };
-        /**
-         * Percentiles
-         * @description Of trace latency, in milliseconds.
-         */
-        Percentiles: {
-            p50: number | null;
-            p95: number | null;
-            p99: number | null;
-        };
-        /**
-         * ModelVersionRow
-         * @description One version of a registered model.
-         */
+        /** ModelVersionRow */
         ModelVersionRow: {
             name: string;
             version: string;
@@ -328,10 +937,7 @@ export interface components {
             created_ms: number;
             updated_ms: number;
         };
-        /**
-         * NameUse
-         * @description Traces of one name.
-         */
+        /** NameUse */
         NameUse: {
             name: string;
             traces: number;
@@ -339,72 +945,50 @@ export interface components {
             total_cost: number;
             latency: components["schemas"]["Percentiles"];
         };
-        /**
-         * NewExperiment
-         * @description ``POST /projects/{project_id}/experiments``.
-         */
+        /** NewExperiment */
         NewExperiment: {
             name: string;
-            /** @default {} */
-            tags: {
+            tags?: {
                 [key: string]: string;
             };
         };
-        /**
-         * NewKey
-         * @description ``POST /projects/{project_id}/keys``.
-         */
+        /** NewKey */
         NewKey: {
             /** @default  */
-            note: string;
+            note?: string;
             /**
              * @default project
-             * @enum {unknown}
+             * @enum {string}
              */
-            kind: "ingest-only" | "project" | "read-only";
+            kind?: "project" | "read-only" | "ingest-only";
         };
-        /**
-         * NewProject
-         * @description ``POST /projects``.
-         */
+        /** NewProject */
         NewProject: {
             name: string;
-            /** @default null */
-            id: string | null;
-            /** @default null */
-            retention_days: number | null;
+            id?: string | null;
+            retention_days?: number | null;
         };
-        /**
-         * NewScore
-         * @description ``POST /projects/{project_id}/scores``. The data type follows from the value when not given.
-         */
+        /** NewScore */
         NewScore: {
             name: string;
             value: number | boolean | string;
-            /** @default null */
-            trace_id: string | null;
-            /** @default null */
-            span_id: string | null;
-            /** @default null */
-            session_id: string | null;
-            /** @default null */
-            data_type: ("BOOLEAN" | "CATEGORICAL" | "NUMERIC" | "TEXT") | null;
+            trace_id?: string | null;
+            span_id?: string | null;
+            session_id?: string | null;
+            /** @enum {null|string} */
+            data_type?: "NUMERIC" | "CATEGORICAL" | "BOOLEAN" | "TEXT" | null;
             /**
              * @default feedback
-             * @enum {unknown}
+             * @enum {string}
              */
-            kind: "expectation" | "feedback";
-            /** @default null */
-            comment: string | null;
-            /** @default {} */
-            metadata: Record<string, never>;
-            /** @default null */
-            score_id: string | null;
+            kind?: "feedback" | "expectation";
+            comment?: string | null;
+            metadata?: {
+                [key: string]: unknown;
+            };
+            score_id?: string | null;
         };
-        /**
-         * Overview
-         * @description ``GET /projects/{project_id}/overview?from_ms&to_ms``. ``empty``: nothing was ever recorded in this project.
-         */
+        /** Overview */
         Overview: {
             from_ms: number;
             to_ms: number;
@@ -419,113 +1003,35 @@ export interface components {
             recent_traces: components["schemas"]["TraceRow"][];
             recent_runs: components["schemas"]["RunRow"][];
         };
-        /**
-         * Totals
-         * @description Over the whole range.
-         */
-        Totals: {
-            traces: number;
-            errors: number;
-            model_calls: number;
-            total_tokens: number;
-            input_tokens: number;
-            output_tokens: number;
-            total_cost: number;
-            users: number;
-            sessions: number;
-            latency: components["schemas"]["Percentiles"];
+        /** Percentiles */
+        Percentiles: {
+            p50: number | null;
+            p95: number | null;
+            p99: number | null;
         };
-        /**
-         * TimeBucket
-         * @description Everything that started in one slice of time.
-         */
-        TimeBucket: {
-            start_ms: number;
-            traces: number;
-            errors: number;
-            total_tokens: number;
-            total_cost: number;
-            latency: components["schemas"]["Percentiles"];
-        };
-        /**
-         * ScoreUse
-         * @description Scores of one name. ``average`` is None for categories and text.
-         */
-        ScoreUse: {
-            name: string;
-            count: number;
-            average: number | null;
-        };
-        /**
-         * RunRow
-         * @description One row of the run table; also the ``data`` of live ``run`` events (then without metrics, params and tags).
-         */
-        RunRow: {
-            run_id: string;
-            experiment_id: string;
-            name: string;
-            status: string;
-            lifecycle_stage: string;
-            user: string;
-            start_ms: number | null;
-            end_ms: number | null;
-            duration_ms: number | null;
-            /** @default {} */
-            metrics: {
-                [key: string]: components["schemas"]["MetricValue"];
-            };
-            /** @default {} */
-            params: {
-                [key: string]: string;
-            };
-            /** @default {} */
-            tags: {
-                [key: string]: string;
-            };
-        };
-        /**
-         * Problem
-         * @description Every error of this API. ``position`` is the character offset in a filter text.
-         */
-        Problem: {
-            message: string;
-            error: string;
-            /** @default null */
-            position: number | null;
-            /** @default null */
-            suggestion: string | null;
-        };
-        /**
-         * ProjectInfo
-         * @description One project the caller may use.
-         */
+        /** ProjectInfo */
         ProjectInfo: {
             id: string;
             name: string;
             organization_id: string;
             created_ms: number;
-            /** @default null */
-            retention_days: number | null;
+            retention_days?: number | null;
         };
-        /**
-         * ProjectList
-         * @description ``GET /projects``.
-         */
+        /** ProjectList */
         ProjectList: {
             projects: components["schemas"]["ProjectInfo"][];
         };
-        /**
-         * RegisteredModelDetail
-         * @description ``GET /projects/{project_id}/models/{name}``: versions newest first.
-         */
+        /** RegisteredModelDetail */
         RegisteredModelDetail: {
             model: components["schemas"]["RegisteredModelRow"];
             versions: components["schemas"]["ModelVersionRow"][];
         };
-        /**
-         * RegisteredModelRow
-         * @description One registered model.
-         */
+        /** RegisteredModelPage */
+        RegisteredModelPage: {
+            models: components["schemas"]["RegisteredModelRow"][];
+            next_cursor?: string | null;
+        };
+        /** RegisteredModelRow */
         RegisteredModelRow: {
             name: string;
             description: string;
@@ -539,29 +1045,14 @@ export interface components {
             created_ms: number;
             updated_ms: number;
         };
-        /**
-         * RegisteredModelPage
-         * @description ``GET /projects/{project_id}/models``.
-         */
-        RegisteredModelPage: {
-            models: components["schemas"]["RegisteredModelRow"][];
-            /** @default null */
-            next_cursor: string | null;
-        };
-        /**
-         * RunCompare
-         * @description ``GET /projects/{project_id}/runs/compare?run_id=…``: whole rows, and which keys differ.
-         */
+        /** RunCompare */
         RunCompare: {
             runs: components["schemas"]["RunRow"][];
             differing_params: string[];
             differing_metrics: string[];
             differing_tags: string[];
         };
-        /**
-         * RunDetail
-         * @description ``GET /projects/{project_id}/runs/{run_id}``.
-         */
+        /** RunDetail */
         RunDetail: {
             run: components["schemas"]["RunRow"];
             experiment: components["schemas"]["ExperimentRow"];
@@ -571,53 +1062,62 @@ export interface components {
             models: components["schemas"]["ModelLink"][];
             trace_count: number;
         };
-        /**
-         * RunEdit
-         * @description ``PATCH /projects/{project_id}/runs/{run_id}``.
-         */
+        /** RunEdit */
         RunEdit: {
-            /** @default null */
-            name: string | null;
-            /** @default null */
-            note: string | null;
-            /** @default null */
-            tags: {
+            name?: string | null;
+            note?: string | null;
+            tags?: {
                 [key: string]: string | null;
             } | null;
         };
-        /**
-         * RunIds
-         * @description ``POST /projects/{project_id}/runs/delete`` and ``…/restore``.
-         */
+        /** RunIds */
         RunIds: {
             run_ids: string[];
         };
-        /**
-         * RunPage
-         * @description ``GET /projects/{project_id}/runs``: ``filter`` and ``order_by`` are MLflow's grammar.
-         */
+        /** RunPage */
         RunPage: {
             runs: components["schemas"]["RunRow"][];
             metric_keys: string[];
             param_keys: string[];
             tag_keys: string[];
-            /** @default null */
-            next_cursor: string | null;
+            next_cursor?: string | null;
         };
-        /**
-         * ScoreEdit
-         * @description ``PATCH /projects/{project_id}/scores/{score_id}``: fields left out stay as they are.
-         */
+        /** RunRow */
+        RunRow: {
+            run_id: string;
+            experiment_id: string;
+            name: string;
+            status: string;
+            lifecycle_stage: string;
+            user: string;
+            start_ms: number | null;
+            end_ms: number | null;
+            duration_ms: number | null;
+            metrics?: {
+                [key: string]: components["schemas"]["MetricValue"];
+            };
+            params?: {
+                [key: string]: string;
+            };
+            tags?: {
+                [key: string]: string;
+            };
+        };
+        /** ScoreBadge */
+        ScoreBadge: {
+            name: string;
+            value: number | null;
+            string_value: string | null;
+            data_type: string;
+            /** @default 1 */
+            count?: number;
+        };
+        /** ScoreEdit */
         ScoreEdit: {
-            /** @default null */
-            value: number | boolean | string | null;
-            /** @default null */
-            comment: string | null;
+            value?: number | boolean | string | null;
+            comment?: string | null;
         };
-        /**
-         * ScoreRow
-         * @description One score. ``value`` for numbers and booleans (0/1), ``string_value`` for text, ``json_value`` for the rest.
-         */
+        /** ScoreRow */
         ScoreRow: {
             score_id: string;
             name: string;
@@ -632,24 +1132,26 @@ export interface components {
             source: string;
             source_id: string | null;
             comment: string | null;
-            metadata: Record<string, never>;
+            metadata: {
+                [key: string]: unknown;
+            };
             timestamp_ms: number;
             updated_ms: number;
             valid: boolean;
         };
-        /**
-         * Series
-         * @description One curve: one metric of one run, oldest bucket first.
-         */
+        /** ScoreUse */
+        ScoreUse: {
+            name: string;
+            count: number;
+            average: number | null;
+        };
+        /** Series */
         Series: {
             run_id: string;
             key: string;
             buckets: components["schemas"]["SeriesBucket"][];
         };
-        /**
-         * SeriesBucket
-         * @description All points of one pixel column. Values as in ``MetricValue`` (text for NaN and infinities).
-         */
+        /** SeriesBucket */
         SeriesBucket: {
             step_min: number;
             step_max: number;
@@ -662,22 +1164,16 @@ export interface components {
             mean: number | string | null;
             count: number;
             /** @default 0 */
-            nan_count: number;
+            nan_count?: number;
         };
-        /**
-         * SeriesList
-         * @description ``GET /projects/{project_id}/metrics/buckets?run_id=…&key=…&buckets=600&x=step``.
-         */
+        /** SeriesList */
         SeriesList: {
             series: components["schemas"]["Series"][];
         };
-        /**
-         * Session
-         * @description ``GET /session``: what the UI needs before anything else.
-         */
+        /** Session */
         Session: {
             version: string;
-            /** @enum {unknown} */
+            /** @enum {string} */
             mode: "open" | "secured";
             signed_in: boolean;
             user: string | null;
@@ -686,28 +1182,12 @@ export interface components {
             grpc_port: number | null;
             keys: components["schemas"]["SnippetKeys"];
         };
-        /**
-         * SnippetKeys
-         * @description What to show in snippets. In open mode any key works; in secured mode the secret is a blank to fill in.
-         */
-        SnippetKeys: {
-            public_key: string;
-            secret_key: string;
-            needed: boolean;
-        };
-        /**
-         * SessionPage
-         * @description ``GET /projects/{project_id}/sessions``: most recently active first.
-         */
+        /** SessionPage */
         SessionPage: {
             sessions: components["schemas"]["SessionRow"][];
-            /** @default null */
-            next_cursor: string | null;
+            next_cursor?: string | null;
         };
-        /**
-         * SessionRow
-         * @description A conversation: the traces that share a session id.
-         */
+        /** SessionRow */
         SessionRow: {
             session_id: string;
             traces: number;
@@ -718,28 +1198,36 @@ export interface components {
             total_cost: number;
             users: number;
         };
-        /**
-         * SignIn
-         * @description ``POST /sign-in``; the answer sets a cookie.
-         */
+        /** SignIn */
         SignIn: {
             email: string;
             password: string;
         };
-        /**
-         * SpanDetail
-         * @description ``GET /projects/{project_id}/traces/{trace_id}/spans/{span_id}``: one whole span.
-         */
+        /** SnippetKeys */
+        SnippetKeys: {
+            public_key: string;
+            secret_key: string;
+            needed: boolean;
+        };
+        /** SpanDetail */
         SpanDetail: {
             span: components["schemas"]["SpanRow"];
             input: string | null;
             output: string | null;
-            metadata: Record<string, never>;
-            model_parameters: Record<string, never>;
-            attributes: Record<string, never>;
+            metadata: {
+                [key: string]: unknown;
+            };
+            model_parameters: {
+                [key: string]: unknown;
+            };
+            attributes: {
+                [key: string]: unknown;
+            };
             events: components["schemas"]["SpanEventRow"][];
             links: components["schemas"]["SpanLinkRow"][];
-            resource: Record<string, never>;
+            resource: {
+                [key: string]: unknown;
+            };
             scope_name: string;
             scope_version: string;
             rules: {
@@ -748,10 +1236,23 @@ export interface components {
             price_id: string | null;
             scores: components["schemas"]["ScoreRow"][];
         };
-        /**
-         * SpanRow
-         * @description A span of the trace skeleton: everything but payloads.
-         */
+        /** SpanEventRow */
+        SpanEventRow: {
+            name: string;
+            time_ms: number;
+            attributes: {
+                [key: string]: unknown;
+            };
+        };
+        /** SpanLinkRow */
+        SpanLinkRow: {
+            trace_id: string;
+            span_id: string;
+            attributes: {
+                [key: string]: unknown;
+            };
+        };
+        /** SpanRow */
         SpanRow: {
             span_id: string;
             parent_id: string | null;
@@ -787,34 +1288,37 @@ export interface components {
             output_preview: string | null;
             dialect: string;
         };
-        /**
-         * SpanEventRow
-         * @description A point in time inside a span.
-         */
-        SpanEventRow: {
-            name: string;
-            time_ms: number;
-            attributes: Record<string, never>;
+        /** TimeBucket */
+        TimeBucket: {
+            start_ms: number;
+            traces: number;
+            errors: number;
+            total_tokens: number;
+            total_cost: number;
+            latency: components["schemas"]["Percentiles"];
         };
-        /**
-         * SpanLinkRow
-         * @description A pointer to a span of another trace.
-         */
-        SpanLinkRow: {
-            trace_id: string;
-            span_id: string;
-            attributes: Record<string, never>;
+        /** Totals */
+        Totals: {
+            traces: number;
+            errors: number;
+            model_calls: number;
+            total_tokens: number;
+            input_tokens: number;
+            output_tokens: number;
+            total_cost: number;
+            users: number;
+            sessions: number;
+            latency: components["schemas"]["Percentiles"];
         };
-        /**
-         * TraceDetail
-         * @description ``GET /projects/{project_id}/traces/{trace_id}``: the skeleton. Payloads of spans come on demand.
-         */
+        /** TraceDetail */
         TraceDetail: {
             trace: components["schemas"]["TraceRow"];
             root_span_id: string | null;
             input: string | null;
             output: string | null;
-            metadata: Record<string, never>;
+            metadata: {
+                [key: string]: unknown;
+            };
             usage: {
                 [key: string]: number;
             };
@@ -826,47 +1330,68 @@ export interface components {
             spans: components["schemas"]["SpanRow"][];
             scores: components["schemas"]["ScoreRow"][];
             /** @default false */
-            truncated: boolean;
+            truncated?: boolean;
         };
-        /**
-         * TraceEdit
-         * @description ``PATCH /projects/{project_id}/traces/{trace_id}``: fields left out stay as they are.
-         */
+        /** TraceEdit */
         TraceEdit: {
-            /** @default null */
-            bookmarked: boolean | null;
-            /** @default null */
-            public: boolean | null;
-            /** @default null */
-            tags: string[] | null;
-            /** @default null */
-            tag_values: {
+            bookmarked?: boolean | null;
+            public?: boolean | null;
+            tags?: string[] | null;
+            tag_values?: {
                 [key: string]: string | null;
             } | null;
         };
-        /**
-         * TraceHistogram
-         * @description ``GET /projects/{project_id}/traces/histogram``: the same filter as the list, counted over time, without gaps.
-         */
+        /** TraceHistogram */
         TraceHistogram: {
             bucket_ms: number;
             bars: components["schemas"]["HistogramBar"][];
         };
-        /**
-         * TraceIds
-         * @description ``POST /projects/{project_id}/traces/delete``.
-         */
+        /** TraceIds */
         TraceIds: {
             trace_ids: string[];
         };
-        /**
-         * TracePage
-         * @description ``GET /projects/{project_id}/traces``: newest first unless ``order`` says otherwise.
-         */
+        /** TracePage */
         TracePage: {
             traces: components["schemas"]["TraceRow"][];
-            /** @default null */
-            next_cursor: string | null;
+            next_cursor?: string | null;
+        };
+        /** TraceRow */
+        TraceRow: {
+            trace_id: string;
+            experiment_id: string;
+            name: string | null;
+            start_ms: number;
+            latency_ms: number | null;
+            status: string;
+            level: string;
+            user_id: string | null;
+            session_id: string | null;
+            environment: string;
+            release: string | null;
+            version: string | null;
+            service: string | null;
+            bookmarked: boolean;
+            tags: string[];
+            tag_values: {
+                [key: string]: string;
+            };
+            models: string[];
+            run_ids: string[];
+            prompts: string[];
+            input_preview: string | null;
+            output_preview: string | null;
+            span_count: number;
+            error_count: number;
+            warning_count: number;
+            model_call_count: number;
+            input_tokens: number;
+            output_tokens: number;
+            total_tokens: number;
+            total_cost: number | null;
+            usage_source: string;
+            source: string;
+            updated_ms: number;
+            scores?: components["schemas"]["ScoreBadge"][];
         };
     };
     responses: never;
@@ -876,4 +1401,1741 @@ export interface components {
     pathItems: never;
 }
 export type $defs = Record<string, never>;
-export type operations = Record<string, never>;
+export interface operations {
+    ApiTwinlensV1SessionSession: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Request fulfilled, document follows */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Session"];
+                };
+            };
+        };
+    };
+    ApiTwinlensV1SignInSignIn: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["SignIn"];
+            };
+        };
+        responses: {
+            /** @description Request fulfilled, nothing follows */
+            204: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": null;
+                };
+            };
+            /** @description Bad request syntax or unsupported method */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": {
+                        status_code: number;
+                        detail: string;
+                        extra?: null | {
+                            [key: string]: unknown;
+                        } | unknown[];
+                    };
+                };
+            };
+        };
+    };
+    ApiTwinlensV1SignOutSignOut: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Request fulfilled, nothing follows */
+            204: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": null;
+                };
+            };
+        };
+    };
+    ApiTwinlensV1ProjectsListProjects: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Request fulfilled, document follows */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ProjectList"];
+                };
+            };
+        };
+    };
+    ApiTwinlensV1ProjectsCreateProject: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["NewProject"];
+            };
+        };
+        responses: {
+            /** @description Document created, URL follows */
+            201: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ProjectInfo"];
+                };
+            };
+            /** @description Bad request syntax or unsupported method */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": {
+                        status_code: number;
+                        detail: string;
+                        extra?: null | {
+                            [key: string]: unknown;
+                        } | unknown[];
+                    };
+                };
+            };
+        };
+    };
+    ApiTwinlensV1ProjectsProjectIdGetProject: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                project_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Request fulfilled, document follows */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ProjectInfo"];
+                };
+            };
+            /** @description Bad request syntax or unsupported method */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": {
+                        status_code: number;
+                        detail: string;
+                        extra?: null | {
+                            [key: string]: unknown;
+                        } | unknown[];
+                    };
+                };
+            };
+        };
+    };
+    ApiTwinlensV1ProjectsProjectIdKeysListKeys: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                project_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Request fulfilled, document follows */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["KeyList"];
+                };
+            };
+            /** @description Bad request syntax or unsupported method */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": {
+                        status_code: number;
+                        detail: string;
+                        extra?: null | {
+                            [key: string]: unknown;
+                        } | unknown[];
+                    };
+                };
+            };
+        };
+    };
+    ApiTwinlensV1ProjectsProjectIdKeysCreateKey: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                project_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["NewKey"];
+            };
+        };
+        responses: {
+            /** @description Document created, URL follows */
+            201: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["KeyInfo"];
+                };
+            };
+            /** @description Bad request syntax or unsupported method */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": {
+                        status_code: number;
+                        detail: string;
+                        extra?: null | {
+                            [key: string]: unknown;
+                        } | unknown[];
+                    };
+                };
+            };
+        };
+    };
+    ApiTwinlensV1ProjectsProjectIdKeysKeyIdDeleteKey: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                project_id: string;
+                key_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Request fulfilled, nothing follows */
+            204: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            /** @description Bad request syntax or unsupported method */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": {
+                        status_code: number;
+                        detail: string;
+                        extra?: null | {
+                            [key: string]: unknown;
+                        } | unknown[];
+                    };
+                };
+            };
+        };
+    };
+    ApiTwinlensV1StatsStats: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Request fulfilled, document follows */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["InstanceStats"];
+                };
+            };
+        };
+    };
+    ApiTwinlensV1ProjectsProjectIdOverviewOverview: {
+        parameters: {
+            query?: {
+                /** @description Only what started at or after this time. */
+                from_ms?: number | null;
+                /** @description Only what started before this time. */
+                to_ms?: number | null;
+                /** @description At most this many points on the timeline. */
+                buckets?: number;
+            };
+            header?: never;
+            path: {
+                project_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Request fulfilled, document follows */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Overview"];
+                };
+            };
+            /** @description Bad request syntax or unsupported method */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": {
+                        status_code: number;
+                        detail: string;
+                        extra?: null | {
+                            [key: string]: unknown;
+                        } | unknown[];
+                    };
+                };
+            };
+        };
+    };
+    ApiTwinlensV1ProjectsProjectIdTracesListTraces: {
+        parameters: {
+            query?: {
+                /** @description Filter text, like `user:alice cost>0.01 tag:prod`. */
+                filter?: string;
+                /** @description Only what started at or after this time. */
+                from_ms?: number | null;
+                /** @description Only what started before this time. */
+                to_ms?: number | null;
+                /** @description Only of this experiment. */
+                experiment_id?: string | null;
+                /** @description Only linked to this run. */
+                run_id?: string | null;
+                /** @description Only of this session. */
+                session_id?: string | null;
+                /** @description Only of this user. */
+                user_id?: string | null;
+                /** @description Field to sort by, `-` for descending: `-start`, `cost`, `-score.quality`. */
+                order?: string | null;
+                /** @description Rows per page. */
+                limit?: number;
+                /** @description `next_cursor` of the page before. */
+                cursor?: string | null;
+            };
+            header?: never;
+            path: {
+                project_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Request fulfilled, document follows */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["TracePage"];
+                };
+            };
+            /** @description Bad request syntax or unsupported method */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": {
+                        status_code: number;
+                        detail: string;
+                        extra?: null | {
+                            [key: string]: unknown;
+                        } | unknown[];
+                    };
+                };
+            };
+        };
+    };
+    ApiTwinlensV1ProjectsProjectIdTracesCountCountTraces: {
+        parameters: {
+            query?: {
+                /** @description Filter text, like `user:alice cost>0.01 tag:prod`. */
+                filter?: string;
+                /** @description Only what started at or after this time. */
+                from_ms?: number | null;
+                /** @description Only what started before this time. */
+                to_ms?: number | null;
+                /** @description Only of this experiment. */
+                experiment_id?: string | null;
+                /** @description Only linked to this run. */
+                run_id?: string | null;
+            };
+            header?: never;
+            path: {
+                project_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Request fulfilled, document follows */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["CountAnswer"];
+                };
+            };
+            /** @description Bad request syntax or unsupported method */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": {
+                        status_code: number;
+                        detail: string;
+                        extra?: null | {
+                            [key: string]: unknown;
+                        } | unknown[];
+                    };
+                };
+            };
+        };
+    };
+    ApiTwinlensV1ProjectsProjectIdTracesHistogramTraceHistogram: {
+        parameters: {
+            query?: {
+                /** @description Filter text, like `user:alice cost>0.01 tag:prod`. */
+                filter?: string;
+                /** @description Only what started at or after this time. */
+                from_ms?: number | null;
+                /** @description Only what started before this time. */
+                to_ms?: number | null;
+                /** @description Only of this experiment. */
+                experiment_id?: string | null;
+                /** @description Only linked to this run. */
+                run_id?: string | null;
+                /** @description At most this many bars. */
+                buckets?: number;
+            };
+            header?: never;
+            path: {
+                project_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Request fulfilled, document follows */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["TraceHistogram"];
+                };
+            };
+            /** @description Bad request syntax or unsupported method */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": {
+                        status_code: number;
+                        detail: string;
+                        extra?: null | {
+                            [key: string]: unknown;
+                        } | unknown[];
+                    };
+                };
+            };
+        };
+    };
+    ApiTwinlensV1ProjectsProjectIdTracesFieldsFilterFields: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                project_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Request fulfilled, document follows */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["FilterFields"];
+                };
+            };
+            /** @description Bad request syntax or unsupported method */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": {
+                        status_code: number;
+                        detail: string;
+                        extra?: null | {
+                            [key: string]: unknown;
+                        } | unknown[];
+                    };
+                };
+            };
+        };
+    };
+    ApiTwinlensV1ProjectsProjectIdTracesValuesFieldValues: {
+        parameters: {
+            query: {
+                /** @description A word of the filter language: `user`, `metadata.plan`. */
+                field: string;
+                /** @description Only values that contain this text. */
+                prefix?: string;
+                limit?: number;
+            };
+            header?: never;
+            path: {
+                project_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Request fulfilled, document follows */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["FieldValues"];
+                };
+            };
+            /** @description Bad request syntax or unsupported method */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": {
+                        status_code: number;
+                        detail: string;
+                        extra?: null | {
+                            [key: string]: unknown;
+                        } | unknown[];
+                    };
+                };
+            };
+        };
+    };
+    ApiTwinlensV1ProjectsProjectIdTracesTraceIdGetTrace: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                project_id: string;
+                trace_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Request fulfilled, document follows */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["TraceDetail"];
+                };
+            };
+            /** @description Bad request syntax or unsupported method */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": {
+                        status_code: number;
+                        detail: string;
+                        extra?: null | {
+                            [key: string]: unknown;
+                        } | unknown[];
+                    };
+                };
+            };
+        };
+    };
+    ApiTwinlensV1ProjectsProjectIdTracesTraceIdEditTrace: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                project_id: string;
+                trace_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["TraceEdit"];
+            };
+        };
+        responses: {
+            /** @description Request fulfilled, document follows */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["TraceRow"];
+                };
+            };
+            /** @description Bad request syntax or unsupported method */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": {
+                        status_code: number;
+                        detail: string;
+                        extra?: null | {
+                            [key: string]: unknown;
+                        } | unknown[];
+                    };
+                };
+            };
+        };
+    };
+    ApiTwinlensV1ProjectsProjectIdTracesTraceIdSpansSpanIdGetSpan: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                project_id: string;
+                trace_id: string;
+                span_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Request fulfilled, document follows */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["SpanDetail"];
+                };
+            };
+            /** @description Bad request syntax or unsupported method */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": {
+                        status_code: number;
+                        detail: string;
+                        extra?: null | {
+                            [key: string]: unknown;
+                        } | unknown[];
+                    };
+                };
+            };
+        };
+    };
+    ApiTwinlensV1ProjectsProjectIdTracesDeleteDeleteTraces: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                project_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["TraceIds"];
+            };
+        };
+        responses: {
+            /** @description Request fulfilled, document follows */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Done"];
+                };
+            };
+            /** @description Bad request syntax or unsupported method */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": {
+                        status_code: number;
+                        detail: string;
+                        extra?: null | {
+                            [key: string]: unknown;
+                        } | unknown[];
+                    };
+                };
+            };
+        };
+    };
+    ApiTwinlensV1ProjectsProjectIdScoresAddScore: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                project_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["NewScore"];
+            };
+        };
+        responses: {
+            /** @description Document created, URL follows */
+            201: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ScoreRow"];
+                };
+            };
+            /** @description Bad request syntax or unsupported method */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": {
+                        status_code: number;
+                        detail: string;
+                        extra?: null | {
+                            [key: string]: unknown;
+                        } | unknown[];
+                    };
+                };
+            };
+        };
+    };
+    ApiTwinlensV1ProjectsProjectIdScoresScoreIdDeleteScore: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                project_id: string;
+                score_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Request fulfilled, nothing follows */
+            204: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            /** @description Bad request syntax or unsupported method */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": {
+                        status_code: number;
+                        detail: string;
+                        extra?: null | {
+                            [key: string]: unknown;
+                        } | unknown[];
+                    };
+                };
+            };
+        };
+    };
+    ApiTwinlensV1ProjectsProjectIdScoresScoreIdEditScore: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                project_id: string;
+                score_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["ScoreEdit"];
+            };
+        };
+        responses: {
+            /** @description Request fulfilled, document follows */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ScoreRow"];
+                };
+            };
+            /** @description Bad request syntax or unsupported method */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": {
+                        status_code: number;
+                        detail: string;
+                        extra?: null | {
+                            [key: string]: unknown;
+                        } | unknown[];
+                    };
+                };
+            };
+        };
+    };
+    ApiTwinlensV1ProjectsProjectIdSessionsListSessions: {
+        parameters: {
+            query?: {
+                /** @description Only what started at or after this time. */
+                from_ms?: number | null;
+                /** @description Only what started before this time. */
+                to_ms?: number | null;
+                /** @description Rows per page. */
+                limit?: number;
+                /** @description `next_cursor` of the page before. */
+                cursor?: string | null;
+            };
+            header?: never;
+            path: {
+                project_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Request fulfilled, document follows */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["SessionPage"];
+                };
+            };
+            /** @description Bad request syntax or unsupported method */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": {
+                        status_code: number;
+                        detail: string;
+                        extra?: null | {
+                            [key: string]: unknown;
+                        } | unknown[];
+                    };
+                };
+            };
+        };
+    };
+    ApiTwinlensV1ProjectsProjectIdExperimentsListExperiments: {
+        parameters: {
+            query?: {
+                /** @description Which lifecycle stages. */
+                view?: "active" | "deleted" | "all";
+            };
+            header?: never;
+            path: {
+                project_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Request fulfilled, document follows */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ExperimentList"];
+                };
+            };
+            /** @description Bad request syntax or unsupported method */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": {
+                        status_code: number;
+                        detail: string;
+                        extra?: null | {
+                            [key: string]: unknown;
+                        } | unknown[];
+                    };
+                };
+            };
+        };
+    };
+    ApiTwinlensV1ProjectsProjectIdExperimentsCreateExperiment: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                project_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["NewExperiment"];
+            };
+        };
+        responses: {
+            /** @description Document created, URL follows */
+            201: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ExperimentRow"];
+                };
+            };
+            /** @description Bad request syntax or unsupported method */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": {
+                        status_code: number;
+                        detail: string;
+                        extra?: null | {
+                            [key: string]: unknown;
+                        } | unknown[];
+                    };
+                };
+            };
+        };
+    };
+    ApiTwinlensV1ProjectsProjectIdExperimentsExperimentIdGetExperiment: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                project_id: string;
+                experiment_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Request fulfilled, document follows */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ExperimentRow"];
+                };
+            };
+            /** @description Bad request syntax or unsupported method */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": {
+                        status_code: number;
+                        detail: string;
+                        extra?: null | {
+                            [key: string]: unknown;
+                        } | unknown[];
+                    };
+                };
+            };
+        };
+    };
+    ApiTwinlensV1ProjectsProjectIdExperimentsExperimentIdDeleteExperiment: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                project_id: string;
+                experiment_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Request fulfilled, nothing follows */
+            204: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            /** @description Bad request syntax or unsupported method */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": {
+                        status_code: number;
+                        detail: string;
+                        extra?: null | {
+                            [key: string]: unknown;
+                        } | unknown[];
+                    };
+                };
+            };
+        };
+    };
+    ApiTwinlensV1ProjectsProjectIdExperimentsExperimentIdRenameExperiment: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                project_id: string;
+                experiment_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["ExperimentEdit"];
+            };
+        };
+        responses: {
+            /** @description Request fulfilled, document follows */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ExperimentRow"];
+                };
+            };
+            /** @description Bad request syntax or unsupported method */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": {
+                        status_code: number;
+                        detail: string;
+                        extra?: null | {
+                            [key: string]: unknown;
+                        } | unknown[];
+                    };
+                };
+            };
+        };
+    };
+    ApiTwinlensV1ProjectsProjectIdExperimentsExperimentIdRestoreRestoreExperiment: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                project_id: string;
+                experiment_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Request fulfilled, document follows */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ExperimentRow"];
+                };
+            };
+            /** @description Bad request syntax or unsupported method */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": {
+                        status_code: number;
+                        detail: string;
+                        extra?: null | {
+                            [key: string]: unknown;
+                        } | unknown[];
+                    };
+                };
+            };
+        };
+    };
+    ApiTwinlensV1ProjectsProjectIdRunsListRuns: {
+        parameters: {
+            query?: {
+                /** @description Of these experiments; all active ones if none. */
+                experiment_id?: string[] | null;
+                /** @description MLflow's grammar: `metrics.loss < 0.1 and params.lr = '0.01'`. */
+                filter?: string;
+                /** @description MLflow's grammar: `metrics.loss ASC`. Repeatable. */
+                order_by?: string[] | null;
+                /** @description Which lifecycle stages. */
+                view?: "active" | "deleted" | "all";
+                /** @description Rows per page. */
+                limit?: number;
+                /** @description `next_cursor` of the page before. */
+                cursor?: string | null;
+            };
+            header?: never;
+            path: {
+                project_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Request fulfilled, document follows */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["RunPage"];
+                };
+            };
+            /** @description Bad request syntax or unsupported method */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": {
+                        status_code: number;
+                        detail: string;
+                        extra?: null | {
+                            [key: string]: unknown;
+                        } | unknown[];
+                    };
+                };
+            };
+        };
+    };
+    ApiTwinlensV1ProjectsProjectIdRunsCompareCompareRuns: {
+        parameters: {
+            query: {
+                /** @description Two or more runs. */
+                run_id: string[];
+            };
+            header?: never;
+            path: {
+                project_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Request fulfilled, document follows */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["RunCompare"];
+                };
+            };
+            /** @description Bad request syntax or unsupported method */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": {
+                        status_code: number;
+                        detail: string;
+                        extra?: null | {
+                            [key: string]: unknown;
+                        } | unknown[];
+                    };
+                };
+            };
+        };
+    };
+    ApiTwinlensV1ProjectsProjectIdRunsRunIdGetRun: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                project_id: string;
+                run_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Request fulfilled, document follows */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["RunDetail"];
+                };
+            };
+            /** @description Bad request syntax or unsupported method */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": {
+                        status_code: number;
+                        detail: string;
+                        extra?: null | {
+                            [key: string]: unknown;
+                        } | unknown[];
+                    };
+                };
+            };
+        };
+    };
+    ApiTwinlensV1ProjectsProjectIdRunsRunIdEditRun: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                project_id: string;
+                run_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["RunEdit"];
+            };
+        };
+        responses: {
+            /** @description Request fulfilled, document follows */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["RunRow"];
+                };
+            };
+            /** @description Bad request syntax or unsupported method */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": {
+                        status_code: number;
+                        detail: string;
+                        extra?: null | {
+                            [key: string]: unknown;
+                        } | unknown[];
+                    };
+                };
+            };
+        };
+    };
+    ApiTwinlensV1ProjectsProjectIdRunsRunIdMetricsRunMetrics: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                project_id: string;
+                run_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Request fulfilled, document follows */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["MetricKeys"];
+                };
+            };
+            /** @description Bad request syntax or unsupported method */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": {
+                        status_code: number;
+                        detail: string;
+                        extra?: null | {
+                            [key: string]: unknown;
+                        } | unknown[];
+                    };
+                };
+            };
+        };
+    };
+    ApiTwinlensV1ProjectsProjectIdRunsDeleteDeleteRuns: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                project_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["RunIds"];
+            };
+        };
+        responses: {
+            /** @description Request fulfilled, document follows */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Done"];
+                };
+            };
+            /** @description Bad request syntax or unsupported method */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": {
+                        status_code: number;
+                        detail: string;
+                        extra?: null | {
+                            [key: string]: unknown;
+                        } | unknown[];
+                    };
+                };
+            };
+        };
+    };
+    ApiTwinlensV1ProjectsProjectIdRunsRestoreRestoreRuns: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                project_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["RunIds"];
+            };
+        };
+        responses: {
+            /** @description Request fulfilled, document follows */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Done"];
+                };
+            };
+            /** @description Bad request syntax or unsupported method */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": {
+                        status_code: number;
+                        detail: string;
+                        extra?: null | {
+                            [key: string]: unknown;
+                        } | unknown[];
+                    };
+                };
+            };
+        };
+    };
+    ApiTwinlensV1ProjectsProjectIdMetricsBucketsMetricBuckets: {
+        parameters: {
+            query: {
+                /** @description Runs; repeatable. */
+                run_id: string[];
+                /** @description Metric keys; repeatable. */
+                key: string[];
+                /** @description At most this many per curve: one per pixel. */
+                buckets?: number;
+                /** @description What the curve runs over. */
+                x?: "step" | "time";
+                /** @description Only from this step, or time in ms. */
+                lower?: number | null;
+                /** @description Only up to this step, or time in ms. */
+                upper?: number | null;
+            };
+            header?: never;
+            path: {
+                project_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Request fulfilled, document follows */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["SeriesList"];
+                };
+            };
+            /** @description Bad request syntax or unsupported method */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": {
+                        status_code: number;
+                        detail: string;
+                        extra?: null | {
+                            [key: string]: unknown;
+                        } | unknown[];
+                    };
+                };
+            };
+        };
+    };
+    ApiTwinlensV1ProjectsProjectIdRunsRunIdArtifactsListArtifacts: {
+        parameters: {
+            query?: {
+                /** @description Path below the run's artifact root. */
+                path?: string;
+            };
+            header?: never;
+            path: {
+                project_id: string;
+                run_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Request fulfilled, document follows */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ArtifactList"];
+                };
+            };
+            /** @description Bad request syntax or unsupported method */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": {
+                        status_code: number;
+                        detail: string;
+                        extra?: null | {
+                            [key: string]: unknown;
+                        } | unknown[];
+                    };
+                };
+            };
+        };
+    };
+    ApiTwinlensV1ProjectsProjectIdRunsRunIdArtifactsPreviewPreviewArtifact: {
+        parameters: {
+            query: {
+                /** @description Path below the run's artifact root. */
+                path: string;
+            };
+            header?: never;
+            path: {
+                project_id: string;
+                run_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Request fulfilled, document follows */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ArtifactPreview"];
+                };
+            };
+            /** @description Bad request syntax or unsupported method */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": {
+                        status_code: number;
+                        detail: string;
+                        extra?: null | {
+                            [key: string]: unknown;
+                        } | unknown[];
+                    };
+                };
+            };
+        };
+    };
+    ApiTwinlensV1ProjectsProjectIdRunsRunIdArtifactsFileArtifactFile: {
+        parameters: {
+            query: {
+                /** @description Path below the run's artifact root. */
+                path: string;
+                /** @description Offer it as a download instead of showing it. */
+                download?: boolean;
+            };
+            header?: never;
+            path: {
+                project_id: string;
+                run_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Stream Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/octet-stream": unknown;
+                };
+            };
+            /** @description Bad request syntax or unsupported method */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": {
+                        status_code: number;
+                        detail: string;
+                        extra?: null | {
+                            [key: string]: unknown;
+                        } | unknown[];
+                    };
+                };
+            };
+        };
+    };
+    ApiTwinlensV1ProjectsProjectIdModelsListModels: {
+        parameters: {
+            query?: {
+                /** @description MLflow's grammar: `name ILIKE '%churn%'`. */
+                filter?: string;
+                /** @description Rows per page. */
+                limit?: number;
+                /** @description `next_cursor` of the page before. */
+                cursor?: string | null;
+            };
+            header?: never;
+            path: {
+                project_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Request fulfilled, document follows */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["RegisteredModelPage"];
+                };
+            };
+            /** @description Bad request syntax or unsupported method */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": {
+                        status_code: number;
+                        detail: string;
+                        extra?: null | {
+                            [key: string]: unknown;
+                        } | unknown[];
+                    };
+                };
+            };
+        };
+    };
+    ApiTwinlensV1ProjectsProjectIdModelsNameGetModel: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                project_id: string;
+                name: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Request fulfilled, document follows */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["RegisteredModelDetail"];
+                };
+            };
+            /** @description Bad request syntax or unsupported method */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": {
+                        status_code: number;
+                        detail: string;
+                        extra?: null | {
+                            [key: string]: unknown;
+                        } | unknown[];
+                    };
+                };
+            };
+        };
+    };
+    ApiTwinlensV1ProjectsProjectIdLiveLive: {
+        parameters: {
+            query?: {
+                /** @description Comma-separated kinds of events; all when empty. */
+                kinds?: string;
+            };
+            header?: never;
+            path: {
+                project_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description `data` of each event. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "text/plain": components["schemas"]["LiveEvent"];
+                };
+            };
+            /** @description Bad request syntax or unsupported method */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": {
+                        status_code: number;
+                        detail: string;
+                        extra?: null | {
+                            [key: string]: unknown;
+                        } | unknown[];
+                    };
+                };
+            };
+        };
+    };
+}

@@ -1,3 +1,135 @@
+import { useMutation, useQueryClient } from "@tanstack/react-query";
+import { Link, useNavigate, useParams } from "@tanstack/react-router";
+import { Bookmark, ChevronDown, ChevronUp, Trash2 } from "lucide-react";
+import { useState } from "react";
+import { api, url } from "@/api/client";
+import type { TracePage as TracePageAnswer, TraceRow } from "@/api/types";
+import { usePageSearch, useProjectId } from "@/app/url";
+import { shortId } from "@/base/format";
+import { canonicalTraceId } from "@/base/links";
+import { Button, IconButton } from "@/ui/Button";
+import { CopyButton } from "@/ui/Copy";
+import { useHotkeys } from "@/ui/hotkeys";
+import { PageHeader } from "@/ui/Page";
+import { Failure } from "@/ui/State";
+import { toast } from "@/ui/toast";
+import { TraceLoading, TraceView } from "./TraceView";
+import { useTrace } from "./use-trace";
+
 export function TracePage() {
-  return null;
+  const projectId = useProjectId();
+  const params = useParams({ strict: false }) as { traceId: string };
+  const traceId = canonicalTraceId(params.traceId);
+  const { q } = usePageSearch();
+  const { query, spans } = useTrace(projectId, traceId);
+  const navigate = useNavigate();
+  const queries = useQueryClient();
+  const detail = query.data;
+  const trace = detail?.trace;
+  const name = trace?.name ?? shortId(traceId);
+
+  /** The trace before or after this one in time (within the filter of the list one came from). */
+  const neighbour = async (newer: boolean) => {
+    if (!trace) return;
+    const path = url("/projects", projectId, "traces");
+    const found = await api
+      .get<TracePageAnswer>(path, {
+        filter: q,
+        order: newer ? "start" : "-start",
+        from_ms: newer ? trace.start_ms : undefined,
+        to_ms: newer ? undefined : trace.start_ms + 0.001,
+        limit: 5,
+      })
+      .catch(() => null);
+    const next = found?.traces.find((t) => t.trace_id !== traceId);
+    if (next)
+      await navigate({
+        to: "/project/$projectId/traces/$traceId",
+        params: { projectId, traceId: next.trace_id },
+        search: q ? { q } : {},
+      });
+    else toast(newer ? "This is the newest trace" : "This is the oldest trace");
+  };
+  useHotkeys([
+    { keys: "j", label: "Next (older) trace", group: "Trace", run: () => void neighbour(false) },
+    { keys: "k", label: "Previous (newer) trace", group: "Trace", run: () => void neighbour(true) },
+    {
+      keys: "escape",
+      label: "Back to the list",
+      group: "Trace",
+      run: () => void navigate({ to: "/project/$projectId/traces", params: { projectId }, search: q ? { q } : {} }),
+    },
+  ]);
+
+  const bookmark = useMutation({
+    mutationFn: (on: boolean) =>
+      api.patch<TraceRow>(url("/projects", projectId, "traces", traceId), { bookmarked: on }),
+    onSuccess: () => queries.invalidateQueries({ queryKey: [projectId, "trace", traceId] }),
+    onError: (error) => toast(error.message, { tone: "err" }),
+  });
+  const [sure, setSure] = useState(false);
+  const remove = useMutation({
+    mutationFn: () => api.post<unknown>(url("/projects", projectId, "traces", "delete"), { trace_ids: [traceId] }),
+    onSuccess: async () => {
+      toast("Trace deleted", { tone: "ok" });
+      await navigate({ to: "/project/$projectId/traces", params: { projectId } });
+    },
+    onError: (error) => toast(error.message, { tone: "err" }),
+  });
+
+  return (
+    <>
+      <PageHeader
+        name={name}
+        crumbs={[
+          <Link key="t" to="/project/$projectId/traces" params={{ projectId }} search={q ? { q } : {}}>
+            Traces
+          </Link>,
+        ]}
+        title={
+          <>
+            <span className="ellipsis">{name}</span>
+            <code className="muted" style={{ fontSize: 11, fontWeight: 400 }}>
+              {shortId(traceId)}
+            </code>
+            <CopyButton text={traceId} label="Copy the trace id" />
+          </>
+        }
+      >
+        <IconButton label="Newer trace" keys="k" onClick={() => void neighbour(true)}>
+          <ChevronUp size={16} aria-hidden="true" />
+        </IconButton>
+        <IconButton label="Older trace" keys="j" onClick={() => void neighbour(false)}>
+          <ChevronDown size={16} aria-hidden="true" />
+        </IconButton>
+        <IconButton
+          label={trace?.bookmarked ? "Remove the bookmark" : "Bookmark"}
+          active={trace?.bookmarked}
+          onClick={() => bookmark.mutate(!trace?.bookmarked)}
+        >
+          <Bookmark size={15} aria-hidden="true" fill={trace?.bookmarked ? "currentColor" : "none"} />
+        </IconButton>
+        <CopyButton text={() => window.location.href} label="Copy a link" kind="link" small={false} />
+        <Button
+          look={sure ? "danger" : "ghost"}
+          aria-label={sure ? "Delete for good" : "Delete the trace"}
+          icon={<Trash2 size={15} aria-hidden="true" />}
+          onClick={() => {
+            if (sure) remove.mutate();
+            setSure(!sure);
+          }}
+          onBlur={() => setSure(false)}
+        >
+          {sure ? "Delete for good?" : null}
+        </Button>
+      </PageHeader>
+      {detail ? (
+        <TraceView projectId={projectId} detail={detail} spans={spans} />
+      ) : query.isError ? (
+        <Failure error={query.error} retry={() => void query.refetch()} />
+      ) : (
+        <TraceLoading />
+      )}
+    </>
+  );
 }

@@ -1,0 +1,48 @@
+import { useQuery, useQueryClient } from "@tanstack/react-query";
+import { useEffect, useMemo, useRef } from "react";
+import { useLive } from "@/api/live";
+import { traceQuery } from "@/api/queries";
+import type { SpanRow, TraceDetail } from "@/api/types";
+import type { TreeSpan } from "@/base/tree";
+
+export interface ViewSpan extends TreeSpan {
+  readonly row: SpanRow;
+}
+
+const REFRESH_MS = 400;
+
+/** One trace with its spans ready for the tree; follows what is committed while it is open. */
+export function useTrace(projectId: string, traceId: string) {
+  const queries = useQueryClient();
+  const query = useQuery(traceQuery(projectId, traceId));
+  const timer = useRef(0);
+  useEffect(() => () => window.clearTimeout(timer.current), []);
+  useLive((events) => {
+    const mine = events.some(
+      (e) => e.kind === "gap" || e.trace_id === traceId || (e.kind === "trace" && e.id === traceId),
+    );
+    if (!mine || timer.current !== 0) return;
+    timer.current = window.setTimeout(() => {
+      timer.current = 0;
+      void queries.invalidateQueries({ queryKey: [projectId, "trace", traceId] });
+    }, REFRESH_MS);
+  });
+  const spans = useMemo(() => (query.data?.spans ?? []).map(viewSpan), [query.data]);
+  return { query, spans };
+}
+
+function viewSpan(row: SpanRow): ViewSpan {
+  return { id: row.span_id, parentId: row.parent_id, name: row.name, startMs: row.start_ms, endMs: row.end_ms, row };
+}
+
+/** The worst of what the trace's own totals say about where cost comes from. */
+export function traceCostSource(detail: TraceDetail): string {
+  const sources = new Set(detail.spans.filter((s) => s.counted && s.cost_source !== "none").map((s) => s.cost_source));
+  return sources.has("computed")
+    ? "computed"
+    : sources.has("client")
+      ? "client"
+      : detail.trace.total_cost === null
+        ? "none"
+        : "client";
+}
