@@ -10,6 +10,7 @@ from rich.console import Console
 from twinlens import __version__
 from twinlens.cli.admin import key, user
 from twinlens.cli.config import config
+from twinlens.cli.demo import demo
 from twinlens.cli.doctor import doctor
 from twinlens.cli.maintenance import reclaim
 from twinlens.cli.serve import serve, server
@@ -27,6 +28,7 @@ app = App(
 )
 app.command(serve)
 app.command(server, show=False)
+app.command(demo)
 app.command(doctor)
 app.command(reclaim)
 app.command(config)
