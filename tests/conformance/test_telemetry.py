@@ -176,7 +176,7 @@ def test_deleting_a_trace_takes_its_spans_and_scores_but_not_its_cost(
                 Score(score_id="s", name="q", trace_id="t", value=1),
                 Score(score_id="v", name="q", trace_id="u", value=1),
             ],
-        )  # fmt: skip
+        )
     )
     assert writer.run_sync(lambda store: store.delete_traces("p", ["t", "t", "absent"])) == 1
     assert telemetry.trace("p", "t") is None and telemetry.trace_spans("p", ["t", "u"]).keys() == {"u"}

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import math
 
 import pytest
@@ -90,7 +91,7 @@ def test_sample_takes_real_points_with_both_ends(telemetry: TelemetryStore, writ
         found = telemetry.metric_sample("p", ["r"], "loss", limit=limit)["r"]
         assert len(found) == min(limit, 1003) and set(found) <= set(points)
         assert found[0] == points[0] and (limit == 1 or found[-1] == points[-1])
-        gaps = {b.step - a.step for a, b in zip(found, found[1:], strict=False)}
+        gaps = {b.step - a.step for a, b in itertools.pairwise(found)}
         assert not gaps or max(gaps) - min(gaps) <= 1
     assert [p.step for p in telemetry.metric_sample("p", ["r"], "loss", limit=3, start_step=10, end_step=12)["r"]] == [
         10,

@@ -309,7 +309,7 @@ def test_grouping(store: TelemetryStore) -> None:
                 Measure("low", "min", "total_cost"),
             ),
             order=(Order("usd"),),
-        )  # fmt: skip
+        )
     )
     assert [(r["model"], r["n"], r["tools"]) for r in rows] == [("claude", 9, 3), ("gpt-4o", 6, 2)]
     assert rows[0]["usd"] + rows[1]["usd"] == pytest.approx(sum(i * (i + 1) for i in range(6)))

@@ -152,10 +152,10 @@ def _count(summary: TraceSummary, span: Span, sign: int) -> None:
         _add_usage(summary.usage, span.usage, sign)
     if span.cost and "cost" not in summary.client_fields:
         _add_cost(summary.cost, span.cost, sign)
-    if sign > 0 and not summary.client_usage:
-        weak = _WEAK.get(span.usage_source, 0)
-        if weak > summary.state.weakest:
-            summary.state.weakest = weak
+    weak = _WEAK.get(span.usage_source, 0)
+    if sign > 0 and weak > summary.state.weakest:
+        summary.state.weakest = weak
+        if not summary.client_usage:
             summary.usage_source = _WEAK_NAMES[weak]
 
 
