@@ -32,6 +32,7 @@ from twinlens.faces.web import Web
 from twinlens.features.access import Access
 from twinlens.features.artifacts import Artifacts
 from twinlens.features.assessments import Assessments
+from twinlens.features.comments import Comments
 from twinlens.features.datasets import Datasets
 from twinlens.features.experiments import Experiments
 from twinlens.features.live import LiveBus
@@ -149,6 +150,7 @@ class Instance:
             score_configs=score_configs,
             scores=Scores(score_configs, ingest, telemetry),
             sessions=Sessions(telemetry),
+            comments=Comments(catalog, telemetry),
             datasets=Datasets(catalog),
             media=MediaLibrary(catalog, blobs, hasher),
         )

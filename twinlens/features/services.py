@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from twinlens.features.access import Access
     from twinlens.features.artifacts import Artifacts
+    from twinlens.features.comments import Comments
     from twinlens.features.assessments import Assessments
     from twinlens.features.datasets import Datasets
     from twinlens.features.experiments import Experiments
@@ -54,5 +55,6 @@ class Services:
     score_configs: ScoreConfigs
     scores: Scores
     sessions: Sessions
+    comments: Comments
     datasets: Datasets
     media: MediaLibrary

@@ -129,12 +129,14 @@ def _is_root(item: Item, op: Op, value: Any) -> Expr:
     return root if bool(value) == (op == "=") else Not(root)
 
 
-#: Observation type -> our kinds; the face's own table is the same data (``faces.langfuse.kinds``).
+#: Observation type (server v4.16: ten) -> our kinds.
 KINDS_OF: Mapping[str, tuple[str, ...]] = {
     "SPAN": ("span", "parser", "memory", "task", "unknown"), "GENERATION": ("generation",), "EVENT": ("event",),
     "AGENT": ("agent",), "TOOL": ("tool",), "CHAIN": ("chain", "workflow"), "RETRIEVER": ("retriever", "reranker"),
     "EVALUATOR": ("evaluator",), "EMBEDDING": ("embedding",), "GUARDRAIL": ("guardrail",),
 }  # fmt: skip
+#: Our kind -> observation type.
+TYPE_OF: Mapping[str, str] = {kind: name for name, kinds in KINDS_OF.items() for kind in kinds}
 #: Score source -> ours.
 SOURCES_OF: Mapping[str, tuple[str, ...]] = {
     "API": ("api",), "ANNOTATION": ("annotation", "human"), "EVAL": ("judge", "code"),

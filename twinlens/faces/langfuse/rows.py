@@ -10,8 +10,8 @@ import msgspec
 from twinlens.domain.counting import input_tokens, output_tokens, total_tokens
 from twinlens.domain.score import Score
 from twinlens.domain.trace import Span, TraceSummary
-from twinlens.faces.langfuse.kinds import type_of
 from twinlens.faces.langfuse.wire import iso, raw_json
+from twinlens.query.langfuse_filter import TYPE_OF
 
 _SECOND = 1_000_000_000
 #: Cut of metadata values in v2 lists unless the key is named in ``expandMetadata``.
@@ -79,7 +79,7 @@ def observation_v1(span: Span, project_id: str) -> dict[str, Any]:
         "projectId": project_id,
         "traceId": span.trace_id,
         "parentObservationId": span.parent_id,
-        "type": type_of(span.kind),
+        "type": TYPE_OF.get(span.kind, "SPAN"),
         "name": span.name or None,
         "startTime": iso(span.start_ns),
         "endTime": iso(span.end_ns),
@@ -121,7 +121,7 @@ def observation_v1(span: Span, project_id: str) -> dict[str, Any]:
 def _core(span: Span, project_id: str) -> dict[str, Any]:
     return {
         "id": span.span_id, "traceId": span.trace_id, "startTime": iso(span.start_ns), "endTime": iso(span.end_ns),
-        "projectId": project_id, "parentObservationId": span.parent_id, "type": type_of(span.kind),
+        "projectId": project_id, "parentObservationId": span.parent_id, "type": TYPE_OF.get(span.kind, "SPAN"),
         "isRootObservation": span.parent_id is None or span.is_app_root,
     }  # fmt: skip
 

@@ -1,4 +1,4 @@
-"""Prompts, score configs, datasets, media."""
+"""Prompts, score configs, datasets, media, comments."""
 
 import sqlalchemy as sa
 from alembic import op
@@ -204,3 +204,22 @@ def upgrade() -> None:
         sa.PrimaryKeyConstraint("project_id", "media_id", "link_hash", name="pk_media_links"),
     )
     op.create_index("ix_media_links_project_id_trace_id", "media_links", ["project_id", "trace_id"], unique=False)
+    op.create_table(
+        "comments",
+        sa.Column("project_id", sa.Text(), nullable=False),
+        sa.Column("comment_id", sa.Text(), nullable=False),
+        sa.Column("object_type", sa.Text(), nullable=False),
+        sa.Column("object_id", sa.Text(), nullable=False),
+        sa.Column("content", sa.Text(), nullable=False),
+        sa.Column("author_user_id", sa.Text(), nullable=True),
+        sa.Column("created_ns", sa.BigInteger(), nullable=False),
+        sa.Column("updated_ns", sa.BigInteger(), nullable=False),
+        sa.PrimaryKeyConstraint("project_id", "comment_id", name="pk_comments"),
+    )
+    op.create_index("ix_comments_project_id_created_ns", "comments", ["project_id", "created_ns"], unique=False)
+    op.create_index(
+        "ix_comments_project_id_object_type_object_id",
+        "comments",
+        ["project_id", "object_type", "object_id"],
+        unique=False,
+    )
