@@ -7,6 +7,7 @@ from typing import Any
 
 from twinlens.faces.mlflow.assessment_json import assessment_json, changes_from, score_from
 from twinlens.faces.mlflow.errors import invalid
+from twinlens.faces.mlflow.otel_json import span_hex
 from twinlens.faces.mlflow.wire import Call, Reply, RpcTable
 
 rpcs = RpcTable()
@@ -21,7 +22,10 @@ def create(call: Call) -> Reply:
     item = call.params.object("assessment")
     if item is None:
         raise invalid("Missing value for required parameter 'assessment'.")
-    made = call.services.assessments.create(call.project_id, call.path["trace_id"], score_from(item))
+    score = score_from(item)
+    if score.span_id:
+        score.span_id = _own_span_id(call, call.path["trace_id"], score.span_id)
+    made = call.services.assessments.create(call.project_id, call.path["trace_id"], score)
     return {"assessment": assessment_json(made)}
 
 
@@ -52,6 +56,16 @@ def delete(call: Call) -> Reply:
     """Remove an assessment; what it had replaced is valid again."""
     call.services.assessments.delete(call.project_id, call.path["trace_id"], call.path["assessment_id"])
     return None
+
+
+def _own_span_id(call: Call, trace_id: str, span_id: str) -> str:
+    """The stored id of a span that the client knows by the 16 digits it was shown (ids of other protocols are free texts)."""
+    telemetry = call.services.telemetry
+    found = call.services.traces.summary(call.project_id, trace_id).trace_id
+    if telemetry.span(call.project_id, found, span_id) is not None:
+        return span_id
+    spans = telemetry.trace_spans(call.project_id, [found], with_io=False, with_attributes=False).get(found, [])
+    return next((span.span_id for span in spans if span_hex(span.span_id) == span_id), span_id)
 
 
 def _mask(value: Any) -> list[str]:
