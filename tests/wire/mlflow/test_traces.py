@@ -180,7 +180,12 @@ def test_dataframe_has_spans(mlflow: MlflowPeer, traced: dict[str, Any]) -> None
     row = frame.iloc[0]
     result = [row["trace_id"], row["request"], row["response"], len(row["spans"])]
     """)
-    assert found == [traced["first"], {"question": "What is the capital of France?", "user": "ada", "fail": False}, "Paris", 3]
+    assert found == [
+        traced["first"],
+        {"question": "What is the capital of France?", "user": "ada", "fail": False},
+        "Paris",
+        3,
+    ]
 
 
 @pytest.mark.parametrize(
