@@ -33,6 +33,7 @@ from twinlens.features.access import Access
 from twinlens.features.artifacts import Artifacts
 from twinlens.features.assessments import Assessments
 from twinlens.features.comments import Comments
+from twinlens.features.dataset_experiments import DatasetExperiments
 from twinlens.features.datasets import Datasets
 from twinlens.features.experiments import Experiments
 from twinlens.features.live import LiveBus
@@ -128,6 +129,7 @@ class Instance:
             catalog, runs, logged_models, live, lambda project_id, name: _is_prompt(prompts, project_id, name)
         )
         score_configs = ScoreConfigs(catalog)
+        datasets = Datasets(catalog)
         traces = Traces(telemetry, ingest, live)
         return Services(
             settings=settings,
@@ -151,7 +153,8 @@ class Instance:
             scores=Scores(score_configs, ingest, telemetry),
             sessions=Sessions(telemetry),
             comments=Comments(catalog, telemetry),
-            datasets=Datasets(catalog),
+            datasets=datasets,
+            dataset_experiments=DatasetExperiments(datasets, telemetry),
             media=MediaLibrary(catalog, blobs, hasher),
         )
 

@@ -8,8 +8,9 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from twinlens.features.access import Access
     from twinlens.features.artifacts import Artifacts
-    from twinlens.features.comments import Comments
     from twinlens.features.assessments import Assessments
+    from twinlens.features.comments import Comments
+    from twinlens.features.dataset_experiments import DatasetExperiments
     from twinlens.features.datasets import Datasets
     from twinlens.features.experiments import Experiments
     from twinlens.features.live import LiveBus
@@ -57,4 +58,5 @@ class Services:
     sessions: Sessions
     comments: Comments
     datasets: Datasets
+    dataset_experiments: DatasetExperiments
     media: MediaLibrary

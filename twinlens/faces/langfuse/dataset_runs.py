@@ -96,10 +96,10 @@ async def list_items(call: Call) -> Result:
     limit, offset = query.window()
 
     def read() -> dict[str, Any]:
-        datasets = call.services.datasets
-        run = datasets.run(call.project_id, datasets.get_by_id(call.project_id, query.dataset_id).name, query.run_name)
-        items, total = datasets.run_items(call.project_id, run, limit=limit, offset=offset)
-        return {"data": [run_item_row(item) for item in items], "meta": query.meta(total)}
+        name = call.services.datasets.get_by_id(call.project_id, query.dataset_id).name
+        _, items = call.services.dataset_experiments.run(call.project_id, name, query.run_name)
+        data = [run_item_row(item) for item in items[offset : offset + limit]]
+        return {"data": data, "meta": query.meta(len(items))}
 
     return await in_thread(read)
 
@@ -109,22 +109,17 @@ async def list_runs(call: Call) -> Result:
     """Runs of a dataset, newest first."""
     query = call.query(PageQuery)
     limit, offset = query.window()
-    runs = call.services.datasets.runs
-    found, total = await in_thread(runs, call.project_id, call.path["name"], limit=limit, offset=offset)
-    return {"data": [run_row(run) for run in found], "meta": query.meta(total)}
+    runs = await in_thread(call.services.dataset_experiments.runs, call.project_id, call.path["name"])
+    return {"data": [run_row(run) for run in runs[offset : offset + limit]], "meta": query.meta(len(runs))}
 
 
 @routes.on("GET", "/datasets/{name*}/runs/{run}", scope="read")
 async def get_run(call: Call) -> Result:
     """One run with its links."""
-
-    def read() -> dict[str, Any]:
-        datasets = call.services.datasets
-        run = datasets.run(call.project_id, call.path["name"], call.path["run"])
-        items, _ = datasets.run_items(call.project_id, run)
-        return run_row(run) | {"datasetRunItems": [run_item_row(item) for item in items]}
-
-    return await in_thread(read)
+    run, items = await in_thread(
+        call.services.dataset_experiments.run, call.project_id, call.path["name"], call.path["run"]
+    )
+    return run_row(run) | {"datasetRunItems": [run_item_row(item) for item in items]}
 
 
 @routes.on("DELETE", "/datasets/{name*}/runs/{run}", scope="write")
