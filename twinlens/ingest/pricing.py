@@ -70,6 +70,9 @@ _PROVIDERS = {
     "fireworks_ai": "fireworks", "together_ai": "together", "openai.responses": "openai", "openai.chat": "openai",
     "anthropic.messages": "anthropic", "google.generative-ai": "google", "google.vertex": "google",
 }  # fmt: skip
+#: Where to look for a model whose provider nobody named and whose name gives no provider away: those who make models.
+_MAKERS = ("openai", "anthropic", "google", "mistral", "cohere", "voyageai", "deepseek", "x-ai", "perplexity", "moonshotai",
+           "zai", "minimax")  # fmt: skip
 _DATE = re.compile(r"[-@](?:20\d{2}-\d{2}-\d{2}|20\d{6})(?=$|[-:])")
 MAX_MODEL_NAME = 300
 _COMPARE: dict[str, Callable[[float, float], bool]] = {
@@ -317,9 +320,10 @@ class BuiltinPrices:
                 if found is not None:
                     return found
         for _, reference in references(model):
-            found = self._ask(reference, None)
-            if found is not None:
-                return found
+            for hint in (None, *_MAKERS):
+                found = self._ask(reference, hint)
+                if found is not None:
+                    return found
         return None
 
     def _ask(self, reference: str, provider: str | None) -> tuple[Provider, ModelInfo] | None:

@@ -151,7 +151,7 @@ _SCRIPTS: tuple[tuple[re.Pattern[str], float, float], ...] = tuple(
         ("\u0100-\u024f", 1.34, 0.0),  # Central European letters
         ("\u1e00-\u1eff", 0.0, 0.0),  # Vietnamese letters: already in the words around them
         ("\u0370-\u03ff", 0.38, 0.24),  # Greek
-        ("\u0400-\u052f", 0.0, 2.42),  # Cyrillic
+        ("\u0400-\u052f", 0.3, 0.15),  # Cyrillic
         ("\u0530-\u058f\u10a0-\u10ff", 0.51, 0.0),  # Armenian, Georgian
         ("\u0590-\u05ff", 0.41, 0.85),  # Hebrew
         ("\u0600-\u06ff\u0750-\u077f", 0.37, 0.0),  # Arabic, Persian

@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import json
+from base64 import b64encode
 from pathlib import Path
 from typing import Any
 
 import msgspec
+from google.protobuf.json_format import ParseDict
+from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
 from twinlens.domain.otlp import RawLog, RawSpan
 from twinlens.domain.score import Score
 from twinlens.domain.trace import Span, TracePatch
@@ -25,6 +28,22 @@ def requests(name: str, signal: str) -> list[bytes]:
         for r in json.loads((FOLDER / f"{name}.json").read_text())
         if r["signal"] == signal
     ]
+
+
+def as_protobuf(body: bytes) -> bytes:
+    """A trace request in the other encoding."""
+
+    def base64_ids(value: Any) -> Any:
+        if isinstance(value, list):
+            return [base64_ids(x) for x in value]
+        if isinstance(value, dict):
+            ids = ("traceId", "spanId", "parentSpanId")
+            return {k: b64encode(bytes.fromhex(v)).decode() if k in ids else base64_ids(v) for k, v in value.items()}
+        return value
+
+    return ParseDict(
+        base64_ids(json.loads(body)), ExportTraceServiceRequest(), ignore_unknown_fields=True
+    ).SerializeToString()
 
 
 def raw_spans(name: str) -> list[RawSpan]:

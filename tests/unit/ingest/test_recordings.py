@@ -9,6 +9,7 @@ import json
 import os
 
 import pytest
+from twinlens.ingest import otlp
 
 from tests.unit.ingest import recordings
 
@@ -34,3 +35,10 @@ def test_raw_data_is_kept(name: str) -> None:
 @pytest.mark.parametrize("name", recordings.NAMES)
 def test_normalising_again_gives_the_same(name: str) -> None:
     assert recordings.normalised(name) == recordings.normalised(name)
+
+
+@pytest.mark.parametrize("name", recordings.NAMES)
+def test_protobuf_gives_the_same_spans(name: str) -> None:
+    bodies = recordings.requests(name, "traces")
+    decoded = [span for body in bodies for span in otlp.decode_spans(recordings.as_protobuf(body))]
+    assert decoded == recordings.raw_spans(name)
