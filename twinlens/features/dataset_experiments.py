@@ -1,7 +1,7 @@
 """Runs over datasets as span attributes tell of them, and united with the runs that clients registered item by item.
 
-Langfuse's SDK 3 registers run items, SDK 4 does and writes ``langfuse.experiment.*`` attributes, SDK 5 only writes attributes. All
-derive the same id (``domain.dataset.experiment_id``), so the two sources are two views of one run. An item's row is the
+Langfuse's early SDK 3 registers run items, 3.15 and 4 also write ``langfuse.experiment.*`` attributes, SDK 5 writes only those. All
+have the same id (``domain.dataset.experiment_id``), so the two sources are two views of one run. An item's row is the
 span that ``…item.root_observation_id`` names; its siblings and children carry the attributes too.
 """
 

@@ -42,7 +42,7 @@ def run(
     command += [str(program)] if isinstance(program, Path) else ["-c", program]
     done = subprocess.run(command, env=kept | wanted, capture_output=True, text=True, timeout=120)
     assert done.returncode == 0, done.stdout + done.stderr
-    assert "Error" not in done.stderr, done.stderr
+    assert "Traceback" not in done.stderr, done.stderr
     return done.stdout
 
 

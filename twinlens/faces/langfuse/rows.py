@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import Any, TypeVar
 
 import msgspec
 
-from twinlens.domain.counting import input_tokens, output_tokens, total_tokens
+from twinlens.domain.counting import total_tokens
 from twinlens.domain.score import Score
 from twinlens.domain.trace import Span, TraceSummary
 from twinlens.faces.langfuse.wire import iso, raw_json
 from twinlens.query.langfuse_filter import TYPE_OF
 
+N = TypeVar("N", int, float)
 _SECOND = 1_000_000_000
 #: Cut of metadata values in v2 lists unless the key is named in ``expandMetadata``.
 CUT = 200
@@ -23,9 +24,9 @@ def seconds(ns: int | None) -> float | None:
     return None if ns is None else round(ns / _SECOND, 3)
 
 
-def side_cost(cost: Mapping[str, float], side: str) -> float:
-    """USD of all classes of one side (``input`` or ``output``)."""
-    return sum(usd for key, usd in cost.items() if key.startswith(side))
+def side(amounts: Mapping[str, N], name: str) -> N | int:
+    """Sum over all classes of one side (``input`` or ``output``), of tokens or USD."""
+    return sum(amount for key, amount in amounts.items() if key.startswith(name))
 
 
 # --- traces ----------------------------------------------------------------------------------------------------
@@ -66,11 +67,15 @@ def trace_path(project_id: str, trace_id: str) -> str:
 # --- observations ----------------------------------------------------------------------------------------------
 def observation_v1(span: Span, project_id: str) -> dict[str, Any]:
     """A row of ``GET /observations`` and of a trace's ``observations``."""
-    counts = {"input": input_tokens(span.usage), "output": output_tokens(span.usage), "total": total_tokens(span.usage)}
+    counts = {
+        "input": side(span.usage, "input"),
+        "output": side(span.usage, "output"),
+        "total": total_tokens(span.usage),
+    }
     has_cost = bool(span.cost)
     costs = {
-        "inputCost": side_cost(span.cost, "input") if has_cost else None,
-        "outputCost": side_cost(span.cost, "output") if has_cost else None,
+        "inputCost": side(span.cost, "input") if has_cost else None,
+        "outputCost": side(span.cost, "output") if has_cost else None,
         "totalCost": span.total_cost if has_cost else None,
     }
     first_token = span.completion_start_ns
@@ -166,9 +171,9 @@ def _model(span: Span) -> dict[str, Any]:
 def _usage(span: Span) -> dict[str, Any]:
     return {
         "usageDetails": span.usage, "costDetails": span.cost, "totalCost": span.total_cost if span.cost else None,
-        "usagePricingTierName": None, "inputUsage": input_tokens(span.usage), "outputUsage": output_tokens(span.usage),
-        "totalUsage": total_tokens(span.usage), "inputCost": side_cost(span.cost, "input"),
-        "outputCost": side_cost(span.cost, "output"),
+        "usagePricingTierName": None, "inputUsage": side(span.usage, "input"), "outputUsage": side(span.usage, "output"),
+        "totalUsage": total_tokens(span.usage), "inputCost": side(span.cost, "input"),
+        "outputCost": side(span.cost, "output"),
     }  # fmt: skip
 
 
