@@ -14,6 +14,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Mapping
+from typing import Any
 
 from twinlens.domain.trace import MODEL_KINDS, Span
 
@@ -30,14 +31,15 @@ def scope_of(span: Span) -> str:
     return span.scope.name or span.source
 
 
-def input_tokens(usage: Mapping[str, int]) -> int:
-    """All input classes together (cached, audio … included)."""
-    return sum(n for key, n in usage.items() if key.startswith("input"))
-
-
-def output_tokens(usage: Mapping[str, int]) -> int:
-    """All output classes together (reasoning, audio … included)."""
-    return sum(n for key, n in usage.items() if key.startswith("output"))
+def sides(amounts: Mapping[str, float]) -> tuple[Any, Any]:
+    """Sums over all input classes and over all output classes (cached, reasoning, audio … included), of tokens or USD."""
+    inputs = outputs = 0
+    for key, amount in amounts.items():
+        if key[:5] == "input":
+            inputs += amount
+        elif key[:6] == "output":
+            outputs += amount
+    return inputs, outputs
 
 
 def total_tokens(usage: Mapping[str, int]) -> int:
@@ -70,7 +72,8 @@ def _wrappers(reporting: list[Span], by_id: Mapping[str, Span]) -> set[str]:
 def _model_key(span: Span) -> tuple[str, int, int]:
     """Model without provider prefix and date suffix, with the inclusive token counts."""
     model = _DATE.sub("", (span.model or "").lower().rsplit("/", 1)[-1])
-    return model, input_tokens(span.usage), output_tokens(span.usage)
+    inputs, outputs = sides(span.usage)
+    return model, inputs, outputs
 
 
 def _twins(spans: list[Span], by_id: Mapping[str, Span]) -> set[str]:

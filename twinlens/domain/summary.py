@@ -79,7 +79,8 @@ def add_spans(summary: TraceSummary, changes: Sequence[Change]) -> bool:
             _forget_statements(summary, old, new)
         _count(summary, new, 1)
         _extremes(summary, new)
-        _statements(summary, new)
+        if new.user_id or new.session_id or new.environment or new.service or new.release or new.version:
+            _statements(summary, new)
         _root(summary, new)
     return True
 
@@ -139,10 +140,9 @@ def _rank(span: Span) -> int:
 def _count(summary: TraceSummary, span: Span, sign: int) -> None:
     """Additive parts."""
     summary.span_count += sign
-    level = 3 if span.status == "error" else _LEVELS.get(span.level, 1)
-    if level == 3:
+    if span.status == "error" or span.level == "ERROR":
         summary.error_count += sign
-    elif level == 2:
+    elif span.level == "WARNING":
         summary.warning_count += sign
     if not span.counted:
         return
@@ -152,11 +152,12 @@ def _count(summary: TraceSummary, span: Span, sign: int) -> None:
         _add_usage(summary.usage, span.usage, sign)
     if span.cost and "cost" not in summary.client_fields:
         _add_cost(summary.cost, span.cost, sign)
-    weak = _WEAK.get(span.usage_source, 0)
-    if sign > 0 and weak > summary.state.weakest:
-        summary.state.weakest = weak
-        if not summary.client_usage:
-            summary.usage_source = _WEAK_NAMES[weak]
+    if sign > 0 and span.usage_source != "none":
+        weak = _WEAK.get(span.usage_source, 0)
+        if weak > summary.state.weakest:
+            summary.state.weakest = weak
+            if not summary.client_usage:
+                summary.usage_source = _WEAK_NAMES[weak]
 
 
 def _add_usage(total: dict[str, int], usage: Mapping[str, int], sign: int) -> None:
@@ -182,16 +183,15 @@ def _add_cost(total: dict[str, float], cost: Mapping[str, float], sign: int) -> 
 
 
 def _extremes(summary: TraceSummary, span: Span) -> None:
-    fixed = summary.client_fields
-    start = span.start_ns
-    if start and (not summary.start_ns or start < summary.start_ns) and "start_ns" not in fixed:
+    start, end, fixed = span.start_ns, span.end_ns, summary.client_fields
+    if start and (start < summary.start_ns or not summary.start_ns) and "start_ns" not in fixed:
         summary.start_ns = start
-    end = span.end_ns
     if end is not None and (summary.end_ns is None or end > summary.end_ns) and "end_ns" not in fixed:
         summary.end_ns = end
-    level = _level(span)
-    if level > _LEVELS[summary.level] or (summary.span_count == 1 and level == 0):
-        summary.level = ("DEBUG", "DEFAULT", "WARNING", "ERROR")[level]
+    if span.level != "DEFAULT" or span.status == "error" or summary.level == "DEBUG":
+        level = _level(span)
+        if level > _LEVELS[summary.level] or (summary.span_count == 1 and level == 0):
+            summary.level = ("DEBUG", "DEFAULT", "WARNING", "ERROR")[level]
     if span.model and span.model not in summary.models:
         summary.models = sorted([*summary.models, span.model])
     if span.prompt_name and span.prompt_version is not None:
@@ -203,23 +203,35 @@ def _extremes(summary: TraceSummary, span: Span) -> None:
 def _statements(summary: TraceSummary, span: Span) -> None:
     """Fields that any span may fill: the latest (or earliest) span that says something wins; ties go to the greater."""
     at = span.start_ns
-    origins = summary.state.origins
-    fixed = summary.client_fields
-    for name in _LAST:
-        value = getattr(span, name)
-        if value and name not in fixed:
-            before = origins.get(name, -1)
-            if at > before or (at == before and value > (getattr(summary, name) or "")):
-                origins[name] = at
-                setattr(summary, name, value)
+    if span.user_id:
+        _latest(summary, "user_id", span.user_id, at)
+    if span.session_id:
+        _latest(summary, "session_id", span.session_id, at)
+    if span.release:
+        _latest(summary, "release", span.release, at)
+    if span.version:
+        _latest(summary, "version", span.version, at)
     at = at or _NEVER - 1  # an update that waits for its create has no start yet
-    for name in _FIRST:
-        value = getattr(span, name)
-        if value and name not in fixed:
-            before = origins.get(name, _NEVER)
-            if at < before or (at == before and value < (getattr(summary, name) or "")):
-                origins[name] = at
-                setattr(summary, name, value)
+    if span.environment:
+        _earliest(summary, "environment", span.environment, at)
+    if span.service:
+        _earliest(summary, "service", span.service, at)
+
+
+def _latest(summary: TraceSummary, name: str, value: str, at: int) -> None:
+    origins = summary.state.origins
+    before = origins.get(name, -1)
+    if at >= before and name not in summary.client_fields and (at > before or value > (getattr(summary, name) or "")):
+        origins[name] = at
+        setattr(summary, name, value)
+
+
+def _earliest(summary: TraceSummary, name: str, value: str, at: int) -> None:
+    origins = summary.state.origins
+    before = origins.get(name, _NEVER)
+    if at <= before and name not in summary.client_fields and (at < before or value < (getattr(summary, name) or "")):
+        origins[name] = at
+        setattr(summary, name, value)
 
 
 def _forget_statements(summary: TraceSummary, old: Span, new: Span) -> None:
@@ -255,9 +267,9 @@ def _root(summary: TraceSummary, span: Span) -> None:
     if "status" not in fixed:
         summary.status = _status(span, rank)
     if "input_preview" not in fixed and summary.input is None and "input" not in state.origins:
-        summary.input_preview = span.input_preview or preview(span.input)
+        summary.input_preview = span.input_preview or (preview(span.input) if span.input else None)
     if "output_preview" not in fixed and summary.output is None and "output" not in state.origins:
-        summary.output_preview = span.output_preview or preview(span.output)
+        summary.output_preview = span.output_preview or (preview(span.output) if span.output else None)
 
 
 def _status(root: Span, rank: int) -> str:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import msgspec
 
-from twinlens.domain.counting import input_tokens, output_tokens, reports, total_tokens
+from twinlens.domain.counting import reports, sides, total_tokens
 from twinlens.domain.trace import Span
 
 HOUR_NS = 3_600_000_000_000
@@ -37,16 +37,6 @@ class UsageSum(msgspec.Struct, kw_only=True):
     total_cost: float = 0.0
 
 
-def input_cost(cost: dict[str, float]) -> float:
-    """USD of all input classes."""
-    return sum(usd for key, usd in cost.items() if key.startswith("input"))
-
-
-def output_cost(cost: dict[str, float]) -> float:
-    """USD of all output classes."""
-    return sum(usd for key, usd in cost.items() if key.startswith("output"))
-
-
 def usage_key(span: Span) -> UsageKey:
     """The cell a span belongs to."""
     return UsageKey(
@@ -73,10 +63,12 @@ def add_usage(deltas: dict[UsageKey, UsageSum], span: Span, sign: int) -> None:
     found.spans += sign
     found.errors += sign * (span.status == "error")
     if span.usage:
-        found.input_tokens += sign * input_tokens(span.usage)
-        found.output_tokens += sign * output_tokens(span.usage)
+        inputs, outputs = sides(span.usage)
+        found.input_tokens += sign * inputs
+        found.output_tokens += sign * outputs
         found.total_tokens += sign * total_tokens(span.usage)
     if span.cost:
-        found.input_cost += sign * input_cost(span.cost)
-        found.output_cost += sign * output_cost(span.cost)
+        paid_in, paid_out = sides(span.cost)
+        found.input_cost += sign * paid_in
+        found.output_cost += sign * paid_out
         found.total_cost += sign * span.total_cost

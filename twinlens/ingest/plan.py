@@ -223,9 +223,9 @@ class _ProjectPlan:
             old = stored.get((trace_id, span_id)) if stored else None
             new = span if old is None else self._planner.merge(self._project, old, span)
             if new is not old:
-                if new.input_preview is None:
+                if new.input and new.input_preview is None:
                     new.input_preview = preview(new.input)
-                if new.output_preview is None:
+                if new.output and new.output_preview is None:
                     new.output_preview = preview(new.output)
                 changes.append((old, new))
         return changes
@@ -254,22 +254,23 @@ class _ProjectPlan:
                 changes = self._walk(trace_id, before is not None, changes)
             if not add_spans(summary, changes):
                 self._rebuild(trace_id, summary, changes)
-            self._put(changes)
+            self._put(trace_id, changes)
         if not summary.start_ns:
             summary.start_ns = self._now
         if before is None or changes or summary != before:
             summary.updated_ns = self._now
             self._rows.summaries.append(summary)
 
-    def _put(self, changes: list[Change]) -> None:
-        rows, seen, project = self._rows, self._planner.seen, self._project
+    def _put(self, trace_id: str, changes: list[Change]) -> None:
+        rows = self._rows
+        self._planner.seen.add(self._project, trace_id, [new.span_id for _, new in changes])
         for old, new in changes:
             rows.spans.append(new)
-            seen.add(project, new.trace_id, new.span_id)
             if old is not None:
-                rows.replaces.add((new.trace_id, new.span_id))
+                rows.replaces.add((trace_id, new.span_id))
                 add_usage(rows.usage, old, -1)
-            add_usage(rows.usage, new, 1)
+            if new.usage or new.cost:
+                add_usage(rows.usage, new, 1)
 
     def _walk(self, trace_id: str, stored: bool, changes: list[Change]) -> list[Change]:
         """Decide what counts by looking at the whole trace; stored spans whose answer changes are written again."""

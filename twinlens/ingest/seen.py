@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 _BITS = 1 << 23
 _MASK = _BITS - 1
 CAPACITY = _BITS // 16  #: spans per generation
@@ -26,13 +28,15 @@ class SeenSpans:
         self._latest = max(self._latest + 1, now_ns)
         return self._latest
 
-    def add(self, project_id: str, trace_id: str, span_id: str) -> None:
-        """Note a span that is about to be committed. Noting one that then fails does no harm."""
-        key = hash((project_id, trace_id, span_id))
-        low, high = key & _MASK, (key >> 32) & _MASK
-        self._young[low >> 3] |= 1 << (low & 7)
-        self._young[high >> 3] |= 1 << (high & 7)
-        self._count += 1
+    def add(self, project_id: str, trace_id: str, span_ids: Sequence[str]) -> None:
+        """Note spans that are about to be committed. Noting some that then fail does no harm."""
+        bits = self._young
+        for span_id in span_ids:
+            key = hash((project_id, trace_id, span_id))
+            low, high = key & _MASK, (key >> 32) & _MASK
+            bits[low >> 3] |= 1 << (low & 7)
+            bits[high >> 3] |= 1 << (high & 7)
+        self._count += len(span_ids)
         if self._count >= CAPACITY:
             self._old, self._young = self._young, bytearray(_BITS // 8)
             self.since_ns, self._young_since = self._young_since, self._latest

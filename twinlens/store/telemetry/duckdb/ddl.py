@@ -21,7 +21,7 @@ SPANS: dict[str, str] = {
     "prompt_name": "VARCHAR", "prompt_version": "INTEGER", "tool_name": "VARCHAR", "agent_name": "VARCHAR",
     "user_id": "VARCHAR", "session_id": "VARCHAR", "environment": "VARCHAR", "release": "VARCHAR",
     "version": "VARCHAR", "service": "VARCHAR", "scope": "VARCHAR", "dialect": "VARCHAR", "source": "VARCHAR",
-    "created_ns": "BIGINT", "updated_ns": "BIGINT",
+    "price_id": "VARCHAR", "otel_kind": "TINYINT", "created_ns": "BIGINT", "updated_ns": "BIGINT",
     "input": "VARCHAR", "output": "VARCHAR", "metadata": "VARCHAR", "attributes": "VARCHAR", "detail": "VARCHAR",
     "context": "BIGINT", "refs": "BIGINT[]",
 }  # fmt: skip

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Sequence
+from operator import attrgetter
 from typing import Any
 
 import msgspec
 
-from twinlens.domain.counting import input_tokens, output_tokens, total_tokens
+from twinlens.domain.counting import sides, total_tokens
 from twinlens.domain.preview import preview
 from twinlens.domain.trace import Scope, Span, SpanEvent, SpanLink
-from twinlens.domain.usage import input_cost, output_cost
 from twinlens.store.telemetry.duckdb.cells import INLINE, MARK, form_of
 from twinlens.store.telemetry.duckdb.payloads import PayloadSink, PayloadSource
 
@@ -19,6 +19,7 @@ _MAP_INLINE = 1024  #: maps up to this many bytes of JSON stay in their row as t
 _INDEXED = re.compile(r"(.+?)\.(\d+)\.")
 _GROUP = 8  #: neighbouring numbers of an indexed attribute family that are stored together
 _EMPTY_SCOPE = Scope()
+_NONE = (None, None)
 _encode = msgspec.json.encode
 _decode = msgspec.json.decode
 
@@ -32,9 +33,7 @@ class Detail(msgspec.Struct, omit_defaults=True):
     e: Any = None  #: events: form of their JSON text
     li: Any = None  #: links
     p: Any = None  #: model parameters
-    q: str | None = None  #: price id
     t: str = ""  #: trace state
-    k: int = 0  #: OTLP span kind
     w: bool = False  #: partial
     v: list[str] | None = None  #: given
 
@@ -63,15 +62,16 @@ _COPIED = (
     ("prompt_name", "prompt_name"), ("prompt_version", "prompt_version"), ("tool_name", "tool_name"),
     ("agent_name", "agent_name"), ("user_id", "user_id"), ("session_id", "session_id"),
     ("environment", "environment"), ("release", "release"), ("version", "version"), ("service", "service"),
-    ("dialect", "dialect"), ("source", "source"),
+    ("dialect", "dialect"), ("source", "source"), ("price_id", "price_id"), ("otel_kind", "otel_kind"),
 )  # fmt: skip
+_copied = attrgetter(*(field for _, field in _COPIED))
 
 SKELETON = (
     "trace_id", "span_id", "parent_id", "name", "kind", "start_ns", "end_ns", "status", "level", "status_message",
     "first_token_ns", "is_app_root", "counted", "model", "provider", "usage", "cost", "usage_source", "cost_source",
     "input_preview", "output_preview", "prompt_name", "prompt_version", "tool_name", "agent_name", "user_id",
-    "session_id", "environment", "release", "version", "service", "scope", "dialect", "source", "created_ns",
-    "updated_ns",
+    "session_id", "environment", "release", "version", "service", "scope", "dialect", "source", "price_id", "otel_kind",
+    "created_ns", "updated_ns",
 )  # fmt: skip
 _N = len(SKELETON)
 
@@ -84,6 +84,7 @@ class SpanColumns:
         self._seq = seq
         self._now = now_ns
         self._contexts: dict[tuple[int, int, bytes], int] = {}
+        self._current: Detail | None = None
         self.columns: dict[str, list[Any]] = {}
 
     def add(self, project_id: str, spans: Sequence[Span], keys: dict[str, int]) -> None:
@@ -94,14 +95,20 @@ class SpanColumns:
         put("seq", [self._seq] * n)
         put("project", [project_id] * n)
         put("tkey", [keys[s.trace_id] for s in spans])
-        for column, field in _COPIED:
-            put(column, [getattr(s, field) for s in spans])
+        for (column, _), values in zip(_COPIED, zip(*map(_copied, spans), strict=True), strict=True):
+            put(column, list(values))
         put("status_message", [s.status_message or None for s in spans])
         put("scope", [s.scope.name for s in spans])
         put("created_ns", [s.created_ns or self._now for s in spans])
         put("updated_ns", [self._now] * n)
-        put("input_preview", [preview(s.input) if s.input_preview is None else s.input_preview for s in spans])
-        put("output_preview", [preview(s.output) if s.output_preview is None else s.output_preview for s in spans])
+        put(
+            "input_preview",
+            [preview(s.input) if s.input and s.input_preview is None else s.input_preview for s in spans],
+        )
+        put(
+            "output_preview",
+            [preview(s.output) if s.output and s.output_preview is None else s.output_preview for s in spans],
+        )
         self._numbers(spans)
         self._cells(spans)
 
@@ -118,11 +125,13 @@ class SpanColumns:
         put = self._put
         put("usage", [_encode(u).decode() if u else None for u in usages])
         put("cost", [_encode(c).decode() if c else None for c in costs])
-        put("input_tokens", [input_tokens(u) if u else None for u in usages])
-        put("output_tokens", [output_tokens(u) if u else None for u in usages])
+        tokens = [sides(u) if u else _NONE for u in usages]
+        put("input_tokens", [n for n, _ in tokens])
+        put("output_tokens", [n for _, n in tokens])
         put("total_tokens", [total_tokens(u) if u else None for u in usages])
-        put("input_cost", [input_cost(c) if c else None for c in costs])
-        put("output_cost", [output_cost(c) if c else None for c in costs])
+        paid = [sides(c) if c else _NONE for c in costs]
+        put("input_cost", [usd for usd, _ in paid])
+        put("output_cost", [usd for _, usd in paid])
         put("total_cost", [s.total_cost if s.cost else None for s in spans])
 
     def _cells(self, spans: Sequence[Span]) -> None:
@@ -139,10 +148,9 @@ class SpanColumns:
             sink.used = []
             inputs.append(cell(span.input) if span.input is not None else None)
             outputs.append(cell(span.output) if span.output is not None else None)
-            detail = Detail()
-            attributes.append(self._map(span.attributes, detail.a, detail.g) if span.attributes else None)
-            metadatas.append(self._map(span.metadata, detail.m, None) if span.metadata else None)
-            details.append(self._detail(span, detail))
+            attributes.append(self._map(span.attributes, "a") if span.attributes else None)
+            metadatas.append(self._map(span.metadata, "m") if span.metadata else None)
+            details.append(self._detail(span))
             refs.append(sink.used or None)
             contexts.append(self._context_of(span))
         put = self._put
@@ -154,56 +162,70 @@ class SpanColumns:
         put("context", contexts)
         put("refs", refs)
 
-    def _map(self, values: dict[str, Any], large: dict[str, Any], groups: list[Any] | None) -> str:
-        """The small entries as a JSON object (SQL can look into it); the others as payloads."""
+    def _map(self, values: dict[str, Any], into: str) -> str:
+        """The small entries as a JSON object (SQL can look into it); the others as payloads named in the detail."""
         whole = _encode(values)
         if len(whole) <= _MAP_INLINE:
             return whole.decode()
+        form = self._sink.form
         small: dict[str, Any] = {}
+        large: dict[str, Any] = {}
         for key, value in values.items():
             if isinstance(value, str):
                 if len(value) > INLINE:
-                    large[key] = ["s", self._sink.form(value)]
+                    large[key] = ["s", form(value)]
                     continue
             elif isinstance(value, list | dict):
                 text = _encode(value).decode()
                 if len(text) > INLINE:
-                    large[key] = ["v", self._sink.form(text)]
+                    large[key] = ["v", form(text)]
                     continue
             small[key] = value
-        if groups is not None and len(small) > 2 * _GROUP:
-            self._group(small, groups)
+        detail = self._rare()
+        setattr(detail, into, large)
+        if into == "a" and len(small) > 2 * _GROUP:
+            detail.g = self._group(small)
         return _encode(small).decode()
 
-    def _group(self, small: dict[str, Any], groups: list[Any]) -> None:
+    def _group(self, small: dict[str, Any]) -> list[Any]:
         """Indexed attributes (``llm.input_messages.7.…``) of a growing conversation, so that its beginning is stored once."""
         families: dict[tuple[str, int], dict[str, Any]] = {}
         for key in list(small):
             found = _INDEXED.match(key)
             if found:
                 families.setdefault((found[1], int(found[2]) // _GROUP), {})[key] = small[key]
+        groups: list[Any] = []
         for members in families.values():
             text = _encode(members).decode()
             if len(text) > INLINE:
                 groups.append(self._sink.form(text))
                 for key in members:
                     del small[key]
+        return groups
 
-    def _detail(self, span: Span, detail: Detail) -> str | None:
+    def _rare(self) -> Detail:
+        """The detail of the span at hand, made when first needed: most spans have none."""
+        detail = self._current
+        if detail is None:
+            detail = self._current = Detail()
+        return detail
+
+    def _detail(self, span: Span) -> str | None:
+        """The cell of what was collected for this span, and of its rare fields."""
         if span.events:
-            detail.e = self._form(_encode(span.events).decode())
+            self._rare().e = self._form(_encode(span.events).decode())
         if span.links:
-            detail.li = self._form(_encode(span.links).decode())
+            self._rare().li = self._form(_encode(span.links).decode())
         if span.model_parameters:
-            detail.p = self._form(_encode(span.model_parameters).decode())
-        detail.q = span.price_id
-        detail.t = span.trace_state
-        detail.k = span.otel_kind
+            self._rare().p = self._form(_encode(span.model_parameters).decode())
+        if span.trace_state:
+            self._rare().t = span.trace_state
         if span.partial:
+            detail = self._rare()
             detail.w = True
             detail.v = sorted(span.given or ())
-        text = _encode(detail)
-        return None if len(text) == 2 else text.decode()
+        detail, self._current = self._current, None
+        return None if detail is None else _encode(detail).decode()
 
     def _form(self, text: str) -> Any:
         return text if len(text) <= INLINE else self._sink.form(text)
@@ -305,14 +327,12 @@ def _map_of(cell: str | None, large: dict[str, Any], groups: Iterable[Any], sour
 
 
 def _fill_detail(span: Span, detail: Detail, source: PayloadSource, with_attributes: bool) -> None:
-    span.price_id = detail.q
     span.partial = detail.w
     span.given = frozenset(detail.v) if detail.v is not None else None
     if detail.p is not None and (data := source.bytes_of(detail.p)):
         span.model_parameters = _decode(data)
     if with_attributes:
         span.trace_state = detail.t
-        span.otel_kind = detail.k
         if detail.e is not None and (data := source.bytes_of(detail.e)):
             span.events = _events(data)
         if detail.li is not None and (data := source.bytes_of(detail.li)):
@@ -324,7 +344,7 @@ def _skeleton(row: tuple[Any, ...]) -> Span:
         trace_id, span_id, parent_id, name, kind, start_ns, end_ns, status, level, status_message, first_token_ns,
         is_app_root, counted, model, provider, usage, cost, usage_source, cost_source, input_preview, output_preview,
         prompt_name, prompt_version, tool_name, agent_name, user_id, session_id, environment, release, version,
-        service, scope, dialect, source, created_ns, updated_ns,
+        service, scope, dialect, source, price_id, otel_kind, created_ns, updated_ns,
     ) = row[:_N]  # fmt: skip
     return Span(
         trace_id=trace_id, span_id=span_id, parent_id=parent_id, name=name, kind=kind, start_ns=start_ns,
@@ -334,6 +354,6 @@ def _skeleton(row: tuple[Any, ...]) -> Span:
         cost_source=cost_source, input_preview=input_preview, output_preview=output_preview, prompt_name=prompt_name,
         prompt_version=prompt_version, tool_name=tool_name, agent_name=agent_name, user_id=user_id,
         session_id=session_id, environment=environment, release=release, version=version, service=service,
-        scope=Scope(name=scope) if scope else _EMPTY_SCOPE, dialect=dialect, source=source, created_ns=created_ns,
-        updated_ns=updated_ns,
+        scope=Scope(name=scope) if scope else _EMPTY_SCOPE, dialect=dialect, source=source, price_id=price_id, otel_kind=otel_kind,
+        created_ns=created_ns, updated_ns=updated_ns,
     )  # fmt: skip

@@ -7,9 +7,8 @@ from typing import Any
 
 import msgspec
 
-from twinlens.domain.counting import input_tokens, output_tokens
+from twinlens.domain.counting import sides
 from twinlens.domain.trace import SummaryState, TraceSummary
-from twinlens.domain.usage import input_cost, output_cost
 
 _encode = msgspec.json.encode
 _decode = msgspec.json.decode
@@ -51,11 +50,13 @@ def summary_columns(summaries: Sequence[TraceSummary]) -> dict[str, list[Any]]:
     columns["metadata"] = [_encode(s.metadata).decode() if s.metadata else None for s in summaries]
     columns["usage"] = [_encode(s.usage).decode() if s.usage else None for s in summaries]
     columns["cost"] = [_encode(s.cost).decode() if s.cost else None for s in summaries]
-    columns["input_tokens"] = [input_tokens(s.usage) for s in summaries]
-    columns["output_tokens"] = [output_tokens(s.usage) for s in summaries]
+    tokens = [sides(s.usage) for s in summaries]
+    columns["input_tokens"] = [n for n, _ in tokens]
+    columns["output_tokens"] = [n for _, n in tokens]
     columns["total_tokens"] = [s.total_tokens for s in summaries]
-    columns["input_cost"] = [input_cost(s.cost) for s in summaries]
-    columns["output_cost"] = [output_cost(s.cost) for s in summaries]
+    costs = [sides(s.cost) for s in summaries]
+    columns["input_cost"] = [usd for usd, _ in costs]
+    columns["output_cost"] = [usd for _, usd in costs]
     columns["total_cost"] = [s.total_cost for s in summaries]
     columns["state"] = [
         _encode(State(s.client_usage, s.final, s.client_fields, s.state)).decode() for s in summaries
