@@ -11,6 +11,9 @@ UI_SOURCES := $(shell find ui/src ui/public -type f 2>/dev/null) ui/index.html u
 # Tests that start servers are grouped by file, so that two workers never share one.
 PYTEST := $(BIN)/python -m pytest -n 2 --dist loadfile
 
+# Byte code is most of a cold start; a shell that forbids it would make every start compile everything again.
+unexport PYTHONDONTWRITEBYTECODE
+
 .PHONY: help demo serve test check lint unit conformance wire guide browser ui ui-test envs system bench docs clean
 
 help:  ## Show this list
@@ -21,7 +24,7 @@ $(STAMP): pyproject.toml
 	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV) || \
 	  { rm -rf $(VENV); tools/system-packages python3-venv && $(PYTHON) -m venv $(VENV); }
 	@test -x $(UV) || $(BIN)/python -m pip install -q --disable-pip-version-check uv
-	$(UV) pip install -q -p $(BIN)/python -e '.[dev]'
+	$(UV) pip install -q --compile-bytecode -p $(BIN)/python -e '.[dev]'
 	@touch $@
 
 $(UI_STAMP): ui/package-lock.json | $(STAMP)

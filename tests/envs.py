@@ -49,7 +49,7 @@ def ensure(name: str) -> Path:
         tool = uv()
         if not python.exists():
             subprocess.run([*tool, "venv", "-q", "--clear", "-p", sys.executable, folder], check=True)
-        subprocess.run([*tool, "pip", "install", "-q", "-p", python, *REQUIREMENTS[name]], check=True)
+        subprocess.run([*tool, "pip", "install", "-q", "--compile-bytecode", "-p", python, *REQUIREMENTS[name]], check=True)
         marker.write_text(_key(name))
     return python
 

@@ -15,6 +15,8 @@ import httpx
 
 READY = re.compile(r"Twinlens is ready at (.+)")
 START_SECONDS = 30.0
+#: Variables of the developer's shell that must not reach the server; without byte code every start compiles everything.
+_FOREIGN = ("TWINLENS_", "LANGFUSE_", "MLFLOW_", "OTEL_", "PYTHONDONTWRITEBYTECODE")
 
 
 class LiveServer:
@@ -52,7 +54,7 @@ class LiveServer:
         Raises:
             RuntimeError: the process ended or did not get ready; the text holds what it printed.
         """
-        kept = {k: v for k, v in os.environ.items() if not k.startswith(("TWINLENS_", "LANGFUSE_", "MLFLOW_", "OTEL_"))}
+        kept = {k: v for k, v in os.environ.items() if not k.startswith(_FOREIGN)}
         ports = [] if "--port" in self.args else ["--port", str(self.port)]
         self.output = []
         self.process = subprocess.Popen(
