@@ -43,6 +43,7 @@ from twinlens.features.metrics import Metrics
 from twinlens.features.overview import Overviews
 from twinlens.features.prices import Prices
 from twinlens.features.projects import Projects
+from twinlens.features.prompt_models import PromptModels
 from twinlens.features.prompts import Prompts
 from twinlens.features.registry import Registry
 from twinlens.features.run_scores import RunScores
@@ -149,6 +150,7 @@ class Instance:
             logged_models=logged_models,
             artifacts=artifacts,
             prompts=prompts,
+            prompt_models=PromptModels(prompts, registry),
             score_configs=score_configs,
             scores=Scores(score_configs, ingest, telemetry),
             sessions=Sessions(telemetry),

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from twinlens.features.overview import Overviews
     from twinlens.features.prices import Prices
     from twinlens.features.projects import Projects
+    from twinlens.features.prompt_models import PromptModels
     from twinlens.features.prompts import Prompts
     from twinlens.features.registry import Registry
     from twinlens.features.runs import Runs
@@ -53,6 +54,7 @@ class Services:
     logged_models: LoggedModels
     artifacts: Artifacts
     prompts: Prompts
+    prompt_models: PromptModels
     score_configs: ScoreConfigs
     scores: Scores
     sessions: Sessions

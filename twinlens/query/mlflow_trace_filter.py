@@ -14,6 +14,7 @@ from typing import Any
 
 from twinlens.domain.errors import InvalidArgument
 from twinlens.domain.ids import possible_trace_ids
+from twinlens.query.evaluate import like_pattern
 from twinlens.query.mlflow_filter import Clause, parse_filter, parse_order_by
 from twinlens.query.mlflow_filter_runs import check_op, number_value, text_value
 from twinlens.store.telemetry.query import And, Cmp, Expr, HasScore, HasSpan, Not, Op, Or, Order
@@ -226,15 +227,9 @@ def _word_matches(op: Op, value: Any) -> bool:
         case "not in":
             return WORD_TAG not in value
         case "like" | "ilike":
-            return re.match(_like(value), WORD_TAG, re.IGNORECASE if op == "ilike" else 0) is not None
+            return re.match(like_pattern(value), WORD_TAG, re.IGNORECASE if op == "ilike" else 0) is not None
         case _:
             return False
-
-
-def _like(pattern: str) -> str:
-    """A LIKE pattern as a regular expression for ``match``."""
-    wild = {"%": ".*", "_": "."}
-    return "".join(wild[c] if c in wild else re.escape(c) for c in pattern) + r"\Z"
 
 
 def _metadata(clause: Clause) -> Expr:
@@ -276,7 +271,7 @@ def _span_type(clause: Clause) -> Expr:
     # A pattern is matched against the names here, so that it means what it means to MLflow.
     flags = 0 if op == "like" else re.IGNORECASE
     try:
-        pattern = value if op == "regex" else _like(value)
+        pattern = value if op == "regex" else like_pattern(value)
         test = re.compile(pattern, flags if op != "regex" else 0)
     except re.error as error:
         raise InvalidArgument(f"Invalid regular expression '{value}': {error}") from None

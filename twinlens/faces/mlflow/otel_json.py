@@ -11,14 +11,13 @@ import base64
 import hashlib
 import math
 import re
+from collections.abc import Mapping
 from typing import Any
 
 import msgspec
 
-from twinlens.domain.counting import input_tokens, output_tokens, total_tokens
 from twinlens.domain.ids import mlflow_trace_id
 from twinlens.domain.trace import Span
-from twinlens.domain.usage import input_cost, output_cost
 
 _SPAN_TYPES = {
     "generation": "LLM", "chain": "CHAIN", "agent": "AGENT", "tool": "TOOL", "retriever": "RETRIEVER",
@@ -137,9 +136,9 @@ def span_attributes(span: Span) -> dict[str, Any]:
 def token_usage(usage: dict[str, int]) -> dict[str, int]:
     """Disjoint counts in MLflow's keys: ``input_tokens`` and ``output_tokens`` hold every class of their side."""
     found = {
-        "input_tokens": input_tokens(usage),
-        "output_tokens": output_tokens(usage),
-        "total_tokens": total_tokens(usage),
+        "input_tokens": round(_side(usage, "input")),
+        "output_tokens": round(_side(usage, "output")),
+        "total_tokens": usage["total"] if "total" in usage else sum(usage.values()),
     }
     created = sum(count for key, count in usage.items() if key.startswith("input_cache_creation"))
     for key, count in (
@@ -155,10 +154,15 @@ def token_usage(usage: dict[str, int]) -> dict[str, int]:
 def costs(cost: dict[str, float]) -> dict[str, float]:
     """USD in MLflow's keys."""
     return {
-        "input_cost": input_cost(cost),
-        "output_cost": output_cost(cost),
+        "input_cost": _side(cost, "input"),
+        "output_cost": _side(cost, "output"),
         "total_cost": cost["total"] if "total" in cost else sum(cost.values()),
     }
+
+
+def _side(amounts: Mapping[str, float], side: str) -> float:
+    """All classes of one side together: cached, audio, reasoning … included."""
+    return sum(amount for key, amount in amounts.items() if key.startswith(side))
 
 
 def any_value(value: Any, depth: int = 0) -> dict[str, Any]:

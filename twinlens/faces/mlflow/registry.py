@@ -7,7 +7,9 @@ from typing import Any
 from twinlens.domain.registry import ModelVersion, RegisteredModel, parse_version
 from twinlens.faces.mlflow.errors import invalid
 from twinlens.faces.mlflow.wire import Call, Reply, RpcTable, present, tag_list
-from twinlens.features.registry import MAX_MODELS, MAX_VERSIONS
+from twinlens.features.prompt_models import PromptModels
+from twinlens.features.registry import MAX_MODELS, MAX_VERSIONS, Registry
+from twinlens.query.mlflow_filter_registry import IS_PROMPT, model_filter, version_filter
 
 rpcs = RpcTable()
 
@@ -36,6 +38,12 @@ def model_json(model: RegisteredModel) -> dict[str, Any]:
     )  # fmt: skip
 
 
+def _home(call: Call, name: str) -> Registry | PromptModels:
+    """Where a name lives: MLflow's registry holds prompts beside models."""
+    prompts = call.services.prompt_models
+    return prompts if prompts.exists(call.project_id, name) else call.services.registry
+
+
 def _model(model: RegisteredModel) -> Reply:
     return {"registered_model": model_json(model)}
 
@@ -58,46 +66,46 @@ def _number(call: Call) -> int:
 def create_model(call: Call) -> Reply:
     """Create a model."""
     params = call.params
-    return _model(
-        call.services.registry.create(
-            call.project_id, params.required("name"), description=params.text("description") or "",
-            tags=dict(params.pairs("tags")),
-        )
-    )  # fmt: skip
+    name, tags = params.required("name"), dict(params.pairs("tags"))
+    home = call.services.prompt_models if tags.get(IS_PROMPT, "").lower() == "true" else call.services.registry
+    return _model(home.create(call.project_id, name, description=params.text("description") or "", tags=tags))
 
 
 @rpcs.rpc("POST", "2.0", _MODELS + "/rename")
 def rename_model(call: Call) -> Reply:
     """Rename a model with its versions."""
     name, new_name = call.params.required("name"), call.params.required("new_name")
-    return _model(call.services.registry.rename(call.project_id, name, new_name))
+    return _model(_home(call, name).rename(call.project_id, name, new_name))
 
 
 @rpcs.rpc("PATCH", "2.0", _MODELS + "/update")
 def update_model(call: Call) -> Reply:
     """Set the description."""
     name, description = call.params.required("name"), call.params.text("description") or ""
-    return _model(call.services.registry.update(call.project_id, name, description))
+    return _model(_home(call, name).update(call.project_id, name, description))
 
 
 @rpcs.rpc("DELETE", "2.0", _MODELS + "/delete")
 def delete_model(call: Call) -> Reply:
     """Remove a model with its versions."""
-    call.services.registry.delete(call.project_id, call.params.required("name"))
+    name = call.params.required("name")
+    _home(call, name).delete(call.project_id, name)
     return None
 
 
 @rpcs.rpc("GET", "2.0", _MODELS + "/get")
 def get_model(call: Call) -> Reply:
     """One model."""
-    return _model(call.services.registry.get(call.project_id, call.params.required("name")))
+    name = call.params.required("name")
+    return _model(_home(call, name).get(call.project_id, name))
 
 
 @rpcs.rpc("GET", "2.0", _MODELS + "/search")
 def search_models(call: Call) -> Reply:
     """Find models."""
     params = call.params
-    page = call.services.registry.search(
+    prompts, _ = model_filter(params.text("filter"))
+    page = (call.services.prompt_models if prompts else call.services.registry).search(
         call.project_id, filter=params.text("filter"), order_by=params.texts("order_by"),
         limit=params.max_results(100, MAX_MODELS), cursor=params.text("page_token") or None,
     )  # fmt: skip
@@ -110,9 +118,8 @@ def search_models(call: Call) -> Reply:
 @rpcs.rpc("POST", "2.0", _MODELS + "/get-latest-versions")
 def latest_versions(call: Call) -> Reply:
     """The newest version of each stage."""
-    found = call.services.registry.latest_versions(
-        call.project_id, call.params.required("name"), call.params.texts("stages")
-    )
+    name = call.params.required("name")
+    found = _home(call, name).latest_versions(call.project_id, name, call.params.texts("stages"))
     return {"model_versions": [version_json(version) for version in found]} if found else {}
 
 
@@ -121,14 +128,15 @@ def set_model_tag(call: Call) -> Reply:
     """Set a tag of a model."""
     params = call.params
     name, key = params.required("name"), params.required("key")
-    call.services.registry.set_tag(call.project_id, name, key, params.text("value") or "")
+    _home(call, name).set_tag(call.project_id, name, key, params.text("value") or "")
     return None
 
 
 @rpcs.rpc("DELETE", "2.0", _MODELS + "/delete-tag")
 def delete_model_tag(call: Call) -> Reply:
     """Remove a tag of a model."""
-    call.services.registry.delete_tag(call.project_id, call.params.required("name"), call.params.required("key"))
+    name, key = call.params.required("name"), call.params.required("key")
+    _home(call, name).delete_tag(call.project_id, name, key)
     return None
 
 
@@ -136,7 +144,7 @@ def delete_model_tag(call: Call) -> Reply:
 def set_alias(call: Call) -> Reply:
     """Put or move an alias."""
     name, alias = call.params.required("name"), call.params.required("alias")
-    call.services.registry.set_alias(call.project_id, name, alias, _number(call))
+    _home(call, name).set_alias(call.project_id, name, alias, _number(call))
     return None
 
 
@@ -144,7 +152,7 @@ def set_alias(call: Call) -> Reply:
 def delete_alias(call: Call) -> Reply:
     """Take an alias off."""
     name, alias = call.params.required("name"), call.params.required("alias")
-    call.services.registry.delete_alias(call.project_id, name, alias)
+    _home(call, name).delete_alias(call.project_id, name, alias)
     return None
 
 
@@ -152,7 +160,7 @@ def delete_alias(call: Call) -> Reply:
 def get_by_alias(call: Call) -> Reply:
     """The version an alias points to."""
     name, alias = call.params.required("name"), call.params.required("alias")
-    return _version(call.services.registry.by_alias(call.project_id, name, alias))
+    return _version(_home(call, name).by_alias(call.project_id, name, alias))
 
 
 # --- versions --------------------------------------------------------------------------------------------------------
@@ -162,9 +170,10 @@ def get_by_alias(call: Call) -> Reply:
 def create_version(call: Call) -> Reply:
     """Add a version."""
     params = call.params
+    name = params.required("name")
     return _version(
-        call.services.registry.create_version(
-            call.project_id, params.required("name"), params.required("source"), run_id=params.text("run_id"),
+        _home(call, name).create_version(
+            call.project_id, name, params.required("source"), run_id=params.text("run_id"),
             run_link=params.text("run_link"), model_id=params.text("model_id"),
             description=params.text("description") or "", tags=dict(params.pairs("tags")), user_id=call.user,
         )
@@ -174,21 +183,23 @@ def create_version(call: Call) -> Reply:
 @rpcs.rpc("GET", "2.0", _VERSIONS + "/get")
 def get_version(call: Call) -> Reply:
     """One version."""
-    return _version(call.services.registry.version(call.project_id, call.params.required("name"), _number(call)))
+    name = call.params.required("name")
+    return _version(_home(call, name).version(call.project_id, name, _number(call)))
 
 
 @rpcs.rpc("GET", "2.0", _VERSIONS + "/get-download-uri")
 def download_uri(call: Call) -> Reply:
     """Where the files of a version are."""
     name = call.params.required("name")
-    return {"artifact_uri": call.services.registry.download_uri(call.project_id, name, _number(call))}
+    return {"artifact_uri": _home(call, name).download_uri(call.project_id, name, _number(call))}
 
 
 @rpcs.rpc("GET", "2.0", _VERSIONS + "/search")
 def search_versions(call: Call) -> Reply:
     """Find versions."""
     params = call.params
-    page = call.services.registry.search_versions(
+    prompts, _ = version_filter(params.text("filter"))
+    page = (call.services.prompt_models if prompts else call.services.registry).search_versions(
         call.project_id, filter=params.text("filter"), order_by=params.texts("order_by"),
         limit=params.max_results(10_000, MAX_VERSIONS), cursor=params.text("page_token") or None,
     )  # fmt: skip
@@ -201,7 +212,7 @@ def search_versions(call: Call) -> Reply:
 def update_version(call: Call) -> Reply:
     """Set the description of a version."""
     name, description = call.params.required("name"), call.params.text("description") or ""
-    return _version(call.services.registry.update_version(call.project_id, name, _number(call), description))
+    return _version(_home(call, name).update_version(call.project_id, name, _number(call), description))
 
 
 @rpcs.rpc("POST", "2.0", _VERSIONS + "/transition-stage")
@@ -212,15 +223,14 @@ def transition_stage(call: Call) -> Reply:
     if archive is None:
         raise invalid("Missing value for required parameter 'archive_existing_versions'.")
     name, stage = params.required("name"), params.required("stage")
-    return _version(
-        call.services.registry.transition(call.project_id, name, _number(call), stage, archive_existing=archive)
-    )
+    return _version(_home(call, name).transition(call.project_id, name, _number(call), stage, archive_existing=archive))
 
 
 @rpcs.rpc("DELETE", "2.0", _VERSIONS + "/delete")
 def delete_version(call: Call) -> Reply:
     """Remove a version."""
-    call.services.registry.delete_version(call.project_id, call.params.required("name"), _number(call))
+    name = call.params.required("name")
+    _home(call, name).delete_version(call.project_id, name, _number(call))
     return None
 
 
@@ -229,7 +239,7 @@ def set_version_tag(call: Call) -> Reply:
     """Set a tag of a version."""
     params = call.params
     name, number, key = params.required("name"), _number(call), params.required("key")
-    call.services.registry.set_version_tag(call.project_id, name, number, key, params.text("value") or "")
+    _home(call, name).set_version_tag(call.project_id, name, number, key, params.text("value") or "")
     return None
 
 
@@ -237,5 +247,5 @@ def set_version_tag(call: Call) -> Reply:
 def delete_version_tag(call: Call) -> Reply:
     """Remove a tag of a version."""
     name, number, key = call.params.required("name"), _number(call), call.params.required("key")
-    call.services.registry.delete_version_tag(call.project_id, name, number, key)
+    _home(call, name).delete_version_tag(call.project_id, name, number, key)
     return None
