@@ -23,6 +23,8 @@ from twinlens.ingest.usage import amount
 DETAILS = "gen_ai.client.inference.operation.details"
 EVALUATION = "gen_ai.evaluation.result"
 CHOICE = "gen_ai.choice"
+#: Name under which ``Span.rules`` keeps that a field comes from events.
+FROM_EVENTS = "events"
 _ROLES = {
     "gen_ai.system.message": "system",
     "gen_ai.user.message": "user",
@@ -100,22 +102,41 @@ def _details(attributes: Mapping[str, Any], body: Any) -> tuple[str | None, str 
 def apply_logs(span: Span, logs: Sequence[RawLog]) -> Span:
     """The span with the message content of its log records; ``span`` itself, unchanged, when that says nothing new.
 
-    Records of other spans are ignored, and content that the span carries in a better form stays. Applying the same records
-    again gives an equal span. Records that belong to one span should come together: later ones replace earlier ones.
+    Records of other spans are ignored, and content that the span carries in a better form stays. Messages may come in
+    several requests: those that earlier records brought stay in front of new ones. Applying the same records again changes
+    nothing.
     """
-    mine = sorted((x for x in logs if x.span_id == span.span_id and x.trace_id == span.trace_id), key=lambda x: x.time_ns)
+    mine = sorted(
+        (x for x in logs if x.span_id == span.span_id and x.trace_id == span.trace_id), key=lambda x: x.time_ns
+    )
     if not mine:
         return span
-    input_text, output_text = content_of_events((x.event_name, x.attributes, x.body) for x in mine)
+    whole = any(x.event_name == DETAILS for x in mine)
     changes: dict[str, Any] = {}
     rules = dict(span.rules)
-    for field, content in (("input", input_text), ("output", output_text)):
-        before = getattr(span, field)
-        if content is None or content == before or (before is not None and rules.get(field, "").startswith(_KEPT)):
+    found = content_of_events((x.event_name, x.attributes, x.body) for x in mine)
+    for field, content in zip(("input", "output"), found, strict=True):
+        before: str | None = getattr(span, field)
+        if content is None or (before is not None and rules.get(field, "").startswith(_KEPT)):
             continue
-        changes[field] = content
-        rules[field] = "events"
+        if before is not None and not whole and rules.get(field) == FROM_EVENTS:
+            content = _united(before, content)
+        if content != before:
+            changes[field] = content
+            rules[field] = FROM_EVENTS
     return msgspec.structs.replace(span, rules=rules, **changes) if changes else span
+
+
+def _united(before: str, content: str) -> str:
+    """Two lists of messages as one: known ones once, system messages in front."""
+    old, new = msgspec.json.decode(before), msgspec.json.decode(content)
+    if not (isinstance(old, list) and isinstance(new, list)):
+        return content
+    added = [message for message in new if message not in old]
+    if not added:
+        return before
+    both = sorted(old + added, key=lambda m: not (isinstance(m, dict) and m.get("role") == "system"))
+    return msgspec.json.encode(both).decode()
 
 
 def evaluation_scores(logs: Sequence[RawLog]) -> list[Score]:

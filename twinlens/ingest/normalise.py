@@ -13,9 +13,9 @@ from twinlens.domain.otlp import RawSpan
 from twinlens.domain.trace import Scope, Span, SpanEvent, TracePatch
 from twinlens.ingest import usage as usage_shapes
 from twinlens.ingest.dialects.genai import with_system
-from twinlens.ingest.dialects.plan import EVENTS, FIRST_TOKEN_EVENTS, Plan, Planner, Step, planner_for
+from twinlens.ingest.dialects.plan import FIRST_TOKEN_EVENTS, Plan, Planner, Step, planner_for
 from twinlens.ingest.dialects.rule import Source, text
-from twinlens.ingest.logs import content_of_events
+from twinlens.ingest.logs import FROM_EVENTS, content_of_events
 
 #: Resource attributes that describe the sender's machinery and are no use as trace tags (reference: MLflow).
 _NO_TAGS = ("telemetry.sdk.", "mlflow.")
@@ -246,7 +246,7 @@ def _events(span: Span, events: list[SpanEvent], plan: Plan, missed: dict[str, s
         first = min((e.time_ns for e in events if e.name in FIRST_TOKEN_EVENTS), default=None)
         if first is not None:
             span.completion_start_ns = first
-            missed["completion_start_ns"] = EVENTS
+            missed["completion_start_ns"] = FROM_EVENTS
     messages = [e for e in events if e.name.startswith("gen_ai.")]
     if not messages:
         return
@@ -257,7 +257,7 @@ def _events(span: Span, events: list[SpanEvent], plan: Plan, missed: dict[str, s
         rule = missed[field] if field in missed else plan.names.get(field)
         if rule is None or not rule.startswith(_ABOVE_EVENTS):
             setattr(span, field, content)
-            missed[field] = EVENTS
+            missed[field] = FROM_EVENTS
 
 
 def _exception(events: list[SpanEvent]) -> str:

@@ -137,13 +137,15 @@ class Planner:
                 merged = self._reprice(project_id, merged)
         return merged
 
-    def apply_logs(self, span: Span, logs: Sequence[RawLog]) -> Span:
-        """The span with the content of the logs."""
+    def apply_logs(self, project_id: str, span: Span, logs: Sequence[RawLog]) -> Span:
+        """The span with the content of the logs; tokens nobody reported are counted from it."""
         if self._apply_logs is None:
             return span
         joined = self._apply_logs(span, logs)
         if joined is not span:
             joined.input_preview = joined.output_preview = None
+            if self._reprice and joined.kind in MODEL_KINDS and joined.usage_source != "client":
+                joined = self._reprice(project_id, joined)
         return joined
 
     @property
@@ -203,7 +205,7 @@ class _ProjectPlan:
         keys = [(t, s) for t, w in traces.items() for s in w.spans if planner.waits(self._project, t, s)]
         for (trace_id, span_id), logs in planner.store.lookup_logs(self._project, keys).items() if keys else ():
             work = traces[trace_id]
-            work.spans[span_id] = planner.apply_logs(work.spans[span_id], logs)
+            work.spans[span_id] = planner.apply_logs(self._project, work.spans[span_id], logs)
             self._rows.logs_done.append((trace_id, span_id))
 
     def _join_logs(self, trace_id: str, work: _TraceWork, stored: dict[tuple[str, str], Span]) -> None:
@@ -211,9 +213,9 @@ class _ProjectPlan:
         for span_id, logs in work.logs.items():
             span = work.spans.get(span_id)
             if span is not None:
-                work.spans[span_id] = self._planner.apply_logs(span, logs)
+                work.spans[span_id] = self._planner.apply_logs(self._project, span, logs)
             elif (trace_id, span_id) in stored:
-                work.spans[span_id] = self._planner.apply_logs(stored[trace_id, span_id], logs)
+                work.spans[span_id] = self._planner.apply_logs(self._project, stored[trace_id, span_id], logs)
             else:
                 self._rows.logs.extend(logs)
 

@@ -48,6 +48,14 @@ def test_joining_is_pure_and_repeatable() -> None:
     assert apply_logs(joined, MESSAGES) is joined
 
 
+def test_messages_may_come_one_by_one() -> None:
+    """Simple processors send every record in a request of its own, before or after the span."""
+    joined = span()
+    for record in (MESSAGES[0], MESSAGES[1], MESSAGES[2], MESSAGES[0]):
+        joined = apply_logs(joined, [record])
+    assert joined == apply_logs(span(), MESSAGES)
+
+
 def test_details_event_carries_the_whole_exchange() -> None:
     details = log(
         DETAILS,

@@ -25,8 +25,6 @@ Entry = tuple[str | None, str, str, Callable[[Any], Any]]
 #: Collected maps, and fields handled apart because they combine with others.
 COLLECTED = ("metadata", "model_parameters", "trace.metadata", "trace.tag_values")
 _FAMILY_FIELDS = ("input", "output")
-#: Rank of GenAI messages in span events and log records.
-EVENTS = "events"
 MAX_PLANS = 4_096
 
 
