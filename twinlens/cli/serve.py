@@ -118,6 +118,9 @@ def _backend(uri: str | None) -> tuple[Path | None, str | None]:
 
 def start(chosen: Settings) -> None:
     """Run the server until it is told to stop."""
+    import gc
+
+    gc.disable()  # hundreds of modules are about to be loaded that live as long as the process
     from twinlens.server import serve as run
 
     run(chosen, announce)
