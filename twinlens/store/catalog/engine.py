@@ -122,4 +122,9 @@ def _sqlite_begin(connection: sa.Connection) -> None:
 
 def upsert(connection: sa.Connection, table: sa.Table) -> sqlite.Insert | postgresql.Insert:
     """The dialect's ``INSERT`` that knows ``on_conflict_do_update``/``_do_nothing``."""
-    return sqlite.insert(table) if connection.dialect.name == "sqlite" else postgresql.insert(table)
+    return insert_for(connection.dialect.name, table)
+
+
+def insert_for(dialect: str, table: sa.Table) -> sqlite.Insert | postgresql.Insert:
+    """``upsert`` by name of the dialect, for statements that are built once."""
+    return sqlite.insert(table) if dialect == "sqlite" else postgresql.insert(table)

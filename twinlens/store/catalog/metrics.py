@@ -10,13 +10,15 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable, Sequence
+from functools import cache
+from typing import Any
 
 import msgspec
 import sqlalchemy as sa
 
 from twinlens.domain.run import LatestMetric
 from twinlens.domain.score import MetricPoint
-from twinlens.store.catalog.engine import metadata, upsert
+from twinlens.store.catalog.engine import insert_for, metadata, upsert
 from twinlens.store.catalog.runs import RunKey, Serial, latest_metrics
 
 metric_inbox = sa.Table(
@@ -44,8 +46,10 @@ class InboxRow(msgspec.Struct, frozen=True):
 
 def later(a: LatestMetric, b: LatestMetric) -> bool:
     """Whether ``a`` is the more recent of two points of one metric: greatest (step, timestamp, value), NaN as 0."""
-    return (a.step, a.timestamp_ms, 0.0 if math.isnan(a.value) else a.value) > (
-        b.step, b.timestamp_ms, 0.0 if math.isnan(b.value) else b.value
+    if a.step != b.step:  # nearly always
+        return a.step > b.step
+    return (a.timestamp_ms, 0.0 if math.isnan(a.value) else a.value) > (
+        b.timestamp_ms, 0.0 if math.isnan(b.value) else b.value
     )  # fmt: skip
 
 
@@ -57,6 +61,21 @@ def latest_of(points: Iterable[LatestMetric]) -> dict[str, LatestMetric]:
         if known is None or later(point, known):
             found[point.key] = point
     return found
+
+
+@cache
+def _put_latest(dialect: str) -> Any:
+    """The upsert of latest values. Building it takes longer than running it, and every logged point needs it."""
+    t = latest_metrics
+    insert = insert_for(dialect, t)
+    new = insert.excluded
+    newer = sa.tuple_(new.step, new.timestamp_ms, sa.func.coalesce(new.value, 0.0)) > sa.tuple_(
+        t.c.step, t.c.timestamp_ms, sa.func.coalesce(t.c.value, 0.0)
+    )
+    changed = ("value", "timestamp_ms", "step")
+    return insert.on_conflict_do_update(
+        index_elements=["run_no", "key"], set_={name: new[name] for name in changed}, where=newer
+    )
 
 
 class MetricTable:
@@ -76,17 +95,8 @@ class MetricTable:
 
     def put_latest(self, project_id: str, key: RunKey, points: Iterable[LatestMetric]) -> None:
         """Update the latest values of a run; an older point than the stored one changes nothing."""
-        t = latest_metrics
-        insert = upsert(self._c, t)
-        new = insert.excluded
-        newer = sa.tuple_(new.step, new.timestamp_ms, sa.func.coalesce(new.value, 0.0)) > sa.tuple_(
-            t.c.step, t.c.timestamp_ms, sa.func.coalesce(t.c.value, 0.0)
-        )
-        changed = ("value", "timestamp_ms", "step")
         self._c.execute(
-            insert.on_conflict_do_update(
-                index_elements=["run_no", "key"], set_={name: new[name] for name in changed}, where=newer
-            ),
+            _put_latest(self._c.dialect.name),
             [
                 {
                     "run_no": key.run_no, "key": p.key, "project_id": project_id, "experiment_id": key.experiment_id,
