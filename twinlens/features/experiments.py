@@ -101,8 +101,8 @@ class Experiments:
         check_experiment_name(name)
         checked = check_experiment_tags(tags)
         location = _location(artifact_location) if artifact_location else None
-        now = self._clock()
         with self.write(project_id) as (connection, table):
+            now = self._clock()
             number = str(next_number(connection, "experiment"))
             experiment = Experiment(
                 experiment_id=number, name=name, artifact_location=location or experiment_location(self._root, project_id, number),

@@ -97,7 +97,8 @@ class ExperimentTable:
             artifact_location=experiment.artifact_location, lifecycle=experiment.lifecycle,
             created_ms=experiment.created_ms, updated_ms=experiment.updated_ms, run_count=0,
         )  # fmt: skip
-        if self._c.execute(insert.on_conflict_do_nothing()).rowcount == 0:
+        stored = insert.on_conflict_do_nothing().returning(experiments.c.experiment_id)
+        if self._c.execute(stored).first() is None:
             return False
         self.put_tags(int(experiment.experiment_id), experiment.tags)
         return True

@@ -53,7 +53,6 @@ _ATTRIBUTES = frozenset({"run_id", "name", "status", "artifact_uri", "user_id", 
 _DATASETS = {"dataset_name": run_datasets.c.name, "dataset_digest": run_datasets.c.digest}
 _KEYED = {"metric": latest_metrics, "param": run_params, "tag": run_tags}
 _WHOLE = -1  # the one phase of a search that sorts all it finds
-_MAX = 1.7976931348623157e308  # stands for infinity in cursors, which are JSON
 
 
 class Sort(NamedTuple):
@@ -93,22 +92,23 @@ class RunSearch:
         # A search goes on the way it began, because the way decides what is in the cursor.
         candidates = self._candidates(limit) if start in (None, _WHOLE) else None
         phases = self._phases() if start != _WHOLE and candidates is None else [_WHOLE]
+        bound = None if candidates is None else {"numbers": numbers_value(self._c.dialect.name, candidates)}
         rows: list[tuple[int, Any]] = []
         for phase in phases[phases.index(start) :] if start is not None else phases:
             query, sorts = self._query(phase, candidates)
             if phase == start:
-                query = query.where(_behind(sorts, behind[-len(sorts) :]))
+                query = query.where(_behind(sorts, [_from_json(value) for value in behind[-len(sorts) :]]))
             columns = [sort.expression.label(f"_sort{i}") for i, sort in enumerate(sorts)]
             ordered = query.add_columns(*columns).order_by(
                 *(s.expression.desc() if s.descending else s.expression.asc() for s in sorts)
             )
-            rows += [(phase, row) for row in fetch(self._c, ordered.limit(limit + 1 - len(rows)))]
+            rows += [(phase, row) for row in fetch(self._c, ordered.limit(limit + 1 - len(rows)), bound)]
             if len(rows) > limit:
                 break
         after = None
         if len(rows) > limit:
             phase, last = rows[limit - 1]
-            values = [_jsonable(value) for value in last[1:]]
+            values = [_to_json(value) for value in last[1:]]
             padding: list[Any] = [None] * (self._width() - 1 - len(values))
             after = encode_cursor([phase, *padding, *values], signature)
         return [row[0] for _, row in rows[:limit]], after
@@ -158,9 +158,7 @@ class RunSearch:
         sorts += [Sort(runs.c.start_ms, True), Sort(runs.c.run_id, False)]
         if candidates is not None:
             # Adding 0 keeps SQLite from walking the experiment's index instead of the candidates.
-            dialect = self._c.dialect.name
-            chosen = among(dialect, runs.c.run_no).params(numbers=numbers_value(dialect, candidates))
-            conditions.append(chosen)
+            conditions.append(among(self._c.dialect.name, runs.c.run_no))
             conditions.append((runs.c.experiment_id + 0).in_(self._experiments))
         elif not driven:
             conditions += self._scope(runs)
@@ -352,8 +350,13 @@ def _behind(sorts: Sequence[Sort], values: Sequence[Any]) -> sa.ColumnElement[bo
     return sa.and_(bound, sa.or_(*branches))
 
 
-def _jsonable(value: Any) -> Any:
-    return math.copysign(_MAX, value) if isinstance(value, float) and math.isinf(value) else value
+def _to_json(value: Any) -> Any:
+    """A sort value in a cursor: JSON has no infinities, so they travel as ``[1]`` and ``[-1]``."""
+    return [int(math.copysign(1, value))] if isinstance(value, float) and math.isinf(value) else value
+
+
+def _from_json(value: Any) -> Any:
+    return math.inf * value[0] if isinstance(value, list) and value in ([1], [-1]) else value
 
 
 class _Loads(NamedTuple):
