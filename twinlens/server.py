@@ -118,7 +118,9 @@ class Instance:
         ingest.start()
         self._closers.append(ingest.close)
         blobs = _blobs(settings)
-        artifacts = Artifacts(blobs, root=settings.artifact_root, read_roots=settings.artifact_read_roots)
+        artifacts = Artifacts(
+            blobs, root=settings.artifact_root, read_roots=settings.artifact_read_roots, max_bytes=settings.max_artifact
+        )
         metrics = Metrics(catalog, telemetry, ingest, live)
         metrics.start()
         self._closers.append(metrics.close)

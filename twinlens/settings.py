@@ -65,8 +65,9 @@ class Settings:
 
     queue_rows: int = _setting(50_000, "Rows that may wait to be committed before requests are answered 429.")
     queue_bytes: int = _setting(256 * MIB, "Bytes that may wait to be committed before requests are answered 429.")
+    max_artifact: int | None = _setting(None, "Largest artifact upload; no limit when not set.")
     max_body: int = _setting(
-        64 * MIB, "Largest request body after decompression. Artifact uploads stream and have no limit."
+        64 * MIB, "Largest request body after decompression. Artifact uploads stream, see max_artifact."
     )
     max_nesting: int = _setting(100, "Deepest nesting of JSON that is accepted.")
     max_attributes: int = _setting(1_000, "Most attributes of one span.")

@@ -239,3 +239,13 @@ def test_projects_are_kept_apart(start_server: Callable[..., LiveServer], tmp_pa
             assert http.get(f"{PROXY}/{path}", auth=auth).status_code == 403
             assert http.delete(f"{PROXY}/{path}", auth=auth).status_code == 403
         assert http.get(f"{PROXY}/{proxy_path(run)}/x", auth=auth).content == b"1"
+
+
+def test_size_limit(start_server: Callable[..., LiveServer]) -> None:
+    server = start_server(TWINLENS_MAX_ARTIFACT="1M")
+    with server.client() as http:
+        big = http.put(f"{PROXY}/default/0/r/artifacts/big", content=b"x" * (2 << 20))
+        assert (big.status_code, big.json()["error_code"]) == (413, "INVALID_PARAMETER_VALUE")
+        assert http.put(f"{PROXY}/default/0/r/artifacts/ok", content=b"x" * (1 << 20)).status_code == 200
+        names = [entry["path"] for entry in http.get(PROXY, params={"path": "default/0/r/artifacts"}).json()["files"]]
+        assert names == ["ok"]

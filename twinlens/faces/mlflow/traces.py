@@ -8,6 +8,7 @@ from typing import Any
 import msgspec
 
 from twinlens.domain.errors import InvalidArgument, InvalidState, NotFound
+from twinlens.domain.run import Experiment
 from twinlens.domain.trace import TraceSummary
 from twinlens.faces.http import in_thread
 from twinlens.faces.mlflow import trace_json as tj
@@ -68,10 +69,12 @@ def traces_json(call: Call, summaries: Sequence[TraceSummary]) -> list[dict[str,
     ]
 
 
-def check_experiment(call: Call, experiment_id: str) -> None:
-    """Refuse to write into an experiment that is not there or deleted. Blocks."""
-    if call.services.experiments.get(call.project_id, experiment_id).lifecycle != "active":
+def check_experiment(call: Call, experiment_id: str) -> Experiment:
+    """The experiment; refuses to write into one that is not there or deleted. Blocks."""
+    found = call.services.experiments.get(call.project_id, experiment_id)
+    if found.lifecycle != "active":
         raise InvalidState(f"The experiment {experiment_id} must be in the 'active' state.")
+    return found
 
 
 @rpcs.rpc("POST", "3.0", "/mlflow/traces")
@@ -83,12 +86,12 @@ def start_trace(call: Call) -> Reply:
         raise invalid("Missing value for required parameter 'trace.trace_info'.")
     patch = tj.patch_from(info)
     assert patch.experiment_id is not None
-    check_experiment(call, patch.experiment_id)
+    experiment = check_experiment(call, patch.experiment_id)
     now = patch.start_ns or 0
     scores = [prepared(score_from(item), patch.trace_id, now) for item in info.objects("assessments")]
     call.services.traces.patch(call.project_id, [patch], scores)
     summary = call.services.traces.summary(call.project_id, patch.trace_id)
-    return {"trace": {"trace_info": infos_json(call, [summary])[0]}}
+    return {"trace": {"trace_info": tj.info_json(summary, scores, experiment.artifact_location)}}
 
 
 @rpcs.rpc("GET", "3.0", "/mlflow/traces/get")
