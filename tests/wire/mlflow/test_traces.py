@@ -511,3 +511,64 @@ def test_v2_calls(live_server: LiveServer) -> None:
         assert {"key": "x", "value": "y"} in found["tags"]
         listed = http.get("/api/2.0/mlflow/traces", params={"experiment_ids": "0", "filter": "name = 'old'"}).json()
         assert [each["request_id"] for each in listed["traces"]] == [trace_id]
+
+
+def test_genai_evaluate(mlflow: MlflowPeer) -> None:
+    found = mlflow.run("""
+    from mlflow.genai.scorers import scorer
+    from mlflow.entities import Feedback
+    e = mlflow.set_experiment("evaluated").experiment_id
+
+    @scorer
+    def exact(outputs, expectations):
+        return outputs == expectations["expected_response"]
+
+    @scorer
+    def length(outputs):
+        return Feedback(value=len(outputs), rationale="counted")
+
+    data = [
+        {"inputs": {"question": "2+2"}, "expectations": {"expected_response": "4"}},
+        {"inputs": {"question": "2+3"}, "expectations": {"expected_response": "6"}},
+    ]
+    done = mlflow.genai.evaluate(data=data, predict_fn=lambda question: str(eval(question)), scorers=[exact, length])
+    traces = mlflow.search_traces(locations=[e], run_id=done.run_id, return_type="list")
+    result = {
+        "metrics": done.metrics, "run": client.get_run(done.run_id).data.metrics, "n": len(traces),
+        "names": sorted({a.name for t in traces for a in t.info.assessments}),
+        "exact": sorted(a.feedback.value for t in traces for a in t.info.assessments if a.name == "exact"),
+        "rows": len(done.result_df) if done.result_df is not None else None,
+    }
+    mlflow.set_experiment(experiment_id="0")
+    """)
+    assert found["metrics"]["exact/mean"] == 0.5
+    assert found["run"]["exact/mean"] == 0.5
+    assert found["n"] == 2
+    assert found["names"] == ["exact", "expected_response", "length"]
+    assert found["exact"] == [False, True]
+    assert found["rows"] == 2
+
+
+def test_attachments_and_live_updates(mlflow: MlflowPeer) -> None:
+    found = mlflow.run("""
+    mlflow.set_experiment("updates")
+    @mlflow.trace
+    def work(x):
+        with mlflow.start_span("inner", span_type="CHAIN") as span:
+            span.set_inputs({"x": x})
+            span.set_attributes({"n": 1, "f": 1.5, "b": True, "l": ["a", "b"], "d": {"k": [1, {"z": None}]}})
+            mlflow.update_current_trace(tags={"stage": "inner"})
+        return {"text": "é" * 2000}
+    work("y")
+    tid = mlflow.get_last_active_trace_id()
+    mlflow.flush_trace_async_logging()
+    t = client.get_trace(tid)
+    inner = next(s for s in t.data.spans if s.name == "inner")
+    result = [t.info.tags["stage"], {k: inner.attributes[k] for k in ("n", "f", "b", "l", "d")}, len(t.info.response_preview),
+              t.data.spans[0].outputs if t.data.spans[0].name == "work" else t.data.spans[1].outputs]
+    mlflow.set_experiment(experiment_id="0")
+    """)
+    assert found[0] == "inner"
+    assert found[1] == {"n": 1, "f": 1.5, "b": True, "l": ["a", "b"], "d": {"k": [1, {"z": None}]}}
+    assert found[2] <= 1000
+    assert found[3] == {"text": "é" * 2000}
