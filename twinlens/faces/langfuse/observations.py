@@ -21,6 +21,8 @@ routes = RouteTable()
 MAX_LIMIT = 1_000
 GROUPS = frozenset({"core", "metadata", "trace_context", *rows.GROUPS})
 DEFAULT_GROUPS = frozenset({"core", "basic"})
+#: Groups whose fields are not in the row itself but stored apart.
+_WHOLE = frozenset({"io", "metadata", "model"})
 _NEWEST = (Order("start_ns"),)
 
 
@@ -134,7 +136,7 @@ async def list_v2(call: Call) -> Result:
         page = telemetry.spans(
             Query(
                 project_id=project, where=where, order=_NEWEST, limit=limit, cursor=query.cursor,
-                with_io="io" in groups,
+                with_io=bool(groups & _WHOLE),
             )
         )  # fmt: skip
         spans: list[Span] = page.rows

@@ -1,0 +1,116 @@
+"""Prompts and datasets by hand: encoded names, label moves, deletions, item versions."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import httpx
+import pytest
+
+
+def test_names_with_folders_spaces_and_odd_characters(http: httpx.Client) -> None:
+    for name, path in (
+        ("folder/p 1", "folder%2Fp%201"), ("versions/1", "versions%2F1"), ("a?b#c%d", "a%3Fb%23c%25d"), ("ünï", "%C3%BCn%C3%AF"),
+    ):  # fmt: skip
+        assert http.post("/v2/prompts", json={"name": name, "prompt": "x", "labels": ["production"]}).status_code == 201
+        assert http.get(f"/v2/prompts/{path}").json()["name"] == name
+        changed = http.patch(f"/v2/prompts/{path}/versions/1", json={"newLabels": ["moved"]})
+        assert sorted(changed.json()["labels"]) == ["latest", "moved", "production"]
+        assert http.delete(f"/v2/prompts/{path}").status_code == 204
+        missing = http.get(f"/v2/prompts/{path}")
+        assert (missing.status_code, missing.json()["error"]) == (404, "LangfuseNotFoundError")
+    http.post("/v2/prompts", json={"name": "plain/slash", "prompt": "x"})
+    assert http.get("/v2/prompts/plain/slash?label=latest").json()["name"] == "plain/slash"
+
+
+def test_a_version_as_clients_read_it(http: httpx.Client) -> None:
+    body = {
+        "name": "whole", "type": "chat", "prompt": [{"role": "user", "content": "{{x}}"}, {"type": "placeholder", "name": "h"}],
+        "labels": ["production"], "tags": ["t"], "config": {"a": 1}, "commitMessage": "m",
+    }  # fmt: skip
+    made = http.post("/v2/prompts", json=body).json()
+    assert made == http.get("/v2/prompts/whole").json()
+    assert made | {"labels": sorted(made["labels"])} == {
+        **{key: value for key, value in body.items() if key != "labels"},
+        "id": made["id"], "version": 1, "labels": ["latest", "production"], "isActive": True, "projectId": "default",
+        "createdBy": "API", "createdAt": made["createdAt"], "updatedAt": made["updatedAt"], "resolutionGraph": None,
+    }  # fmt: skip
+    assert http.get("/prompts", params={"name": "whole"}).json()["id"] == made["id"]
+    old = http.post("/prompts", json={"name": "old", "prompt": "x", "isActive": True}).json()
+    assert "production" in old["labels"]
+
+
+def test_lists(http: httpx.Client) -> None:
+    for n in range(12):
+        http.post(
+            "/v2/prompts", json={"name": f"list/{n:02d}", "prompt": "x", "tags": ["many"], "labels": ["l"] if n else []}
+        )
+    page = http.get("/v2/prompts", params={"tag": "many"}).json()
+    assert (len(page["data"]), page["meta"]["totalItems"], page["meta"]["totalPages"]) == (10, 12, 2)
+    assert http.get("/v2/prompts", params={"name": "list/"}).json()["meta"]["totalItems"] == 12
+    assert http.get("/v2/prompts", params={"name": "list/03"}).json()["data"][0]["versions"] == [1]
+    assert http.get("/v2/prompts", params={"label": "l"}).json()["meta"]["totalItems"] == 11
+    future = {"fromUpdatedAt": "2100-01-01T00:00:00Z"}
+    assert http.get("/v2/prompts", params=future).json()["data"] == []
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        {}, {"name": "x"}, {"name": "x", "prompt": 5}, {"name": "x", "prompt": "x", "type": "nope"},
+        {"name": "x", "prompt": "x", "type": "chat"}, {"name": "x", "prompt": [{"content": "x"}], "type": "chat"},
+        {"name": "x|y", "prompt": "x"}, {"name": "x", "prompt": "x", "labels": ["UPPER"]},
+        {"name": "x", "prompt": "x", "commitMessage": "x" * 501},
+    ],
+)  # fmt: skip
+def test_bad_prompts(http: httpx.Client, body: dict[str, Any]) -> None:
+    assert http.post("/v2/prompts", json=body).status_code == 400
+    assert http.get("/v2/prompts/x?label=latest").status_code == 404
+
+
+def test_datasets_by_hand(http: httpx.Client) -> None:
+    name, path = "sets/one two", "sets%2Fone%20two"
+    schema = {"type": "object", "properties": {"q": {"type": "string"}}, "required": ["q"]}
+    made = http.post("/v2/datasets", json={"name": name, "description": "d", "inputSchema": schema}).json()
+    assert http.post("/v2/datasets", json={"name": name, "description": "e"}).json()["id"] == made["id"]
+    assert http.get(f"/v2/datasets/{path}").json()["description"] == "e"
+    assert http.get(f"/v2/datasets/{path}").json()["inputSchema"] == schema
+    item = {"datasetName": name, "id": "i", "input": {"q": "a"}, "expectedOutput": 1}
+    first = http.post("/dataset-items", json=item).json()
+    assert (first["status"], first["datasetName"], first["mediaReferences"]) == ("ACTIVE", name, [])
+    http.post("/dataset-items", json=item | {"input": {"q": "b"}})
+    assert http.get("/dataset-items/i").json()["input"] == {"q": "b"}
+    then = http.get("/dataset-items", params={"datasetName": name, "version": first["version"]}).json()
+    assert [row["input"] for row in then["data"]] == [{"q": "a"}]
+    bad = http.post("/dataset-items", json=item | {"input": {}})
+    assert (bad.status_code, "required" in bad.json()["message"]) == (400, True)
+    assert http.post("/dataset-items", json={"datasetName": "nothing"}).status_code == 404
+    linked = http.post("/dataset-run-items", json={"runName": "r 1", "datasetItemId": "i", "traceId": "t"})
+    assert linked.json()["datasetRunName"] == "r 1"
+    whole = http.get(f"/datasets/{path}/runs/r%201").json()
+    assert [row["traceId"] for row in whole["datasetRunItems"]] == ["t"]
+    old = http.get("/datasets/sets%2Fone%20two").json()
+    assert ([row["id"] for row in old["items"]], old["runs"]) == (["i"], ["r 1"])
+    assert http.delete(f"/datasets/{path}/runs/r%201").status_code == 200
+    assert http.get(f"/datasets/{path}/runs/r%201").status_code == 404
+    assert http.delete("/dataset-items/i").status_code == 200
+    assert http.get("/dataset-items/i").status_code == 404
+    assert http.post("/dataset-run-items", json={"runName": "r", "datasetItemId": "i"}).status_code == 400
+
+
+def test_items_show_the_media_they_refer_to(http: httpx.Client) -> None:
+    import base64
+    import hashlib
+
+    data = b"0123456789"
+    digest = base64.b64encode(hashlib.sha256(data).digest()).decode()
+    http.post("/v2/datasets", json={"name": "pictures"})
+    body = {"datasetId": "d", "field": "input", "contentType": "image/png", "contentLength": 10, "sha256Hash": digest}
+    media = http.post("/media", json=body).json()
+    httpx.put(media["uploadUrl"], content=data)
+    token = f"@@@langfuseMedia:type=image/png|id={media['mediaId']}|source=bytes@@@"
+    item = http.post("/dataset-items", json={"datasetName": "pictures", "input": {"it's": [1, token]}}).json()
+    [reference] = item["mediaReferences"]
+    assert (reference["field"], reference["jsonPath"]) == ("input", "$['it\\'s'][1]")
+    assert reference["referenceString"] == token
+    assert httpx.get(reference["media"]["url"]).content == data
