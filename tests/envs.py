@@ -21,6 +21,7 @@ from bench.envs import ENVS, uv
 #: (mlflow-skinny, mlflow-tracing) are published in the same version.
 REQUIREMENTS: dict[str, tuple[str, ...]] = {
     "mlflow": ("mlflow==3.17.2", "scikit-learn>=1.5"),
+    "s3": ("moto[server]==5.2.5",),
     "langfuse2": ("langfuse==2.60.10",),
     "langfuse3": ("langfuse==3.15.0",),
     "langfuse4": ("langfuse==4.18.0",),
@@ -49,7 +50,9 @@ def ensure(name: str) -> Path:
         tool = uv()
         if not python.exists():
             subprocess.run([*tool, "venv", "-q", "--clear", "-p", sys.executable, folder], check=True)
-        subprocess.run([*tool, "pip", "install", "-q", "--compile-bytecode", "-p", python, *REQUIREMENTS[name]], check=True)
+        subprocess.run(
+            [*tool, "pip", "install", "-q", "--compile-bytecode", "-p", python, *REQUIREMENTS[name]], check=True
+        )
         marker.write_text(_key(name))
     return python
 

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import os
-from collections.abc import AsyncIterator
+import uuid
+from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +14,8 @@ from twinlens.domain.errors import InvalidArgument, NotFound, StoreUnavailable
 from twinlens.store.blobs.folder import FolderBlobStore
 from twinlens.store.blobs.interface import BlobInfo, BlobStore
 from twinlens.store.blobs.object import ObjectBlobStore, open_object_store
+
+from tests.s3 import S3Server
 
 
 async def chunks(*parts: bytes) -> AsyncIterator[bytes]:
@@ -24,10 +27,20 @@ async def content(store: BlobStore, key: str, start: int = 0, end: int | None = 
     return b"".join([chunk async for chunk in store.read(key, start, end)])
 
 
-@pytest.fixture(params=["folder", "object"])
-def store(request: pytest.FixtureRequest, tmp_path: Path) -> Any:
+@pytest.fixture(scope="module")
+def s3() -> Iterator[S3Server]:
+    with S3Server() as server:
+        yield server
+
+
+@pytest.fixture(params=["folder", "object", pytest.param("s3", marks=pytest.mark.peer)])
+def store(request: pytest.FixtureRequest, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Any:
     if request.param == "folder":
         return FolderBlobStore(tmp_path / "blobs")
+    if request.param == "s3":
+        for name, value in request.getfixturevalue("s3").environment.items():
+            monkeypatch.setenv(name, value)
+        return open_object_store(f"s3://twinlens/{uuid.uuid4().hex}")
     return ObjectBlobStore(MemoryStore())
 
 
