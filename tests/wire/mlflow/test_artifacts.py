@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import asyncio
 import hashlib
-from collections.abc import Callable, Iterator
+from collections.abc import AsyncIterator, Callable, Iterator
 from pathlib import Path
 from typing import Any
 
 import httpx
 import pytest
+from twinlens.store.blobs.object import open_object_store
 
+from tests.s3 import S3Server
 from tests.servers import LiveServer
 from tests.wire.mlflow.peer import ClientError, MlflowPeer
 
@@ -249,3 +252,35 @@ def test_size_limit(start_server: Callable[..., LiveServer]) -> None:
         assert http.put(f"{PROXY}/default/0/r/artifacts/ok", content=b"x" * (1 << 20)).status_code == 200
         names = [entry["path"] for entry in http.get(PROXY, params={"path": "default/0/r/artifacts"}).json()["files"]]
         assert names == ["ok"]
+
+
+@pytest.mark.peer
+def test_artifacts_in_s3(start_server: Callable[..., LiveServer], monkeypatch: pytest.MonkeyPatch) -> None:
+    with S3Server() as s3:
+        proxied = start_server(TWINLENS_ARTIFACT_STORE="s3://twinlens/proxied", **s3.environment)
+        with proxied.client() as http:
+            run = http.post("/api/2.0/mlflow/runs/create", json={"experiment_id": "0"}).json()["run"]["info"]
+            assert http.put(f"{PROXY}/{proxy_path(run)}/m/x.txt", content=b"in s3").status_code == 200
+            assert http.get(f"{PROXY}/{proxy_path(run)}/m/x.txt", headers={"Range": "bytes=3-"}).content == b"s3"
+
+        direct = start_server(args=["--artifact-root", "s3://twinlens/direct"], **s3.environment)
+        for name, value in s3.environment.items():
+            monkeypatch.setenv(name, value)
+        with direct.client() as http:
+            info = http.post("/api/2.0/mlflow/runs/create", json={"experiment_id": "0"}).json()["run"]["info"]
+            assert info["artifact_uri"] == f"s3://twinlens/direct/default/0/{info['run_id']}/artifacts"
+
+            async def write() -> None:  # as a client with credentials of its own would
+                async def chunks() -> AsyncIterator[bytes]:
+                    yield b"direct"
+
+                await open_object_store(info["artifact_uri"]).write("m/x.txt", chunks())
+
+            asyncio.run(write())
+            listing = http.get("/api/2.0/mlflow/artifacts/list", params={"run_id": info["run_id"], "path": "m"}).json()
+            assert listing["files"] == [{"path": "m/x.txt", "is_dir": False, "file_size": 6}]
+            assert http.get("/get-artifact", params={"run_id": info["run_id"], "path": "m/x.txt"}).text == "direct"
+            body = {"name": "other", "artifact_location": "s3://twinlens/proxied/artifacts/default/0"}
+            experiment = http.post("/api/2.0/mlflow/experiments/create", json=body).json()["experiment_id"]
+            made = http.post("/api/2.0/mlflow/runs/create", json={"experiment_id": experiment}).json()["run"]["info"]
+            assert http.get("/api/2.0/mlflow/artifacts/list", params={"run_id": made["run_id"]}).status_code == 403
