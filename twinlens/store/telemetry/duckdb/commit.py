@@ -204,9 +204,14 @@ class Committer:
         unique = {s.score_id: s for s in scores}
         keys = {score_id: row_key(project_id, score_id) for score_id in unique}
         maybe = [key for key in keys.values() if key in self.scores]
+        born: dict[str, int] = {}  # a score that is said again keeps the moment it was first said
         if maybe:
-            connection.execute(
-                f"DELETE FROM scores WHERE skey IN ({','.join(map(str, maybe))}) AND project = ?", [project_id]
+            born = dict(
+                connection.execute(
+                    f"DELETE FROM scores WHERE skey IN ({','.join(map(str, maybe))}) AND project = ? "
+                    "RETURNING score_id, created_ns",
+                    [project_id],
+                ).fetchall()
             )
         for key in keys.values():
             self.scores.add(key)
@@ -216,7 +221,7 @@ class Committer:
         columns["project"] = [project_id] * len(rows)
         columns["skey"] = list(keys.values())
         columns["tkey"] = [row_key(project_id, s.trace_id) if s.trace_id else None for s in rows]
-        columns["created_ns"] = [s.created_ns or commit.now for s in rows]
+        columns["created_ns"] = [born.get(s.score_id) or s.created_ns or commit.now for s in rows]
         columns["updated_ns"] = [s.updated_ns or commit.now for s in rows]
         columns["timestamp_ns"] = [s.timestamp_ns or commit.now for s in rows]
         append(connection, "scores", columns)
