@@ -16,8 +16,8 @@ from twinlens.store.telemetry.duckdb.cells import INLINE, MARK, form_of
 from twinlens.store.telemetry.duckdb.payloads import PayloadSink, PayloadSource
 
 _MAP_INLINE = 1024  #: maps up to this many bytes of JSON stay in their row as they are
-_INDEXED = re.compile(r"(.+?)\.(\d+)\.")
-_GROUP = 8  #: neighbouring numbers of an indexed attribute family that are stored together
+_INDEXED = re.compile(r"(.+?)\.(\d{1,6})\.")
+_FAMILY = 4  #: numbers from which on an indexed attribute family is stored as an array
 _EMPTY_SCOPE = Scope()
 _NONE = (None, None)
 _encode = msgspec.json.encode
@@ -28,7 +28,7 @@ class Detail(msgspec.Struct, omit_defaults=True):
     """What is rarely asked for, and where the large entries of the maps are. Names are short: they are in every row."""
 
     a: dict[str, Any] = {}  #: large attributes: ["s", form] for text, ["v", form] for other values
-    g: list[Any] = []  #: forms of JSON objects that hold groups of indexed attributes
+    g: list[Any] = []  #: forms of JSON arrays of objects: families of indexed attributes
     m: dict[str, Any] = {}  #: large metadata entries, like ``a``
     e: Any = None  #: events: form of their JSON text
     li: Any = None  #: links
@@ -168,6 +168,8 @@ class SpanColumns:
         if len(whole) <= _MAP_INLINE:
             return whole.decode()
         form = self._sink.form
+        if into == "a" and len(values) > _FAMILY:
+            values = self._families(values)
         small: dict[str, Any] = {}
         large: dict[str, Any] = {}
         for key, value in values.items():
@@ -181,27 +183,32 @@ class SpanColumns:
                     large[key] = ["v", form(text)]
                     continue
             small[key] = value
-        detail = self._rare()
-        setattr(detail, into, large)
-        if into == "a" and len(small) > 2 * _GROUP:
-            detail.g = self._group(small)
+        if large:
+            setattr(self._rare(), into, large)
         return _encode(small).decode()
 
-    def _group(self, small: dict[str, Any]) -> list[Any]:
-        """Indexed attributes (``llm.input_messages.7.…``) of a growing conversation, so that its beginning is stored once."""
-        families: dict[tuple[str, int], dict[str, Any]] = {}
-        for key in list(small):
+    def _families(self, values: dict[str, Any]) -> dict[str, Any]:
+        """Take out indexed attributes (``llm.input_messages.7.…``): each family is stored like an array with one object
+        per number, so that the beginning of a growing conversation is stored once. Returns what is left."""
+        families: dict[str, dict[int, dict[str, Any]]] = {}
+        rest: dict[str, Any] = {}
+        for key, value in values.items():
             found = _INDEXED.match(key)
             if found:
-                families.setdefault((found[1], int(found[2]) // _GROUP), {})[key] = small[key]
+                families.setdefault(found[1], {}).setdefault(int(found[2]), {})[key] = value
+            else:
+                rest[key] = value
         groups: list[Any] = []
         for members in families.values():
-            text = _encode(members).decode()
-            if len(text) > INLINE:
-                groups.append(self._sink.form(text))
-                for key in members:
-                    del small[key]
-        return groups
+            if len(members) > _FAMILY:
+                text = _encode([members[i] for i in sorted(members)]).decode()
+                groups.append(self._form(text))
+            else:
+                for each in members.values():
+                    rest.update(each)
+        if groups:
+            self._rare().g = groups
+        return rest
 
     def _rare(self) -> Detail:
         """The detail of the span at hand, made when first needed: most spans have none."""
@@ -318,7 +325,8 @@ def _map_of(cell: str | None, large: dict[str, Any], groups: Iterable[Any], sour
     for form in groups:
         data = source.bytes_of(form)
         if data is not None:
-            values.update(_decode(data))
+            for members in _decode(data):
+                values.update(members)
     for key, (kind, form) in large.items():
         data = source.bytes_of(form)
         if data is not None:
