@@ -572,3 +572,61 @@ def test_attachments_and_live_updates(mlflow: MlflowPeer) -> None:
     assert found[1] == {"n": 1, "f": 1.5, "b": True, "l": ["a", "b"], "d": {"k": [1, {"z": None}]}}
     assert found[2] <= 1000
     assert found[3] == {"text": "é" * 2000}
+
+
+def test_trace_metrics(mlflow: MlflowPeer, live_server: LiveServer) -> None:
+    experiment = mlflow.run(
+        AGENT
+        + """
+mlflow.set_experiment("measured")
+for user in ("a", "b", "b"):
+    agent("q", user)
+    tid = mlflow.get_last_active_trace_id()
+mlflow.flush_trace_async_logging()
+mlflow.log_feedback(trace_id=tid, name="stars", value=4)
+result = mlflow.get_experiment_by_name("measured").experiment_id
+mlflow.set_experiment(experiment_id="0")
+"""
+    )
+
+    def ask(view: str, metric: str, aggregations: list[dict[str, Any]], **more: Any) -> list[dict[str, Any]]:
+        body = {"experiment_ids": [experiment], "view_type": view, "metric_name": metric, "aggregations": aggregations}
+        reply = httpx.post(live_server.url + "/api/3.0/mlflow/traces/metrics", json=body | more)
+        assert reply.status_code == 200, reply.text
+        return reply.json().get("data_points", [])
+
+    count = [{"aggregation_type": "COUNT"}]
+    assert ask("TRACES", "trace_count", count)[0]["values"] == {"COUNT": 3}
+    assert ask("TRACES", "session_count", count)[0]["values"] == {"COUNT": 2}
+    by_status = ask("TRACES", "trace_count", count, dimensions=["trace_status"])
+    assert by_status == [{"metric_name": "trace_count", "dimensions": {"trace_status": "OK"}, "values": {"COUNT": 3}}]
+    assert ask("TRACES", "total_tokens", [{"aggregation_type": "SUM"}])[0]["values"] == {"SUM": 450}
+    latency = ask(
+        "TRACES", "latency", [{"aggregation_type": "PERCENTILE", "percentile_value": 95.0}, {"aggregation_type": "MAX"}]
+    )
+    assert set(latency[0]["values"]) == {"P95.0", "MAX"}
+    types = ask("SPANS", "span_count", count, dimensions=["span_type"])
+    assert {p["dimensions"]["span_type"]: p["values"]["COUNT"] for p in types} == {"AGENT": 3, "LLM": 3, "TOOL": 3}
+    models = ask("SPANS", "total_cost", [{"aggregation_type": "SUM"}], dimensions=["span_model_name"])
+    assert models[0]["dimensions"] == {"span_model_name": "gpt-4o-mini"}
+    assert ask("SPANS", "span_count", count, filters=["span.name = 'chat'"])[0]["values"] == {"COUNT": 3}
+    now = int(time.time() * 1000)
+    series = ask(
+        "TRACES",
+        "trace_count",
+        count,
+        time_interval_seconds=3600,
+        start_time_ms=now - 3_600_000,
+        end_time_ms=now + 60_000,
+    )
+    assert sum(p["values"]["COUNT"] for p in series) == 3
+    assert "T" in series[0]["dimensions"]["time_bucket"]
+    stars = ask("ASSESSMENTS", "assessment_value", [{"aggregation_type": "AVG"}], dimensions=["assessment_name"])
+    assert stars == [
+        {"metric_name": "assessment_value", "dimensions": {"assessment_name": "stars"}, "values": {"AVG": 4.0}}
+    ]
+    bad = httpx.post(
+        live_server.url + "/api/3.0/mlflow/traces/metrics",
+        json={"experiment_ids": ["0"], "view_type": "TRACES", "metric_name": "nope", "aggregations": count},
+    )
+    assert bad.json()["error_code"] == "INVALID_PARAMETER_VALUE"

@@ -90,7 +90,7 @@ SCORE_FIELDS = frozenset({
     "score_id", "name", "data_type", "kind", "trace_id", "span_id", "session_id", "dataset_run_id", "value",
     "string_value", "json_value", "source", "source_id", "comment", "config_id", "queue_id", "author_user_id",
     "environment", "timestamp_ns", "created_ns", "updated_ns", "valid",
-    "trace_name", "tags", "trace_user_id", "trace_session_id",  # of the trace
+    "trace_name", "tags", "trace_user_id", "trace_session_id", "experiment_id",  # of the trace
     "metadata",  # keyed
 })  # fmt: skip
 

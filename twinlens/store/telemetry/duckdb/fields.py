@@ -58,6 +58,7 @@ _OF_TRACE = {
     "tags": Field("tags", "trace"),
     "trace_user_id": Field("user_id", "trace"),
     "trace_session_id": Field("session_id", "trace"),
+    "experiment_id": Field("experiment_id", "trace"),
 }
 
 VIEWS: dict[str, dict[str, Field]] = {
@@ -74,7 +75,6 @@ VIEWS: dict[str, dict[str, Field]] = {
         "is_root": Field("(s.parent_id IS NULL)", "bool"),
         "text": _search("s"),
         **_OF_TRACE,
-        "experiment_id": Field("experiment_id", "trace"),
         "metadata": Field("s.metadata", "json"),
         "attribute": Field("s.attributes", "json"),
         "score": Field("", "score"),
