@@ -12,7 +12,7 @@ from twinlens.domain.errors import InvalidArgument
 PROXY_SCHEME = "mlflow-artifacts"
 #: Path under which the server takes and gives proxied artifacts.
 PROXY_ROUTE = "/mlflow-artifacts/artifacts"
-_PLAIN = re.compile(r"[A-Za-z0-9][A-Za-z0-9._\-]{0,99}\Z")
+_PLAIN = re.compile(r"[a-z0-9][a-z0-9._\-]{0,99}\Z")  # lower case only: some file systems fold case
 _HASHED = re.compile(r"p-[0-9a-f]{32}\Z")
 
 
