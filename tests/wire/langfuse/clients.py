@@ -9,20 +9,10 @@ from pathlib import Path
 from typing import Any
 
 import httpx
-import pytest
 
-ROOT = Path(__file__).parents[3]
+from tests.envs import python_of
+
 PROGRAMS = Path(__file__).parent / "programs"
-#: Environment -> version of the client (Python SDK).
-VERSIONS = {"langfuse2": "2.60.10", "langfuse3": "3.15.0", "langfuse4": "4.18.0", "langfuse5": "5.0.4"}
-
-
-def python(environment: str) -> Path:
-    """The interpreter of a client environment; skips the test where it has not been made."""
-    found = ROOT / ".envs" / environment / "bin" / "python"
-    if not found.exists():
-        pytest.skip(f"no environment .envs/{environment} (langfuse=={VERSIONS.get(environment, '?')})")
-    return found
 
 
 def run(
@@ -38,7 +28,7 @@ def run(
         "LANGFUSE_PUBLIC_KEY": keys[0], "LANGFUSE_SECRET_KEY": keys[1], "LANGFUSE_HOST": url,
         "LANGFUSE_BASE_URL": url, **env,
     }  # fmt: skip
-    command = [str(python(environment)), "-W", "ignore"]
+    command = [python_of(environment), "-W", "ignore"]
     command += [str(program)] if isinstance(program, Path) else ["-c", program]
     done = subprocess.run(command, env=kept | wanted, capture_output=True, text=True, timeout=120)
     assert done.returncode == 0, done.stdout + done.stderr
