@@ -17,11 +17,17 @@ export const projectsQuery = queryOptions({
 
 const project = (id: string, ...rest: string[]) => url("/projects", id, ...rest);
 
-export const overviewQuery = (projectId: string, range: { from: number | null; to: number | null; key: string }) =>
+export const overviewQuery = (
+  projectId: string,
+  rangeKey: string,
+  resolve: () => { from: number | null; to: number | null },
+) =>
   queryOptions({
-    queryKey: [projectId, "overview", range.key],
-    queryFn: ({ signal }) =>
-      api.get<T.Overview>(project(projectId, "overview"), { from_ms: range.from, to_ms: range.to }, signal),
+    queryKey: [projectId, "overview", rangeKey],
+    queryFn: ({ signal }) => {
+      const { from, to } = resolve();
+      return api.get<T.Overview>(project(projectId, "overview"), { from_ms: from, to_ms: to, buckets: 72 }, signal);
+    },
     placeholderData: keepPreviousData,
   });
 
@@ -91,13 +97,24 @@ export const traceValuesQuery = (projectId: string, field: string, prefix: strin
     enabled,
   });
 
-export const sessionsQuery = (projectId: string) =>
+export const sessionsQuery = (
+  projectId: string,
+  rangeKey: string,
+  resolve: () => { from: number | null; to: number | null },
+) =>
   infiniteQueryOptions({
-    queryKey: [projectId, "sessions"],
-    queryFn: ({ pageParam, signal }) =>
-      api.get<T.SessionPage>(project(projectId, "sessions"), { cursor: pageParam, limit: 100 }, signal),
+    queryKey: [projectId, "sessions", rangeKey],
+    queryFn: ({ pageParam, signal }) => {
+      const { from, to } = resolve();
+      return api.get<T.SessionPage>(
+        project(projectId, "sessions"),
+        { from_ms: from, to_ms: to, cursor: pageParam, limit: 100 },
+        signal,
+      );
+    },
     initialPageParam: null as string | null,
     getNextPageParam: (page) => page.next_cursor ?? null,
+    placeholderData: keepPreviousData,
   });
 
 export const experimentsQuery = (projectId: string) =>

@@ -43,12 +43,10 @@ const loginRoute = createRoute({
   component: lazyRouteComponent(() => import("@/pages/login/LoginPage"), "LoginPage"),
 });
 
-/** `/trace/ID` as Langfuse clients print it, and MLflow's hash routes, know no project: look for it. */
-const findRoute = createRoute({
-  getParentRoute: () => rootRoute,
-  path: "/trace/$traceId",
-  component: lazyRouteComponent(() => import("@/pages/find/FindTrace"), "FindTrace"),
-});
+/** Addresses that name no project: `/trace/ID` (Langfuse's clients) and MLflow's hash routes, see `main.tsx`. */
+const findPage = lazyRouteComponent(() => import("@/pages/find/FindPage"), "FindPage");
+const findTraceRoute = createRoute({ getParentRoute: () => rootRoute, path: "/trace/$traceId", component: findPage });
+const findRoute = createRoute({ getParentRoute: () => rootRoute, path: "/find", component: findPage });
 
 const projectRoute = createRoute({
   getParentRoute: () => rootRoute,
@@ -112,6 +110,7 @@ const modelRoute = child(
 const routeTree = rootRoute.addChildren([
   indexRoute,
   loginRoute,
+  findTraceRoute,
   findRoute,
   projectRoute.addChildren([
     overviewRoute,

@@ -265,7 +265,7 @@ function Row({
           {wanted ? <Marked text={row.name} wanted={wanted} /> : row.name || row.kind}
         </span>
         {folded ? <span className={css.extra}>+{compact(node.size)}</span> : null}
-        {detail && detail !== row.name ? <span className={css.extra}>{detail}</span> : null}
+        {detail && !row.name.includes(detail) ? <span className={css.extra}>{detail}</span> : null}
         {bad || warned ? <StatusDot status={bad ? "error" : "warn"} label={bad ? "Error" : "Warning"} /> : null}
         <span className={css.numbers}>
           {row.total_tokens > 0 && row.counted ? <span>{compact(row.total_tokens)}</span> : null}

@@ -52,11 +52,11 @@ export function usageNote(source: string): string {
 export function traceColumns({ projectId, filter, onFilter }: Context): Column<TraceRow>[] {
   const pick = (field: string, value: string) => () => onFilter(toggleValue(filter, field, null, value));
   return [
-    { id: "start", label: "Time", width: 90, sort: "start", cell: (t) => <ListTime ms={t.start_ms} /> },
+    { id: "start", label: "Time", width: 84, sort: "start", cell: (t) => <ListTime ms={t.start_ms} /> },
     {
       id: "name",
       label: "Name",
-      width: 150,
+      width: 136,
       grow: 1,
       sort: "name",
       cell: (t) => {
@@ -76,8 +76,8 @@ export function traceColumns({ projectId, filter, onFilter }: Context): Column<T
         );
       },
     },
-    { id: "input", label: "Input", width: 130, grow: 2, cell: (t) => <Preview text={t.input_preview} /> },
-    { id: "output", label: "Output", width: 130, grow: 2, cell: (t) => <Preview text={t.output_preview} /> },
+    { id: "input", label: "Input", width: 112, grow: 2, cell: (t) => <Preview text={t.input_preview} /> },
+    { id: "output", label: "Output", width: 112, grow: 2, cell: (t) => <Preview text={t.output_preview} /> },
     {
       id: "latency",
       label: "Latency",
@@ -89,7 +89,7 @@ export function traceColumns({ projectId, filter, onFilter }: Context): Column<T
     {
       id: "tokens",
       label: "Tokens",
-      width: 72,
+      width: 66,
       align: "right",
       sort: "tokens",
       cell: (t) => (
@@ -107,7 +107,7 @@ export function traceColumns({ projectId, filter, onFilter }: Context): Column<T
     {
       id: "cost",
       label: "Cost",
-      width: 78,
+      width: 82,
       align: "right",
       sort: "cost",
       cell: (t) => <span>{money(t.total_cost)}</span>,
@@ -115,13 +115,13 @@ export function traceColumns({ projectId, filter, onFilter }: Context): Column<T
     {
       id: "model",
       label: "Model",
-      width: 116,
+      width: 112,
       cell: (t) => (t.models.length > 0 ? <List values={t.models} onPick={(v) => pick("model", v)} /> : null),
     },
     {
       id: "user",
       label: "User",
-      width: 84,
+      width: 74,
       sort: "user",
       cell: (t) => (t.user_id ? <Word text={t.user_id} onClick={pick("user", t.user_id)} /> : null),
     },
@@ -140,7 +140,7 @@ export function traceColumns({ projectId, filter, onFilter }: Context): Column<T
     {
       id: "tags",
       label: "Tags",
-      width: 96,
+      width: 84,
       cell: (t) => (
         <ChipList>
           {t.tags.map((tag) => (
@@ -154,7 +154,7 @@ export function traceColumns({ projectId, filter, onFilter }: Context): Column<T
     {
       id: "scores",
       label: "Scores",
-      width: 130,
+      width: 126,
       cell: (t) => (
         <ChipList>
           {(t.scores ?? []).map((score) => (
