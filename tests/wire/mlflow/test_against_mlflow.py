@@ -100,6 +100,7 @@ class Player:
         if key in ("creation_time", "last_update_time"):
             return "time"
         if isinstance(value, str):
+            value = value.replace("mlflow-artifacts:/default/", "mlflow-artifacts:/")
             for name, kept in self.kept.items():
                 if len(kept) > 8:
                     value = value.replace(kept, f"<{name}>")
@@ -111,8 +112,35 @@ def _is_history(value: list[Any]) -> bool:
     return len({item.get("key") for item in value if isinstance(item, dict)}) == 1
 
 
-#: Steps (as "VERB path body") whose answers differ on purpose, and why.
-DIFFERENCES: dict[str, str] = {}
+def difference(theirs: Any, ours: Any, path: str = "") -> str:
+    """The first place where two answers differ."""
+    if isinstance(theirs, dict) and isinstance(ours, dict):
+        for key in sorted({*theirs, *ours}):
+            if theirs.get(key) != ours.get(key):
+                return difference(theirs.get(key), ours.get(key), f"{path}.{key}")
+    if isinstance(theirs, list | tuple) and isinstance(ours, list | tuple) and len(theirs) == len(ours):
+        for index, (left, right) in enumerate(zip(theirs, ours, strict=True)):
+            if left != right:
+                return difference(left, right, f"{path}[{index}]")
+    return f"{path}: mlflow {str(theirs)[:150]} / twinlens {str(ours)[:150]}"
+
+
+#: Where answers differ on purpose: the beginning of a step, where in its answer, and why.
+DIFFERENCES: list[tuple[str, str, str]] = [
+    ("POST /runs/update {'run_id': '{r1}', 'status': 'BOGUS'}", "[0]", "MLflow ignores what it cannot read"),
+    ("POST /runs/log-metric {'run_id': '{scrap}', 'key': 'other', 'value': True", "[0]", "a truth value is no number"),
+    ("POST /runs/log-metric {'run_id': '{scrap}', 'key': 'other', 'value': 1", "[0]", "half a millisecond is no time"),
+    ("POST /runs/search {'experiment_ids': ['{e1}'], 'order_by': ['start_time', 'start_time']}", "[0]",
+        "a user's mistake is no 500"),
+    ("GET /metrics/get-history-bulk-interval {'run_ids': ['{r2}'], 'metric_key': 'loss', 'max_results': 5}",
+        "[1].metrics[1].step", "both sample evenly, with the first and last, but round differently"),
+    ("POST /runs/search", "inputs.model_inputs", "MLflow tells a run's model inputs in runs/get only"),
+]  # fmt: skip
+
+
+def on_purpose(step: str, where: str) -> bool:
+    """Whether a difference is a listed one."""
+    return any(step.startswith(start) and place in where.split(":")[0] for start, place, _ in DIFFERENCES)
 
 
 def test_the_same_answers(mlflow_url: str, tmp_path: Path) -> None:
@@ -122,7 +150,7 @@ def test_the_same_answers(mlflow_url: str, tmp_path: Path) -> None:
         for step in CORPUS:
             expected, found = theirs.play(step), ours.play(step)
             if expected != found:
-                differing.append(
-                    f"{step.verb} {step.path} {str(step.body)[:150]}\n  mlflow:   {expected}\n  twinlens: {found}"
-                )
+                name, where = f"{step.verb} {step.path} {step.body}", difference(expected, found)[:400]
+                if not on_purpose(name, where):
+                    differing.append(f"{name[:150]}\n  {where}")
     assert differing == [], "\n" + "\n".join(differing)

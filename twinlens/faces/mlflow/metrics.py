@@ -27,7 +27,7 @@ from twinlens.faces.mlflow.wire import Call, RpcTable, decode_body, invalid, num
 rpcs = RpcTable()
 
 
-class _Point(msgspec.Struct, gc=False):
+class _Point(msgspec.Struct, gc=False, forbid_unknown_fields=True):
     key: str
     value: float
     timestamp: int
@@ -35,6 +35,7 @@ class _Point(msgspec.Struct, gc=False):
     model_id: str | None = None
     dataset_name: str | None = None
     dataset_digest: str | None = None
+    run_id: str | None = None
 
     def latest(self) -> LatestMetric:
         return LatestMetric(
@@ -43,16 +44,12 @@ class _Point(msgspec.Struct, gc=False):
         )  # fmt: skip
 
 
-class _LogMetric(_Point, kw_only=True, gc=False):
-    run_id: str
-
-
-class _Pair(msgspec.Struct, gc=False):
+class _Pair(msgspec.Struct, gc=False, forbid_unknown_fields=True):
     key: str
     value: str = ""
 
 
-class _LogBatch(msgspec.Struct, gc=False):
+class _LogBatch(msgspec.Struct, gc=False, forbid_unknown_fields=True):
     run_id: str
     metrics: list[_Point] = []
     params: list[_Pair] = []
@@ -64,7 +61,7 @@ class _LogBatch(msgspec.Struct, gc=False):
         return bool(self.run_id) and all(item.key for part in (self.metrics, self.params, self.tags) for item in part)
 
 
-_log_metric = msgspec.json.Decoder(_LogMetric).decode
+_log_metric = msgspec.json.Decoder(_Point).decode
 _log_batch = msgspec.json.Decoder(_LogBatch).decode
 
 

@@ -91,7 +91,9 @@ def create(call: Call) -> dict[str, Any]:
         start_ms=params.integer("start_time"),
         tags=params.pairs("tags"),
     )
-    return {"run": run_json(run)}
+    answer = run_json(run)
+    del answer["outputs"]  # a new run has none, and MLflow says nothing about them here
+    return {"run": answer}
 
 
 @rpcs.rpc("GET", "2.0", "/mlflow/runs/get")
