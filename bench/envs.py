@@ -1,6 +1,6 @@
 """Makes the environments the peers (and the profiler) run in: ``.envs/bench-mlflow``, ``bench-phoenix``, ``bench-tools``.
 
-    python -m bench.envs            # all 
+    python -m bench.envs            # all
     python -m bench.envs phoenix    # one
 
 Each peer gets its own environment, made by uv from the package index, so that neither its dependencies nor Twinlens'

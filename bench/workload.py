@@ -26,14 +26,7 @@ MODELS = (
 )  # fmt: skip
 AGENTS = ("support-agent", "billing-agent", "travel-agent", "research-agent", "coding-agent")
 TOOLS = ("search_orders", "get_invoice", "refund_order", "lookup_customer", "send_email", "web_search", "run_sql")
-_WORDS = (
-    "the order was shipped on monday and arrives within three days please check whether invoice contains correct "
-    "address for customer account because payment failed twice last week while refund request is still open under "
-    "ticket number with priority high our policy allows returns up to thirty days after delivery if package unopened "
-    "agent should verify identity before changing any subscription plan then confirm by email summary of what changed "
-    "database query returned rows region quarter revenue forecast model latency budget token usage trace span error "
-    "retry timeout schedule meeting flight hotel booking reservation seat upgrade voucher discount code applied total"
-).split()
+_WORDS = ["the", "order", "was", "shipped", "on", "monday", "and", "arrives", "within", "three", "days", "please", "check", "whether", "invoice", "contains", "correct", "address", "for", "customer", "account", "because", "payment", "failed", "twice", "last", "week", "while", "refund", "request", "is", "still", "open", "under", "ticket", "number", "with", "priority", "high", "our", "policy", "allows", "returns", "up", "to", "thirty", "days", "after", "delivery", "if", "package", "unopened", "agent", "should", "verify", "identity", "before", "changing", "any", "subscription", "plan", "then", "confirm", "by", "email", "summary", "of", "what", "changed", "database", "query", "returned", "rows", "region", "quarter", "revenue", "forecast", "model", "latency", "budget", "token", "usage", "trace", "span", "error", "retry", "timeout", "schedule", "meeting", "flight", "hotel", "booking", "reservation", "seat", "upgrade", "voucher", "discount", "code", "applied", "total"]
 SYSTEM = (
     "You are a careful support agent of an online shop. Answer in the language of the customer. Never invent order "
     "numbers. Use the tools to look facts up, ask for confirmation before you change anything, and close with a short "
