@@ -13,6 +13,7 @@ import signal
 import socket
 import sys
 from collections.abc import Callable, Generator, Sequence
+from typing import Any
 from pathlib import Path
 
 import uvicorn
@@ -57,6 +58,7 @@ from twinlens.features.sessions import Sessions
 from twinlens.features.traces import Traces
 from twinlens.ingest.enrich import Enricher
 from twinlens.ingest.logs import apply_logs
+from twinlens.ingest.mask import Masker
 from twinlens.ingest.pricing import Pricer
 from twinlens.ingest.writer import Writer, WriterLimits
 from twinlens.settings import Settings
@@ -107,7 +109,8 @@ class Instance:
         self._closers.append(telemetry.close)
         self._closers.append(telemetry.checkpoint)
         price_rows = PriceRows(catalog)
-        enricher = Enricher(Pricer(price_rows.list))
+        masker = Masker((settings.mask_pattern or "").splitlines(), settings.mask_replacement)
+        enricher = Enricher(Pricer(price_rows.list), masker)
 
         def reprice(project_id: str, span: Span) -> Span:
             enricher.price(span, project_id)
@@ -287,18 +290,33 @@ def listen(settings: Settings) -> list[socket.socket]:
 class _Server(uvicorn.Server):
     """Ends live streams first, so that they do not hold up the shutdown; says when it is ready."""
 
-    def __init__(self, config: uvicorn.Config, instance: Instance, ready: Callable[[], None]) -> None:
+    def __init__(self, config: uvicorn.Config, instance: Instance, ready: Callable[[list[str]], None]) -> None:
         super().__init__(config)
         self._instance = instance
         self._ready = ready
+        self._grpc: Any = None
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
         await super().startup(sockets)
         if self.started:
-            self._ready()
+            self._ready(await self._start_grpc())
+
+    async def _start_grpc(self) -> list[str]:
+        """Receive OTLP over gRPC too, when a port is set; its address."""
+        settings = self._instance.settings
+        if settings.grpc_port is None:
+            return []
+        try:
+            from twinlens.faces.otlp.grpc import serve_grpc
+        except ImportError:
+            raise InvalidState("--grpc-port needs gRPC: pip install 'twinlens[server,grpc]'") from None
+        self._grpc, port = await serve_grpc(self._instance.services, settings.host, settings.grpc_port)
+        return [f"grpc://{_name(settings)}:{port}"]
 
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
         self._instance.services.live.close()
+        if self._grpc is not None:
+            await self._grpc.stop(self._instance.settings.shutdown_timeout)
         await super().shutdown(sockets)
 
 
@@ -335,7 +353,7 @@ def serve(settings: Settings, ready: Callable[[Instance, Sequence[str]], None] |
         gc.enable()
         urls = [_url(settings, sock) for sock in sockets]
         instance.lock.describe(url=urls[0], version=__version__)
-        server = _Server(config, instance, lambda: ready(instance, urls) if ready else None)
+        server = _Server(config, instance, lambda more: ready(instance, [*urls, *more]) if ready else None)
         # uvicorn raises the signal again when it is done; that must not end the process before the stores are closed.
         signal.signal(signal.SIGTERM, lambda *_: None)
         with contextlib.suppress(KeyboardInterrupt):
@@ -348,5 +366,8 @@ def serve(settings: Settings, ready: Callable[[Instance, Sequence[str]], None] |
 
 
 def _url(settings: Settings, sock: socket.socket) -> str:
-    name = "localhost" if settings.loopback_only or settings.host in ("0.0.0.0", "::", "") else settings.host  # noqa: S104
-    return f"http://{name}:{sock.getsockname()[1]}"
+    return f"http://{_name(settings)}:{sock.getsockname()[1]}"
+
+
+def _name(settings: Settings) -> str:
+    return "localhost" if settings.loopback_only or settings.host in ("0.0.0.0", "::", "") else settings.host  # noqa: S104

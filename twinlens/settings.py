@@ -71,6 +71,10 @@ class Settings:
     )
     max_nesting: int = _setting(100, "Deepest nesting of JSON that is accepted.")
     max_attributes: int = _setting(1_000, "Most attributes of one span.")
+    mask_pattern: str | None = _setting(
+        None, "Regular expression (several: one per line) of text that is replaced before anything is stored."
+    )
+    mask_replacement: str = _setting("<REDACTED>", "What masked text is replaced by.")
     shutdown_timeout: float = _setting(10.0, "Seconds that running requests get to finish at shutdown.")
     secret: str | None = _setting(
         None, "Key for hashing API keys and sessions; default: a random one, kept in the data folder.", secret=True

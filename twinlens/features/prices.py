@@ -60,8 +60,13 @@ class Prices:
         """Mask log records in place, as ``enrich`` does with spans."""
         self._enricher.masker.logs(logs)
 
+    @property
+    def ready(self) -> bool:
+        """Whether the bundled price list is loaded; until then the first priced span waits for it."""
+        return self._enricher.pricer.ready
+
     def warm(self) -> None:
-        """Load the bundled price list (half a second); call it off the start-up path."""
+        """Load the bundled price list (half a second, 40 MB); call it off the event loop."""
         self._enricher.pricer.warm()
 
     # --- rows --------------------------------------------------------------------------------------------------

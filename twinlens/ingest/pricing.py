@@ -186,6 +186,11 @@ class Pricer:
             self._generation += 1
             self._tables.pop(project_id, None)
 
+    @property
+    def ready(self) -> bool:
+        """Whether the bundled prices are loaded."""
+        return self._builtin.ready
+
     def warm(self) -> None:
         """Load the bundled prices now instead of at the first model span."""
         self._builtin.warm()
@@ -285,6 +290,11 @@ class BuiltinPrices:
         self._found: dict[tuple[str, str | None], tuple[Provider, ModelInfo] | None] = {}
         self._lock = threading.Lock()
         self._snapshot: Any = None
+
+    @property
+    def ready(self) -> bool:
+        """Whether the library is imported."""
+        return self._snapshot is not None
 
     def warm(self) -> None:
         """Import the library and its data."""

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, ParamSpec, TypeVar
 
 from twinlens.domain.errors import InvalidArgument, NotFound
 from twinlens.domain.project import Principal
-from twinlens.domain.trace import Span, TracePatch
+from twinlens.domain.trace import MODEL_KINDS, Span, TracePatch
 from twinlens.faces.http import in_thread
 from twinlens.ingest import logs as genai_logs
 from twinlens.ingest.batch import Batch
@@ -61,9 +61,13 @@ class Receiver:
         who.require("ingest")
         if experiment_id is not None:
             await self._check_experiment(who.project_id, experiment_id)
-        spans, patches = await self._compute(len(body), self._spans, body, encoding, who.project_id)
+        spans, patches = await self._compute(len(body), self._normalise, body, encoding)
         if not spans:
             return
+        prices = self._services.prices
+        if not prices.ready and any(s.kind in MODEL_KINDS for s in spans):
+            await in_thread(prices.warm)  # half a second, once
+        await self._compute(len(body), prices.enrich, who.project_id, spans, patches)
         await self._services.ingest.submit(
             Batch(
                 project_id=who.project_id,
@@ -75,10 +79,8 @@ class Receiver:
             )
         )
 
-    def _spans(self, body: bytes, encoding: str, project_id: str) -> tuple[list[Span], list[TracePatch]]:
-        spans, patches = normalise(read_spans(body, encoding, self._limits))
-        self._services.prices.enrich(project_id, spans, patches)
-        return spans, patches
+    def _normalise(self, body: bytes, encoding: str) -> tuple[list[Span], list[TracePatch]]:
+        return normalise(read_spans(body, encoding, self._limits))
 
     async def logs(self, who: Principal, body: bytes, encoding: str) -> None:
         """Store what log records say about spans: message content and evaluation results. Errors as ``spans``."""
