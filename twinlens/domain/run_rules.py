@@ -106,9 +106,8 @@ def check_experiment_tags(tags: Iterable[tuple[str, str]]) -> dict[str, str]:
     return found
 
 
-def check_metrics(points: Sequence[LatestMetric]) -> None:
+def check_metrics(points: Sequence[LatestMetric], many: bool = False) -> None:
     """Refuse points with a bad name, a negative time, or numbers beyond 64 bits."""
-    many = len(points) > 1
     for index, point in enumerate(points):
         if (
             _key_problem(point.key) is None

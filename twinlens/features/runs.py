@@ -211,7 +211,7 @@ class Runs:
             InvalidArgument: something breaks a rule, a param would change, or the run is deleted.
         """
         check_run_id(run_id)
-        check_metrics(metrics)
+        check_metrics(metrics, many=True)
         new_params, new_tags = check_params(params, many=True), check_tags(tags, many=True)
         with self._writing(project_id, run_id) as (connection, table, key):
             changed = table.put_params(key, new_params)

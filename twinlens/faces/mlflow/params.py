@@ -207,12 +207,9 @@ class Params:
         if value is None:
             return default
         if value > maximum:
-            raise wrong(self._named("max_results"), value)
+            raise invalid(f"Invalid value {value} for parameter 'max_results' supplied. It must be at most {maximum}.")
         if value < 1:
-            raise invalid(
-                f"Invalid value {value} for parameter 'max_results' supplied. "
-                f"It must be a positive integer, at most {maximum}."
-            )
+            raise invalid(f"Invalid value {value} for parameter 'max_results' supplied. It must be a positive integer.")
         return value
 
 
