@@ -88,6 +88,7 @@ def test_an_mlflow_trace_is_found_by_langfuse(mlflow: MlflowPeer, http: httpx.Cl
     assert (trace["userId"], trace["sessionId"]) == ("bob", "s9")
     assert trace["input"] == {"q": "why"}
     assert trace["output"] == {"a": "because"}
+    assert trace["metadata"]["team"] == "search"
     spans = {row["name"]: row for row in trace["observations"]}
     assert (spans["outer"]["type"], spans["model"]["type"]) == ("AGENT", "GENERATION")
     assert spans["model"]["parentObservationId"] == spans["outer"]["id"]

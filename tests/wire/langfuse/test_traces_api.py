@@ -331,3 +331,16 @@ def test_daily(http: httpx.Client, corpus: None) -> None:
     assert (usage["model"], usage["inputUsage"], usage["outputUsage"], usage["countTraces"]) == ("gpt-4o", 1500, 15, 6)
     [day] = http.get("/metrics/daily", params=params | {"userId": "user 1", "tags": "extra"}).json()["data"]
     assert (day["countTraces"], day["usage"][0]["countObservations"]) == (3, 3)
+
+
+def test_writes_of_one_object_each(http: httpx.Client) -> None:
+    assert http.post("/traces", json={"id": "single", "name": "n"}).json() == {"id": "single"}
+    span = http.post("/generations", json={"traceId": "single", "name": "g", "model": "gpt-4o"}).json()["id"]
+    done = {"generationId": span, "traceId": "single", "usage": {"input": 1000, "output": 0}}
+    assert http.patch("/generations", json=done).json() == {"id": span}
+    assert http.post("/events", json={"traceId": "single", "name": "e"}).status_code == 200
+    trace = http.get("/traces/single").json()
+    assert {row["name"] for row in trace["observations"]} == {"g", "e"}
+    assert trace["totalCost"] == pytest.approx(0.0025)
+    assert http.patch("/spans", json={"traceId": "single"}).status_code == 400
+    assert http.post("/spans", json={"traceId": "single", "name": 5}).status_code == 400

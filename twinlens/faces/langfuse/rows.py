@@ -54,9 +54,15 @@ def trace(row: TraceSummary, project_id: str, *, with_io: bool = True) -> dict[s
     }
 
 
+#: Key-value tags that describe the sender (MLflow shows resource attributes as tags), not the trace.
+_SENDER = (
+    "service.", "telemetry.", "host.", "process.", "os.", "container.", "k8s.", "cloud.", "deployment.", "langfuse.",
+)  # fmt: skip
+
+
 def metadata_of(row: TraceSummary) -> dict[str, Any]:
     """Metadata of a trace; MLflow's key-value tags, which Langfuse has no place for, are shown among it."""
-    return {**row.tag_values, **row.metadata}
+    return {**{k: v for k, v in row.tag_values.items() if not k.startswith(_SENDER)}, **row.metadata}
 
 
 def trace_path(project_id: str, trace_id: str) -> str:
