@@ -178,7 +178,7 @@ def _time(text: str | None, name: str) -> int | None:
     if text is None:
         return None
     try:
-        return parse_iso(text)
+        return fields.storable_time(parse_iso(text))
     except (ValueError, OverflowError):
         raise InvalidArgument(f"{name}: Invalid datetime") from None
 

@@ -26,6 +26,17 @@ def environment(text: str | None) -> str | None:
     return name if _ENVIRONMENT.match(name) else DEFAULT_ENVIRONMENT
 
 
+def storable_time(ns: int) -> int:
+    """``ns`` if it is a time that nanoseconds in 64 bits can say (the years 1677 to 2262).
+
+    Raises:
+        OverflowError: it is not.
+    """
+    if not -(1 << 63) <= ns < 1 << 63:
+        raise OverflowError("time out of range")
+    return ns
+
+
 def as_object(value: Any) -> dict[str, Any] | None:
     """Metadata is an object; anything else is wrapped under the key ``metadata``."""
     if value is None or isinstance(value, dict):

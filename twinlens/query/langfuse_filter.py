@@ -13,6 +13,7 @@ import msgspec
 
 from twinlens.domain.clock import parse_iso
 from twinlens.domain.errors import InvalidArgument
+from twinlens.ingest.langfuse_fields import storable_time
 from twinlens.store.telemetry.query import And, Cmp, Expr, HasScore, HasSpan, Not, Op, Or
 
 OPERATORS: dict[str, frozenset[str]] = {
@@ -68,7 +69,7 @@ def _time(value: Any) -> int:
     if not isinstance(value, str):
         raise InvalidArgument("filter: a datetime value must be an ISO-8601 text")
     try:
-        return parse_iso(value)
+        return storable_time(parse_iso(value))
     except (ValueError, OverflowError):
         raise InvalidArgument(f"filter: '{value}' is not an ISO-8601 time") from None
 

@@ -15,6 +15,7 @@ import msgspec
 
 from twinlens.domain.clock import iso_ms, parse_iso
 from twinlens.domain.errors import InvalidArgument
+from twinlens.ingest.langfuse_fields import storable_time
 from twinlens.query import langfuse_filter as filters
 from twinlens.store.telemetry.query import Aggregate, Aggregation, Cmp, Dimension, Expr, Measure, Order, all_of
 
@@ -223,7 +224,7 @@ def plan(project_id: str, text: str, *, v2: bool) -> Plan:
 
 def _time(text: str, name: str) -> int:
     try:
-        return parse_iso(text)
+        return storable_time(parse_iso(text))
     except (ValueError, OverflowError):
         raise InvalidArgument(f"query: {name} is not an ISO-8601 time") from None
 

@@ -24,12 +24,14 @@ from twinlens.domain.clock import iso_ms, parse_iso
 from twinlens.domain.project import Principal, Scope
 from twinlens.faces.http import AnyRequest, check_nesting, chunks, read_body
 from twinlens.faces.langfuse.errors import BadRequest, issue
+from twinlens.ingest.langfuse_fields import storable_time
 
 if TYPE_CHECKING:
     from twinlens.features.services import Services
 
 T = TypeVar("T")
 MAX_PAGE = 100
+MAX_PAGES = 1_000_000_000
 
 
 @dataclass(slots=True)
@@ -154,6 +156,8 @@ class PageQuery(msgspec.Struct, rename="camel", kw_only=True):
             raise BadRequest(issue("Number must be greater than 0", "page", code="too_small"))
         if self.limit < 1:
             raise BadRequest(issue("Number must be greater than 0", "limit", code="too_small"))
+        if self.page > MAX_PAGES:
+            raise BadRequest(issue(f"Number must be at most {MAX_PAGES}", "page", code="too_big"))
         limit = min(self.limit, most)
         return limit, (self.page - 1) * limit
 
@@ -172,7 +176,7 @@ def time_of(text: str | None, name: str) -> int | None:
     if text is None:
         return None
     try:
-        return parse_iso(text)
+        return storable_time(parse_iso(text))
     except (ValueError, OverflowError):
         raise BadRequest(issue("Invalid datetime", name, code="invalid_string")) from None
 
