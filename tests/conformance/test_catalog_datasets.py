@@ -134,3 +134,13 @@ def test_score_configs(catalog: Catalog) -> None:
         configs.create(P, ScoreConfig(config_id="", name="c", data_type="CATEGORICAL"))
     with pytest.raises(InvalidArgument, match="35"):
         configs.create(P, ScoreConfig(config_id="", name="c" * 36, data_type="TEXT"))
+
+
+def test_what_no_column_can_hold_is_the_callers_mistake(catalog: Catalog) -> None:
+    datasets = Datasets(catalog)
+    with pytest.raises(InvalidArgument, match="cannot be stored"):
+        datasets.list(P, limit=10, offset=1 << 70)
+    if not catalog.is_sqlite:
+        with pytest.raises(InvalidArgument, match="cannot be stored"):
+            datasets.put(P, "d", description="a\x00b")
+    assert datasets.list(P, limit=10, offset=0) == ([], 0)

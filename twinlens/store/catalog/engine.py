@@ -21,9 +21,9 @@ from typing import Any
 import sqlalchemy as sa
 from sqlalchemy import event
 from sqlalchemy.dialects import postgresql, sqlite
-from sqlalchemy.exc import DBAPIError, OperationalError
+from sqlalchemy.exc import DataError, DBAPIError, OperationalError
 
-from twinlens.domain.errors import StoreUnavailable
+from twinlens.domain.errors import InvalidArgument, StoreUnavailable
 
 #: Constraint names are fixed so that migrations can name them on both engines.
 metadata = sa.MetaData(
@@ -91,9 +91,14 @@ class Catalog:
 
 @contextmanager
 def _translated() -> Generator[None]:
-    """Turn a full disk or a lost connection into ``StoreUnavailable``; other database errors pass."""
+    """Turn a full disk or a lost connection into ``StoreUnavailable``, and a value that no column can hold into
+    ``InvalidArgument``; other database errors pass."""
     try:
         yield
+    except DataError as error:  # PostgreSQL: NUL in a text, a number out of range
+        raise InvalidArgument(f"a value cannot be stored: {str(error.orig).splitlines()[0]}") from error
+    except OverflowError as error:  # SQLite's driver: a number out of range
+        raise InvalidArgument(f"a value cannot be stored: {error}") from error
     except (OperationalError, DBAPIError) as error:
         text = str(error.orig).lower()
         if any(word in text for word in _UNAVAILABLE) or error.connection_invalidated:
