@@ -141,7 +141,7 @@ class Planner:
         """The span with the content of the logs; tokens nobody reported are counted from it."""
         if self._apply_logs is None:
             return span
-        joined = self._apply_logs(msgspec.structs.replace(span), logs)
+        joined = self._apply_logs(span, logs)
         if joined is not span:
             joined.input_preview = joined.output_preview = None
             if self._reprice and joined.kind in MODEL_KINDS and joined.usage_source != "client":

@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import pytest
 from twinlens.domain.errors import Busy, InvalidArgument, StoreUnavailable
 from twinlens.domain.live import Notice
@@ -169,10 +170,8 @@ def note(span_id: str, text: str, at: int = 0) -> RawLog:
 def join(span: Span, logs: Any) -> Span:
     """Stands for the real rules (``twinlens.ingest.logs``): all bodies become the input."""
     seen = (span.input or "").strip('"').split() + [log.body["content"] for log in logs]
-    if f'"{" ".join(dict.fromkeys(seen))}"' == span.input:
-        return span
-    span.input = f'"{" ".join(dict.fromkeys(seen))}"'
-    return span
+    text = f'"{" ".join(dict.fromkeys(seen))}"'
+    return span if text == span.input else msgspec.structs.replace(span, input=text)
 
 
 @pytest.mark.parametrize("order", ["log first", "span first", "together", "restart between"])
