@@ -7,6 +7,7 @@ from typing import Any
 
 from twinlens.domain.errors import InvalidArgument
 from twinlens.store.telemetry.duckdb.fields import ALIAS, Field, field
+from twinlens.store.telemetry.duckdb.keys import row_key
 from twinlens.store.telemetry.query import And, Cmp, Expr, HasScore, HasSpan, Not, Or
 
 _COMPARE = {"=": "=", "!=": "<>", "<": "<", "<=": "<=", ">": ">", ">=": ">="}
@@ -115,7 +116,16 @@ class Compiler:
                     return self._text(expr, Cmp(cmp.field, cmp.op, "true" if sample else "false"))
                 return self._text(expr, cmp)
             case _:
-                return self._text(found.expr, cmp)
+                text = self._text(found.expr, cmp)
+                return self._by_key(view, cmp) + text if cmp.field == "trace_id" else text
+
+    def _by_key(self, view: str, cmp: Cmp) -> str:
+        """Narrow a search for trace ids by their hashes: comparing numbers is several times faster than texts."""
+        if cmp.op not in ("=", "in"):
+            return ""
+        ids = [v for v in (cmp.value if isinstance(cmp.value, list | tuple) else [cmp.value]) if isinstance(v, str)]
+        keys = ",".join(str(row_key(self.params["project"], each)) for each in ids)
+        return f"{ALIAS[view]}.tkey IN ({keys}) AND " if keys else ""
 
     def _null(self, expr: str, cmp: Cmp) -> str | None:
         if cmp.op == "is null":
