@@ -85,7 +85,7 @@ def _overlay(base: Span, update: Span, given: frozenset[str]) -> Span:
         elif name in ("usage", "cost"):
             setattr(merged, f"{name}_source", getattr(update, f"{name}_source"))
         setattr(merged, name, value)
-    if "cost" in given and update.cost:
+    if "cost" in given:
         merged.price_id = update.price_id
     return merged
 

@@ -13,7 +13,7 @@ from twinlens.domain.otlp import RawSpan
 from twinlens.domain.trace import Scope, Span, SpanEvent, TracePatch
 from twinlens.ingest import usage as usage_shapes
 from twinlens.ingest.dialects.genai import with_system
-from twinlens.ingest.dialects.plan import FIRST_TOKEN_EVENTS, Plan, Planner, Step, planner_for
+from twinlens.ingest.dialects.plan import COMBINED, FIRST_TOKEN_EVENTS, Plan, Planner, Step, planner_for
 from twinlens.ingest.dialects.rule import Source, text
 from twinlens.ingest.logs import FROM_EVENTS, content_of_events
 
@@ -70,9 +70,10 @@ def normalise(raw_spans: Sequence[RawSpan]) -> tuple[list[Span], list[TracePatch
         if group is None:
             group = groups[key] = _Group(raw.resource, raw.scope)
         plan = group.planner.plan(raw.attributes)
-        spans.append(_span(raw, group, plan))
+        span = _span(raw, group, plan)
+        spans.append(span)
         if plan.trace or group.tag_values or plan.collected:
-            _patch(patches, raw, group, plan)
+            _patch(patches, raw, span, group, plan)
     return spans, list(patches.values())
 
 
@@ -143,8 +144,13 @@ def _span(raw: RawSpan, group: _Group, plan: Plan) -> Span:
     if span.prompt_version is not None and span.prompt_name is None:
         span.prompt_version = None  # a version of nothing
         missed["prompt_version"] = None
-    span.rules = rules if not missed else {k: v for k, v in {**rules, **missed}.items() if v is not None}
+    span.rules = _rules(rules, missed) if missed else rules
     return span
+
+
+def _rules(first: dict[str, str], missed: dict[str, str | None]) -> dict[str, str]:
+    """The rules that filled the fields: the best candidates, except where those yielded nothing."""
+    return {field: rule for field, rule in {**first, **missed}.items() if rule is not None}
 
 
 def _run(
@@ -229,15 +235,17 @@ def _special(plan: Plan, span: Span, missed: dict[str, str | None]) -> None:
         rule = missed["input"] if "input" in missed else plan.names.get("input")
         if rule is None or rule.startswith("genai"):
             span.input = with_system(found["system"], span.input)
-    if span.completion_start_ns is None:
-        if "first_token_ms" in found:
-            span.completion_start_ns = span.start_ns + round(found["first_token_ms"] * 1e6)
-        elif "first_token_s" in found:
-            span.completion_start_ns = span.start_ns + round(found["first_token_s"] * 1e9)
+    if span.completion_start_ns is None and ("first_token_ms" in found or "first_token_s" in found):
+        distance_ns = found["first_token_ms"] * 1e6 if "first_token_ms" in found else found["first_token_s"] * 1e9
+        span.completion_start_ns = span.start_ns + round(distance_ns)
+        local.pop("first_token_s", None)
     version = found.get("prompt_version_text")
-    if version is not None and span.prompt_version is None and version.isdecimal() and len(version) < 10:
-        span.prompt_version = int(version)
-    missed.update({k: v for k, v in local.items() if k == "system"})
+    if version is not None and span.prompt_version is None:
+        if version.isdecimal() and len(version) < 10:
+            span.prompt_version = int(version)
+        else:
+            local["prompt_version_text"] = None
+    missed.update({COMBINED.get(field, field): rule for field, rule in local.items()})
 
 
 def _events(span: Span, events: list[SpanEvent], plan: Plan, missed: dict[str, str | None]) -> None:
@@ -270,7 +278,7 @@ def _exception(events: list[SpanEvent]) -> str:
     return ""
 
 
-def _patch(patches: dict[str, TracePatch], raw: RawSpan, group: _Group, plan: Plan) -> None:
+def _patch(patches: dict[str, TracePatch], raw: RawSpan, span: Span, group: _Group, plan: Plan) -> None:
     """Add what one span says about its trace."""
     patch = patches.get(raw.trace_id)
     if patch is None:
@@ -286,7 +294,10 @@ def _patch(patches: dict[str, TracePatch], raw: RawSpan, group: _Group, plan: Pl
     patch.said_ns = max(raw.start_ns, patch.said_ns)
     if plan.trace:
         found: dict[str, Any] = {}
-        _run(plan.trace, raw.attributes, found, {})
+        missed: dict[str, str | None] = {}
+        _run(plan.trace, raw.attributes, found, missed)
+        if missed:
+            span.rules = _rules(span.rules, {f"trace.{field}": rule for field, rule in missed.items()})
         for field, value in found.items():
             before = getattr(patch, field)
             if field in ("tags", "prompts"):

@@ -22,7 +22,9 @@ def _prompts(value: Any) -> list[str] | None:
     found = decoded(value)
     if not isinstance(found, list):
         return None
-    return [f"{p['name']}/{p['version']}" for p in found if isinstance(p, dict) and "name" in p and "version" in p]
+    return [
+        f"{p['name']}/{p['version']}" for p in found if isinstance(p, dict) and "name" in p and "version" in p
+    ] or None
 
 
 def _first_prompt(value: Any) -> str | None:

@@ -168,7 +168,7 @@ class Planner:
         for field, ranked in steps.items():
             candidates = tuple(c for _, c in sorted(ranked, key=lambda x: x[0]))
             groups[_group(field)].append((field.removeprefix("trace."), candidates))
-            names[_label(field)] = candidates[0][0]
+            names[COMBINED.get(field, field)] = candidates[0][0]
         collected: list[tuple[str, tuple[Entry, ...]]] = []
         for field, listed in entries.items():
             # worst first, so that the best rule's entry stays when two have the same name
@@ -201,20 +201,20 @@ class Planner:
         return DIALECTS[best].name if best < len(DIALECTS) else ""
 
 
-_SPECIAL = frozenset({"system", "first_token_s", "first_token_ms", "prompt_version_text"})
+#: Fields that combine with others, and the span field under which their rule is kept.
+COMBINED = {
+    "system": "system",
+    "first_token_s": "completion_start_ns",
+    "first_token_ms": "completion_start_ns",
+    "prompt_version_text": "prompt_version",
+}
 
 
 def _group(field: str) -> str:
     head = field.split(".", 1)[0]
     if head in ("usage", "cost", "trace"):
         return head
-    return "special" if field in _SPECIAL else "direct"
-
-
-def _label(field: str) -> str:
-    """Name under which a span keeps the rule: canonical field names, usage and cost by key."""
-    return {"first_token_s": "completion_start_ns", "first_token_ms": "completion_start_ns",
-            "prompt_version_text": "prompt_version"}.get(field, field)  # fmt: skip
+    return "special" if field in COMBINED else "direct"
 
 
 def _whole_first(steps: list[Step], whole: str) -> tuple[Step, ...]:
