@@ -27,7 +27,7 @@ _ABOVE_EVENTS = ("langfuse:", "vercel:")
 class _Group:
     """What spans of one resource and scope share."""
 
-    __slots__ = ("environment", "planner", "release", "resource", "scope", "service", "tag_values", "version")
+    __slots__ = ("fields", "planner", "resource", "scope", "tag_values")
 
     def __init__(self, resource: dict[str, Any], scope: Scope) -> None:
         # held so that their ids, which are the group's key, stay theirs
@@ -40,10 +40,13 @@ class _Group:
                 sdk_name=str(resource.get("telemetry.sdk.name") or ""),
             )
         )
-        self.environment = next((e for e in (text(resource.get(k)) for k in _ENVIRONMENT) if e), None)
-        self.release = text(resource.get("langfuse.release"))
-        self.version = text(resource.get("langfuse.version")) or text(resource.get("service.version"))
-        self.service = text(resource.get("service.name"))
+        fields = {
+            "environment": next((e for e in (text(resource.get(k)) for k in _ENVIRONMENT) if e), None),
+            "release": text(resource.get("langfuse.release")),
+            "version": text(resource.get("langfuse.version")) or text(resource.get("service.version")),
+            "service": text(resource.get("service.name")),
+        }
+        self.fields: dict[str, Any] = {name: value for name, value in fields.items() if value is not None}
         self.tag_values: dict[str, str | None] = {
             key: value
             for key, value in ((k, text(v)) for k, v in resource.items() if not k.startswith(_NO_TAGS))
@@ -80,12 +83,7 @@ def normalise(raw_spans: Sequence[RawSpan]) -> tuple[list[Span], list[TracePatch
 def _span(raw: RawSpan, group: _Group, plan: Plan) -> Span:
     attributes = raw.attributes
     rules = plan.names
-    found: dict[str, Any] = {
-        "environment": group.environment,
-        "release": group.release,
-        "version": group.version,
-        "service": group.service,
-    }
+    found = group.fields.copy()
     missed: dict[str, str | None] = {}
     if plan.direct:
         _run(plan.direct, attributes, found, missed)
@@ -97,11 +95,10 @@ def _span(raw: RawSpan, group: _Group, plan: Plan) -> Span:
             else:
                 missed[field] = None
     status = raw.status
-    level = found.get("level")
-    if level is None:
+    if "level" not in found:
         if status == "error":
             found["level"] = "ERROR"
-    elif level == "ERROR" and status == "unset":
+    elif status == "unset" and found["level"] == "ERROR":
         status = "error"
     end_ns = raw.end_ns
     if end_ns is not None and end_ns < raw.start_ns:
@@ -123,7 +120,7 @@ def _span(raw: RawSpan, group: _Group, plan: Plan) -> Span:
         trace_state=raw.trace_state,
         dialect=plan.dialect,
         source=_SOURCES.get(plan.dialect, "otlp"),
-        **{k: v for k, v in found.items() if v is not None},
+        **found,
     )
     if plan.usage:
         span.usage = _usage(plan.usage, attributes, missed)

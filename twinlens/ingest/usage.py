@@ -68,12 +68,13 @@ def disjoint(inclusive: dict[str, int]) -> dict[str, int]:
     side is left alone. A missing total becomes the sum. A client's total is kept unless it is smaller than the sum.
     """
     total = inclusive.pop("total", None)
-    for side in ("input", "output"):
-        whole = inclusive.get(side)
-        if whole:
-            parts = sum(count for key, count in inclusive.items() if _FLAT_PARTS.get(key, key).startswith(side + "_"))
-            if parts <= whole:
-                inclusive[side] = whole - parts
+    if not inclusive.keys() <= _SIDES:
+        for side in ("input", "output"):
+            whole = inclusive.get(side)
+            if whole:
+                parts = sum(count for key, count in inclusive.items() if _FLAT_PARTS.get(key, key).startswith(side + "_"))
+                if parts <= whole:
+                    inclusive[side] = whole - parts
     known = sum(inclusive.values())
     if total is None or (known and total < known):
         total = known
