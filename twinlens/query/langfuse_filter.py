@@ -35,6 +35,7 @@ _OPS: dict[str, Op] = {
     "does not contain": "not contains", "matches": "contains", "<>": "!=", "is set": "is not null",
     "is not set": "is null",
 }  # fmt: skip
+_MAX_SECONDS = 9e9  # in nanoseconds still a 64-bit number
 _LISTS = frozenset({"tags", "models", "run_ids", "prompts"})
 _OBJECTS = frozenset({"stringObject", "categoryOptions", "numberObject", "booleanObject"})
 
@@ -75,11 +76,13 @@ def _time(value: Any) -> int:
 
 
 def _nanoseconds(value: Any) -> int:
+    if isinstance(value, bool) or not isinstance(value, int | float) or not abs(value) < _MAX_SECONDS:
+        raise InvalidArgument("filter: a duration is a number of seconds")
     return round(value * 1_000_000_000)
 
 
 def _upper(value: Any) -> Any:
-    return [v.upper() for v in value] if isinstance(value, list) else value.upper()
+    return [_upper(v) for v in value] if isinstance(value, list) else value.upper() if isinstance(value, str) else value
 
 
 def _category(item: Item, op: Op, value: Any) -> Expr:
