@@ -1,9 +1,9 @@
 """``python -m bench``: every measurement, all servers, one table, ``RESULTS.md``.
 
-    python -m bench                         # everything but the million traces; under 20 minutes
-    python -m bench --big                   # with them
-    python -m bench --quick --dry           # does the runner work? a few minutes, writes nothing
-    python -m bench --servers twinlens --suites otlp,tracking --dry
+python -m bench                         # everything but the million traces; under 20 minutes
+python -m bench --big                   # with them
+python -m bench --quick --dry           # does the runner work? a few minutes, writes nothing
+python -m bench --servers twinlens --suites otlp,tracking --dry
 """
 
 from __future__ import annotations
@@ -64,10 +64,14 @@ def _step(name: str, step: object) -> None:
 
 def main() -> None:
     """Parse the arguments, measure, report."""
-    parser = argparse.ArgumentParser(prog="python -m bench", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(
+        prog="python -m bench", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument("--servers", default=",".join(SERVERS), help="comma-separated; default: %(default)s")
     parser.add_argument("--suites", default=",".join(SUITES), help="comma-separated; default: %(default)s")
-    parser.add_argument("--big", action="store_true", help="also 1,000,000 traces / 10,000,000 spans (made once, kept in bench/data)")
+    parser.add_argument(
+        "--big", action="store_true", help="also 1,000,000 traces / 10,000,000 spans (made once, kept in bench/data)"
+    )
     parser.add_argument("--big-traces", type=int, default=1_000_000, help="number of traces of --big")
     parser.add_argument("--quick", action="store_true", help="seconds instead of minutes: checks the runner")
     parser.add_argument("--dry", action="store_true", help="print the table, leave RESULTS.md alone")
@@ -95,7 +99,11 @@ def main() -> None:
         versions = {SERVERS[name].name: SERVERS[name](folder).version() for name in names if name != "mlflow-1"}
         remarks = report.RESULTS.with_name("REMARKS.md")
         text = report.markdown(
-            book, versions, sys.argv[1:], (time.monotonic() - begun) / 60, remarks.read_text() if remarks.exists() else ""
+            book,
+            versions,
+            sys.argv[1:],
+            (time.monotonic() - begun) / 60,
+            remarks.read_text() if remarks.exists() else "",
         )
         report.RESULTS.write_text(text)
         progress(f"wrote {report.RESULTS}")

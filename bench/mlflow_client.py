@@ -1,6 +1,6 @@
 """Runs inside the peer environment: how fast the unmodified mlflow client logs metrics to a server.
 
-    python mlflow_client.py URL SECONDS REPEATS      # prints a JSON list of calls per second
+python mlflow_client.py URL SECONDS REPEATS      # prints a JSON list of calls per second
 """
 
 import json

@@ -88,7 +88,9 @@ def summarise(stacks: str, depth: int) -> str:
 
 def main() -> None:
     """Start, warm, sample, print."""
-    parser = argparse.ArgumentParser(prog="python -m bench.profile", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(
+        prog="python -m bench.profile", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument("load", choices=("otlp", "log_metric", "log_batch", "search", "lists"))
     parser.add_argument("--seconds", type=float, default=10)
     parser.add_argument("--gil", action="store_true", help="only samples that hold the interpreter lock")
@@ -105,8 +107,26 @@ def main() -> None:
             prepared, connections = requests(options.load, server, options.seconds)
             drive(server.port, prepared[:20], connections, 5)
             assert server.process is not None
-            command = [spy, "record", "-p", str(server.process.pid), "-o", output, "-f", "raw", "--threads", "-r", "200", "--duration", "3600"]
-            command += [flag for flag, wanted in (("--gil", options.gil), ("--native", options.native), ("-F", options.functions)) if wanted]
+            command = [
+                spy,
+                "record",
+                "-p",
+                str(server.process.pid),
+                "-o",
+                output,
+                "-f",
+                "raw",
+                "--threads",
+                "-r",
+                "200",
+                "--duration",
+                "3600",
+            ]
+            command += [
+                flag
+                for flag, wanted in (("--gil", options.gil), ("--native", options.native), ("-F", options.functions))
+                if wanted
+            ]
             sampler = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
             time.sleep(1)
             load: Load = drive(server.port, prepared[20:], connections, options.seconds)
@@ -115,7 +135,10 @@ def main() -> None:
     finally:
         shutil.rmtree(folder, ignore_errors=True)
     print(summarise(output.read_text(), options.depth))
-    print(f"\n{len(load.acknowledged)} requests in {load.seconds:.1f} s = {load.rate:.0f}/s; errors: {dict(load.errors)}", file=sys.stderr)
+    print(
+        f"\n{len(load.acknowledged)} requests in {load.seconds:.1f} s = {load.rate:.0f}/s; errors: {dict(load.errors)}",
+        file=sys.stderr,
+    )
 
 
 if __name__ == "__main__":

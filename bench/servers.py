@@ -82,9 +82,11 @@ class Server:
         self.folder.mkdir(parents=True, exist_ok=True)
         self.port = processes.free_port()
         self._log = self.log.open("ab")
+        # A shell may forbid byte code; no installation runs without, and it would be most of the cold start.
+        inherited = {name: value for name, value in os.environ.items() if name != "PYTHONDONTWRITEBYTECODE"}
         begun = time.monotonic()
         self.process = subprocess.Popen(
-            self.command(), cwd=self.folder, env={**os.environ, **self.environment()},
+            self.command(), cwd=self.folder, env={**inherited, **self.environment()},
             stdin=subprocess.DEVNULL, stdout=self._log, stderr=subprocess.STDOUT,
         )  # fmt: skip
         while not self._answers():
@@ -162,7 +164,11 @@ class Twinlens(Server):
         from importlib.metadata import version
 
         commit = subprocess.run(
-            ["git", "describe", "--always", "--dirty"], cwd=Path(__file__).parent, capture_output=True, text=True, check=False
+            ["git", "describe", "--always", "--dirty"],
+            cwd=Path(__file__).parent,
+            capture_output=True,
+            text=True,
+            check=False,
         ).stdout.strip()
         return f"{version('twinlens')} ({commit})" if commit else version("twinlens")
 

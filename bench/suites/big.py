@@ -44,7 +44,9 @@ def _list(where: str) -> bytes:
     return encode("GET", f"{API}/traces?limit=50" + (f"&filter={quote(where)}" if where else ""))
 
 
-def _ask(connection: Connection, request: Callable[[int], bytes], *, count: int = 100, seconds: float = 12.0) -> list[float]:
+def _ask(
+    connection: Connection, request: Callable[[int], bytes], *, count: int = 100, seconds: float = 12.0
+) -> list[float]:
     """Latencies in ms after two calls that warm caches."""
     timed(connection, request, 2, 60)
     return [1e3 * x for x in timed(connection, lambda i: request(i + 2), count, seconds)]
@@ -69,7 +71,10 @@ def _lists(server: Twinlens, connection: Connection, book: Book, marks: corpus.L
         found = len(json.loads(answer).get("traces", []))
         latencies = _ask(connection, lambda i, q=question: _list(q(i)))
         book.record(
-            key, server.name, percentile(latencies, 0.95), note=f"p50 {percentile(latencies, 0.5):.1f} ms, {found} rows for {question(0) or 'all'}"
+            key,
+            server.name,
+            percentile(latencies, 0.95),
+            note=f"p50 {percentile(latencies, 0.5):.1f} ms, {found} rows for {question(0) or 'all'}",
         )
 
 
@@ -80,7 +85,10 @@ def _traces(server: Twinlens, connection: Connection, book: Book, marks: corpus.
     _, answer = connection.send(server.trace_request(marks.huge_trace_id))
     latencies = _ask(connection, lambda _: server.trace_request(marks.huge_trace_id), count=10)
     book.record(
-        "big_skeleton", server.name, percentile(latencies, 0.5), note=f"{len(json.loads(answer)['spans']):,} spans, {len(answer) / 1e6:.1f} MB"
+        "big_skeleton",
+        server.name,
+        percentile(latencies, 0.5),
+        note=f"{len(json.loads(answer)['spans']):,} spans, {len(answer) / 1e6:.1f} MB",
     )
 
 

@@ -79,7 +79,10 @@ def runs(folder: Path, count: int) -> Path:
                 (run_params, [(no, k, v) for no, r in numbered for k, v in r.params.items()]),
                 (run_tags, [(no, "mlflow.runName", r.name) for no, r in numbered]),
             ):
-                c.execute(table.insert(), [{**scope, "run_no": no, "key": k, "value": v, "head": v[:64]} for no, k, v in pairs])
+                c.execute(
+                    table.insert(),
+                    [{**scope, "run_no": no, "key": k, "value": v, "head": v[:64]} for no, k, v in pairs],
+                )
             c.execute(latest_metrics.insert(), [
                 {**scope, "run_no": no, "key": k, "value": v, "timestamp_ms": r.start_ms, "step": 0}
                 for no, r in numbered
@@ -133,7 +136,9 @@ def traces(folder: Path, count: int) -> Path:
     start_ns = time.time_ns() - count * _STEP_NS
     maker = _Clones(random.Random(3), start_ns)
     writer = workload.TraceWriter(seed=21, start_ns=start_ns)
-    marks = Landmarks(spans=0, trace_ids=[], huge_trace_id="", users=[f"user-{i * 97 % USERS}" for i in range(50)], newest_ns=0)
+    marks = Landmarks(
+        spans=0, trace_ids=[], huge_trace_id="", users=[f"user-{i * 97 % USERS}" for i in range(50)], newest_ns=0
+    )
     done = 0
     while done < count:
         body = writer.request(_DISTINCT).SerializeToString()
@@ -232,12 +237,23 @@ class _Clones:
         trace_id = rng.randbytes(16).hex()
         root_id = rng.randbytes(8).hex()
         calls = [span for _, spans in templates[:20] for span in spans[4:]]
-        spans = [replace(templates[0][1][0], trace_id=trace_id, span_id=root_id, parent_id=None, start_ns=start, end_ns=start + 10**12)]
+        spans = [
+            replace(
+                templates[0][1][0],
+                trace_id=trace_id,
+                span_id=root_id,
+                parent_id=None,
+                start_ns=start,
+                end_ns=start + 10**12,
+            )
+        ]
         agent = templates[0][1][1]
         for number in range((_HUGE - 1) // 100 + 1):
             agent_id = rng.randbytes(8).hex()
             at = start + number * 10**9
-            spans.append(replace(agent, trace_id=trace_id, span_id=agent_id, parent_id=root_id, start_ns=at, end_ns=at + 10**9))
+            spans.append(
+                replace(agent, trace_id=trace_id, span_id=agent_id, parent_id=root_id, start_ns=at, end_ns=at + 10**9)
+            )
             for call in range(99):
                 of = calls[(number + call) % len(calls)]
                 spans.append(

@@ -45,4 +45,9 @@ def measure(kind: type[Server], folder: Path, book: Book, effort: Effort) -> Non
         if stored != spans:
             note = f"{stored} of {spans} spans stored; "
     used = server.disk() - empty
-    book.record("disk", server.name, raw / used, note=f"{note}{agents} agents, {raw / 1e6:.0f} MB raw, {used / 1e6:.2f} MB stored")
+    book.record(
+        "disk",
+        server.name,
+        raw / used,
+        note=f"{note}{agents} agents, {raw / 1e6:.0f} MB raw, {used / 1e6:.2f} MB stored",
+    )

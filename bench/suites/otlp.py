@@ -46,7 +46,9 @@ def measure(server: Server, book: Book, effort: Effort) -> None:
     book.record("otlp_one", server.name, rate, note="; ".join(error)[:200])
 
 
-def _load(server: Server, requests: list[bytes], connections: int, seconds: float, wait: float) -> tuple[float, float, float, list[str]]:
+def _load(
+    server: Server, requests: list[bytes], connections: int, seconds: float, wait: float
+) -> tuple[float, float, float, list[str]]:
     """(readable spans/s, acknowledged spans/s, per cent readable at the last answer, errors) of one load."""
     before = server.stored_spans()
     load = drive(server.port, requests, connections, seconds)

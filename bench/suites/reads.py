@@ -21,7 +21,12 @@ def measure(server: Server, book: Book, effort: Effort) -> None:
         for _ in range(effort.repeats):
             request = server.list_request(50)
             lists.append(percentile(timed(connection, lambda _, r=request: r, 100, effort.peer_seconds), 0.5) * 1e3)
-            ones.append(percentile(timed(connection, lambda i: server.trace_request(ids[i % len(ids)]), 100, effort.peer_seconds), 0.5) * 1e3)
+            ones.append(
+                percentile(
+                    timed(connection, lambda i: server.trace_request(ids[i % len(ids)]), 100, effort.peer_seconds), 0.5
+                )
+                * 1e3
+            )
     note = f"among {server.stored_spans():,} spans"
     book.record("list_small", server.name, *lists, note=note)
     book.record("trace_small", server.name, *ones, note=note)

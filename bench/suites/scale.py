@@ -39,8 +39,15 @@ def measure(kind: type[Server], folder: Path, book: Book, effort: Effort) -> Non
                 note = f"no answer in {PATIENCE:.0f} s" if isinstance(error, TimeoutError) else str(error)[:200]
                 book.record(f"{key}_filter", server.name, note=note)
                 continue
-        book.record(f"{key}_filter", kind.name, percentile(filtered, 0.95) * 1e3, note=f"p50 {percentile(filtered, 0.5) * 1e3:.1f} ms")
-        book.record(f"{key}_plain", kind.name, percentile(plain, 0.95) * 1e3, note=f"p50 {percentile(plain, 0.5) * 1e3:.1f} ms")
+        book.record(
+            f"{key}_filter",
+            kind.name,
+            percentile(filtered, 0.95) * 1e3,
+            note=f"p50 {percentile(filtered, 0.5) * 1e3:.1f} ms",
+        )
+        book.record(
+            f"{key}_plain", kind.name, percentile(plain, 0.95) * 1e3, note=f"p50 {percentile(plain, 0.5) * 1e3:.1f} ms"
+        )
         shutil.rmtree(where, ignore_errors=True)
 
 
@@ -76,7 +83,8 @@ def _mlflow(kind: type[Server], folder: Path, count: int) -> str:
                 f"insert into {table}(key, value, timestamp, run_uuid, step, is_nan) values (?, ?, ?, ?, 0, 0)", points
             )
         database.executemany(
-            "insert into params(key, value, run_uuid) values (?, ?, ?)", [(k, v, i) for i, r in named for k, v in r.params.items()]
+            "insert into params(key, value, run_uuid) values (?, ?, ?)",
+            [(k, v, i) for i, r in named for k, v in r.params.items()],
         )
         database.executemany(
             "insert into tags(key, value, run_uuid) values ('mlflow.runName', ?, ?)", [(r.name, i) for i, r in named]

@@ -52,7 +52,9 @@ def measure(server: Server, book: Book, effort: Effort) -> None:
         search(server, connection, book, effort, seconds)
 
 
-def _log_metric(server: Server, connection: Connection, book: Book, effort: Effort, seconds: float, experiment_id: str) -> None:
+def _log_metric(
+    server: Server, connection: Connection, book: Book, effort: Effort, seconds: float, experiment_id: str
+) -> None:
     run_id = run(connection, experiment_id)
     now = int(time.time() * 1000)
     rates = []
@@ -86,15 +88,24 @@ def batches(run_ids: list[str], count: int, first_step: int) -> list[bytes]:
     for index in range(count):
         base = first_step + index * 50
         points = [
-            {"key": f"metric_{key}", "value": (base + step) * 0.001 + key, "timestamp": now + base + step, "step": base + step}
+            {
+                "key": f"metric_{key}",
+                "value": (base + step) * 0.001 + key,
+                "timestamp": now + base + step,
+                "step": base + step,
+            }
             for step in range(50)
             for key in range(20)
         ]
-        requests.append(encode_json("POST", f"{API}/runs/log-batch", {"run_id": run_ids[index % len(run_ids)], "metrics": points}))
+        requests.append(
+            encode_json("POST", f"{API}/runs/log-batch", {"run_id": run_ids[index % len(run_ids)], "metrics": points})
+        )
     return requests
 
 
-def _log_batch(server: Server, connection: Connection, book: Book, effort: Effort, seconds: float, experiment_id: str) -> None:
+def _log_batch(
+    server: Server, connection: Connection, book: Book, effort: Effort, seconds: float, experiment_id: str
+) -> None:
     ceiling = 150 if isinstance(server, Twinlens) else 20
     for key, connections in (("log_batch", 1), ("log_batch_4", 4)):
         run_ids = [run(connection, experiment_id) for _ in range(connections)]
@@ -106,7 +117,11 @@ def _log_batch(server: Server, connection: Connection, book: Book, effort: Effor
             rates.append(load.rate * 1000)
             done += len(load.acknowledged)
             errors |= {f"{n} × {text}" for text, n in load.errors.items()}
-        note = "; ".join(sorted(errors))[:200] if connections > 1 else _check(connection, run_ids[0], "metric_7", done * 50)
+        note = (
+            "; ".join(sorted(errors))[:200]
+            if connections > 1
+            else _check(connection, run_ids[0], "metric_7", done * 50)
+        )
         book.record(key, server.name, *rates, note=note)
 
 
@@ -115,7 +130,9 @@ def _check(connection: Connection, run_id: str, key: str, expected: int) -> str:
     found, token = 0, ""
     for _ in range(100):
         page = connection.call(
-            "GET", f"{API}/metrics/get-history?run_id={run_id}&metric_key={key}&max_results=25000" + (f"&page_token={token}" if token else "")
+            "GET",
+            f"{API}/metrics/get-history?run_id={run_id}&metric_key={key}&max_results=25000"
+            + (f"&page_token={token}" if token else ""),
         )
         found += len(page.get("metrics", []))
         if not (token := page.get("next_page_token", "")):
@@ -123,7 +140,9 @@ def _check(connection: Connection, run_id: str, key: str, expected: int) -> str:
     return "" if found == expected else f"history holds {found} of {expected} acknowledged points"
 
 
-def searches(server: Server, connection: Connection, experiment_id: str, seconds: float, *, count: int = 100) -> tuple[list[float], list[float]]:
+def searches(
+    server: Server, connection: Connection, experiment_id: str, seconds: float, *, count: int = 100
+) -> tuple[list[float], list[float]]:
     """Latencies (plain, filtered and ordered) of searches for 100 runs."""
     plain = encode_json("POST", f"{API}/runs/search", {"experiment_ids": [experiment_id], "max_results": 100})
     filtered = encode_json(
