@@ -87,3 +87,14 @@ def test_media(client: str, live_server: LiveServer) -> None:
     with api(live_server.url) as http:
         row = http.get(f"/observations/{told['span_id']}").json()
     assert f"id={told['media_id']}" in row["input"]["image"]
+
+
+def test_sdk_2(live_server: LiveServer) -> None:
+    told = run_json("langfuse2", PROGRAMS / "sdk2_features.py", live_server.url)
+    assert told == {
+        "prompt": ["hi 1", {"k": 1}],
+        "items": [["two-1", {"q": 1}]],
+        "linked": [["two-1", True]],
+        "cost": pytest.approx(0.0025),
+        "used": ["two/greeting 2", 1],
+    }

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from typing import Any
+from urllib.parse import unquote
 
 import msgspec
 
 from twinlens.domain.dataset import Dataset, DatasetItem
+from twinlens.domain.errors import NotFound
 from twinlens.domain.ids import canonical_trace_id
 from twinlens.domain.media import references
 from twinlens.faces.http import in_thread
@@ -81,6 +83,21 @@ def _find_media(field: str, path: str, value: Any, found: list[dict[str, Any]]) 
     elif isinstance(value, list):
         for index, inner in enumerate(value):
             _find_media(field, f"{path}[{index}]", inner, found)
+
+
+def real_name(call: Call, name: str) -> str:
+    """The name of a dataset that a query parameter means: SDK 2 encodes it twice. Blocks.
+
+    Raises:
+        NotFound: no dataset is called so in either reading.
+    """
+    try:
+        return call.services.datasets.get(call.project_id, name).name
+    except NotFound:
+        once = unquote(name)
+        if once == name:
+            raise
+        return call.services.datasets.get(call.project_id, once).name
 
 
 # --- datasets --------------------------------------------------------------------------------------------------
@@ -186,7 +203,7 @@ async def list_items(call: Call) -> Result:
 
     def read() -> dict[str, Any]:
         items, total = call.services.datasets.items(
-            call.project_id, dataset_name=query.dataset_name,
+            call.project_id, dataset_name=real_name(call, query.dataset_name) if query.dataset_name else None,
             source_trace_id=canonical_trace_id(query.source_trace_id) if query.source_trace_id else None,
             source_observation_id=query.source_observation_id, at=at, limit=limit, offset=offset,
         )  # fmt: skip
