@@ -143,7 +143,7 @@ export function Palette({ projectId, onClose, onKeys }: PaletteProps) {
       opened
       onClose={onClose}
       withCloseButton={false}
-      padding={0}
+      classNames={{ body: css.body }}
       size={600}
       yOffset="12vh"
       centered={false}

@@ -105,6 +105,14 @@ export function nestRuns<R extends RunLike>(runs: readonly R[], folded: Readonly
   return out;
 }
 
+/** In reading order: numbers inside names count as numbers, the machine's own metrics come last. */
+export function sortKeys(keys: readonly string[]): string[] {
+  return [...keys].sort(
+    (a, b) =>
+      Number(a.startsWith("system/")) - Number(b.startsWith("system/")) || a.localeCompare(b, "en", { numeric: true }),
+  );
+}
+
 /** Metrics in groups by the part before the last slash, groups and keys sorted; those without one come first. */
 export function groupKeys(keys: readonly string[]): { readonly name: string; readonly keys: readonly string[] }[] {
   const groups = new Map<string, string[]>();

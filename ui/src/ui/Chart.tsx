@@ -40,6 +40,8 @@ export interface ChartProps {
   readonly format: (value: number) => string;
   /** Cursors of charts with the same name move together. */
   readonly sync?: string;
+  /** Draw lines across missing values. */
+  readonly join?: boolean;
   /** The visible part of x; null for all of it. */
   readonly range?: readonly [number, number] | null;
   /** Dragging over the plot; null for a double click. */
@@ -114,7 +116,10 @@ export function Chart(props: ChartProps) {
 function xSpan(props: ChartProps): [number, number] {
   if (props.range) return [props.range[0], props.range[1]];
   const first = props.x[0] ?? 0;
-  const last = props.x[props.x.length - 1] ?? 1;
+  const newest = props.x[props.x.length - 1] ?? 1;
+  // A bar stands for the time from its x on, so the last one needs room to its right.
+  const bars = props.series.some((s) => s.kind === "bars");
+  const last = bars && props.x.length > 1 ? newest + ((props.x[1] ?? 0) - first) : newest;
   return first === last ? [first - 0.5, last + 0.5] : [first, last];
 }
 
@@ -154,8 +159,8 @@ function options(latest: { readonly current: ChartProps }, element: HTMLElement)
       {
         stroke: text,
         font,
-        size: 24,
-        gap: 3,
+        size: 20,
+        gap: 2,
         grid: { show: false },
         ticks: { show: false },
         space: props.xKind === "time" ? 84 : 56,
@@ -194,7 +199,7 @@ function options(latest: { readonly current: ChartProps }, element: HTMLElement)
           width: s.width ?? 1.5,
           ...(s.dash ? { dash: [...s.dash] } : {}),
           points: { show: (_u, _i, i0, i1) => !s.quiet && i1 - i0 < 2, size: 5, fill: stroke },
-          spanGaps: false,
+          spanGaps: props.join ?? false,
         };
       }),
     ],

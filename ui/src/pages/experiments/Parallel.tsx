@@ -78,6 +78,7 @@ export function Parallel({
         <Empty title="Pick two or more axes">These runs differ in too little to draw by themselves.</Empty>
       ) : (
         <svg
+          className={css.plot}
           viewBox={`0 0 ${WIDTH} ${HEIGHT}`}
           role="img"
           aria-label={`Parallel coordinates of ${data.runs.length} runs over ${axes.map((a) => a.label).join(", ")}`}

@@ -210,6 +210,7 @@ function Plots({
         <Chart
           {...common}
           label="Latency over time"
+          join
           series={charts.latency}
           format={(v) => duration(v).replace(/\.00s/, "s")}
         />
@@ -246,7 +247,7 @@ function Plot({ title, legend, children }: PlotProps) {
           </div>
         ) : null}
       </header>
-      <div className={css.plot} style={{ minHeight: PLOT + 8 }}>
+      <div className={css.plot} style={{ height: PLOT }}>
         <Suspense fallback={null}>{children}</Suspense>
       </div>
     </section>

@@ -41,8 +41,10 @@ langfuse = Langfuse(
     secret_key="${secretKey}",
 )
 
-with langfuse.start_as_current_observation(name="first call", as_type="generation", model="gpt-4o") as call:
-    call.update(input="Hello world", output="Hello!", usage_details={"input": 3, "output": 2})
+with langfuse.start_as_current_observation(
+    name="first call", as_type="generation", model="gpt-4o", input="Hello world"
+) as call:
+    call.update(output="Hello!", usage_details={"input": 3, "output": 2})
     langfuse.score_current_trace(name="quality", value=0.9)
 langfuse.flush()`,
     },

@@ -1,7 +1,7 @@
 import { Modal } from "@mantine/core";
 import { useDeferredValue, useMemo, useState } from "react";
 import { usePageSearch, useSetSearch } from "@/app/url";
-import { groupKeys, readColumns, writeColumns } from "@/base/runs";
+import { groupKeys, readColumns, sortKeys, writeColumns } from "@/base/runs";
 import { Button } from "@/ui/Button";
 import { Input } from "@/ui/Field";
 import { Segmented } from "@/ui/Segmented";
@@ -18,6 +18,8 @@ interface ChartGridProps {
 }
 
 const FIRST = 24;
+/** A few charts need no headings between them. */
+const FLAT_UP_TO = 12;
 
 /** Charts of metrics, in groups by prefix. Thousands of keys cost nothing: only charts in sight load, and search finds the rest. */
 export function ChartGrid({ projectId, runs, keys, empty }: ChartGridProps) {
@@ -34,10 +36,11 @@ export function ChartGrid({ projectId, runs, keys, empty }: ChartGridProps) {
   const pins = useMemo(() => readColumns(search.pin ?? ""), [search.pin]);
   const matching = useMemo(() => keys.filter((k) => k.toLowerCase().includes(wanted)), [keys, wanted]);
   const pinned = pins.filter((k) => matching.includes(k));
-  const groups = useMemo(
-    () => groupKeys(matching.filter((k) => !pins.includes(k)).slice(0, limit)),
-    [matching, pins, limit],
-  );
+  const groups = useMemo(() => {
+    const rest = matching.filter((k) => !pins.includes(k)).slice(0, limit);
+    return keys.length <= FLAT_UP_TO && rest.length > 0 ? [{ name: "", keys: sortKeys(rest) }] : groupKeys(rest);
+  }, [keys.length, matching, pins, limit]);
+  const few = keys.length <= 6;
   const pin = (key: string) =>
     setSearch({ pin: writeColumns(pins.includes(key) ? pins.filter((p) => p !== key) : [...pins, key]) || undefined });
   const chart = (key: string) => (
@@ -47,6 +50,7 @@ export function ChartGrid({ projectId, runs, keys, empty }: ChartGridProps) {
       metricKey={key}
       runs={runs}
       settings={settings}
+      height={few ? 240 : 190}
       pinned={pins.includes(key)}
       onPin={() => pin(key)}
       onExpand={() => setLarge(key)}
@@ -95,13 +99,19 @@ export function ChartGrid({ projectId, runs, keys, empty }: ChartGridProps) {
         {pinned.length > 0 ? (
           <section className={css.group}>
             <h3 className={css.title}>Pinned</h3>
-            <div className={css.grid}>{pinned.map(chart)}</div>
+            <div className={css.grid} data-few={few}>
+              {pinned.map(chart)}
+            </div>
           </section>
         ) : null}
         {groups.map((group) => (
           <section key={group.name} className={css.group}>
-            {groups.length > 1 || group.name ? <h3 className={css.title}>{group.name || "Metrics"}</h3> : null}
-            <div className={css.grid}>{group.keys.map(chart)}</div>
+            {groups.length > 1 || group.name || pinned.length > 0 ? (
+              <h3 className={css.title}>{group.name || "Metrics"}</h3>
+            ) : null}
+            <div className={css.grid} data-few={few}>
+              {group.keys.map(chart)}
+            </div>
           </section>
         ))}
         {matching.length > limit + pinned.length ? (

@@ -30,6 +30,7 @@ export function RunSide({ projectId, detail }: { readonly projectId: string; rea
   const commit = run.tags?.["mlflow.source.git.commit"];
   const parent = run.tags?.["mlflow.parentRunId"];
   const metrics = Object.entries(run.metrics ?? {})
+    .filter(([key]) => !key.startsWith("system/"))
     .sort(([a], [b]) => a.localeCompare(b, "en", { numeric: true }))
     .map(([key, v]) => [key, metric(metricNumber(v.value))] as const);
   const params = Object.entries(run.params ?? {}).sort(([a], [b]) => a.localeCompare(b, "en", { numeric: true }));

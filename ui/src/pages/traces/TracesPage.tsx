@@ -4,7 +4,7 @@ import { ArrowUp, Pause, Play, Tag, Trash2 } from "lucide-react";
 import { lazy, Suspense, useCallback, useMemo, useState } from "react";
 import { ApiError, api, url } from "@/api/client";
 import { traceFieldsQuery, traceValuesQuery } from "@/api/queries";
-import type { Done, TraceRow } from "@/api/types";
+import type { Done, TracePage, TraceRow } from "@/api/types";
 import { useRange } from "@/app/range";
 import { usePageSearch, useProjectId, useSetSearch } from "@/app/url";
 import type { Completion } from "@/base/filter";
@@ -126,6 +126,14 @@ export function TracesPage() {
   const sort = { field: order.replace(/^-/, ""), descending: order.startsWith("-") };
   const count = rows.length;
   const more = query.hasNextPage;
+  /** Only a project that never had a trace gets the onboarding. */
+  const any = useQuery({
+    queryKey: [projectId, "any-trace"],
+    queryFn: ({ signal }) => api.get<TracePage>(url("/projects", projectId, "traces"), { limit: 1 }, signal),
+    enabled: query.isSuccess && count === 0,
+    staleTime: 0,
+  });
+  const blank = count === 0 && query.isSuccess && any.data?.traces.length === 0;
   const onEnd = useCallback(() => {
     if (query.hasNextPage && !query.isFetchingNextPage && !query.isError) void query.fetchNextPage();
   }, [query]);
@@ -203,13 +211,15 @@ export function TracesPage() {
           </Button>
         </div>
       ) : null}
-      <Histogram
-        projectId={projectId}
-        filter={wrong ? "" : filter}
-        range={range}
-        rangeKey={rangeKey}
-        onRange={(text) => setSearch({ range: text })}
-      />
+      {blank ? null : (
+        <Histogram
+          projectId={projectId}
+          filter={wrong ? "" : filter}
+          range={range}
+          rangeKey={rangeKey}
+          onRange={(text) => setSearch({ range: text })}
+        />
+      )}
       <div className={page.fill}>
         <div className={css.list}>
           {held > 0 ? (
@@ -227,6 +237,12 @@ export function TracesPage() {
           ) : null}
           {query.isPending ? (
             <LoadingRows rows={16} />
+          ) : blank ? (
+            <div className={page.scroll}>
+              <Suspense fallback={null}>
+                <Onboarding projectId={projectId} />
+              </Suspense>
+            </div>
           ) : query.isError && !wrong && rows.length === 0 ? (
             <Failure error={query.error} retry={() => void query.refetch()} />
           ) : (
@@ -260,18 +276,13 @@ export function TracesPage() {
               toTop={toTop}
               foot={query.isFetchingNextPage ? "Loading more…" : null}
               empty={
-                filter || range.kind !== "all" ? (
+                any.data ? (
                   <NothingFound
-                    projectId={projectId}
                     filter={filter}
                     onFilter={setFilter}
                     onAll={() => setSearch({ range: "all", q: undefined })}
                   />
-                ) : (
-                  <Suspense fallback={null}>
-                    <Onboarding projectId={projectId} />
-                  </Suspense>
-                )
+                ) : null
               }
             />
           )}
@@ -303,31 +314,16 @@ export function TracesPage() {
 
 const traceId = (row: TraceRow) => row.trace_id;
 
-/** No rows: is it the filter, the range, or has nothing ever come in? Only the last gets the onboarding. */
+/** Rows exist, but none here: say how to widen the view. */
 function NothingFound({
-  projectId,
   filter,
   onFilter,
   onAll,
 }: {
-  readonly projectId: string;
   readonly filter: string;
   readonly onFilter: (q: string) => void;
   readonly onAll: () => void;
 }) {
-  const any = useQuery({
-    queryKey: [projectId, "any-trace"],
-    queryFn: ({ signal }) =>
-      api.get<{ traces: TraceRow[] }>(url("/projects", projectId, "traces"), { limit: 1 }, signal),
-  });
-  if (any.isPending) return null;
-  if (any.data?.traces.length === 0) {
-    return (
-      <Suspense fallback={null}>
-        <Onboarding projectId={projectId} />
-      </Suspense>
-    );
-  }
   return (
     <Empty
       title="No trace fits"
@@ -338,7 +334,7 @@ function NothingFound({
         </>
       }
     >
-      Nothing in this time range satisfies the filter.
+      {filter ? "No trace in this time range satisfies the filter." : "Nothing was recorded in this time range."}
     </Empty>
   );
 }
