@@ -62,6 +62,20 @@ _COLUMNS = {
 }
 
 
+# Built once: building them costs more than running them.
+_GET = sa.select(experiments).where(
+    experiments.c.project_id == sa.bindparam("project"), experiments.c.experiment_id == sa.bindparam("number")
+)
+_TAGS = (
+    sa.select(experiment_tags.c.experiment_id, experiment_tags.c.key, experiment_tags.c.value)
+    .where(
+        experiment_tags.c.project_id == sa.bindparam("project"),
+        experiment_tags.c.experiment_id.in_(sa.bindparam("numbers", expanding=True)),
+    )
+    .order_by(experiment_tags.c.experiment_id, experiment_tags.c.key)
+)
+
+
 def next_number(connection: sa.Connection, counter: str) -> int:
     """The next number of a counter, from 1; never given out twice, also not after deletions."""
     insert = upsert(connection, counters).values(name=counter, value=1)
@@ -105,8 +119,8 @@ class ExperimentTable:
 
     def get(self, experiment_id: int) -> Experiment | None:
         """One experiment, deleted or not."""
-        found = self._whole(self._c.execute(sa.select(experiments).where(self._mine(experiments, experiment_id))).all())
-        return found[0] if found else None
+        row = self._c.execute(_GET, {"project": self._project, "number": experiment_id}).all()
+        return self._whole(row)[0] if row else None
 
     def named(self, name: str) -> Experiment | None:
         """One experiment by name, deleted or not."""
@@ -200,10 +214,8 @@ class ExperimentTable:
             )
             for row in rows
         }  # fmt: skip
-        t = experiment_tags
         for part in chunks(list(found)):
-            query = sa.select(t.c.experiment_id, t.c.key, t.c.value).where(self._mine(t), t.c.experiment_id.in_(part))
-            for experiment_id, key, value in self._c.execute(query.order_by(t.c.experiment_id, t.c.key)):
+            for experiment_id, key, value in self._c.execute(_TAGS, {"project": self._project, "numbers": part}):
                 found[experiment_id].tags[key] = value
         return list(found.values())
 

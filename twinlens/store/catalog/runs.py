@@ -8,13 +8,16 @@ never change, so that one index answers "runs of this experiment by this key and
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from functools import cache
 from typing import Any, NamedTuple
 
 import msgspec
 import sqlalchemy as sa
+from sqlalchemy import Insert
+from sqlalchemy.sql.dml import ReturningInsert
 
 from twinlens.domain.run import Dataset, DatasetInput, DatasetSummary, ModelOutput, Run
-from twinlens.store.catalog.engine import metadata, upsert
+from twinlens.store.catalog.engine import insert_for, metadata, upsert
 from twinlens.store.catalog.experiments import chunks, experiments
 
 #: Whole numbers that SQLite may count up by itself.
@@ -151,7 +154,7 @@ class RunTable:
         """Insert a run with its tags."""
         experiment_id = int(run.experiment_id)
         run_no = self._c.execute(
-            runs.insert().returning(runs.c.run_no), {
+            _add_run(), {
                 "project_id": self._project, "run_id": run.run_id, "experiment_id": experiment_id, "name": run.name,
                 "status": run.status, "lifecycle": run.lifecycle, "start_ms": run.start_ms or 0, "end_ms": run.end_ms,
                 "user_id": run.user_id, "artifact_uri": run.artifact_uri,
@@ -159,12 +162,8 @@ class RunTable:
         ).scalar_one()  # fmt: skip
         key = RunKey(run_no, experiment_id, run.lifecycle)
         self.put_texts(run_tags, key, run.tags)
-        t, start = experiments, run.start_ms or 0
-        newest = sa.case((t.c.last_run_ms > start, t.c.last_run_ms), else_=start)
-        self._c.execute(
-            t.update().where(t.c.project_id == self._project, t.c.experiment_id == experiment_id)
-            .values(run_count=t.c.run_count + 1, last_run_ms=newest)
-        )  # fmt: skip
+        counted = {"project": self._project, "number": experiment_id, "start": run.start_ms or 0}
+        self._c.execute(_count_run(), counted)
         return key
 
     def set(self, key: RunKey, **values: Any) -> None:
@@ -205,22 +204,14 @@ class RunTable:
 
     def put_texts(self, table: sa.Table, key: RunKey, values: dict[str, str]) -> None:
         """Set tags (or params, which the caller has checked)."""
-        if not values:
-            return
-        insert = upsert(self._c, table)
-        new = insert.excluded
-        self._c.execute(
-            insert.on_conflict_do_update(
-                index_elements=["run_no", "key"], set_={"value": new.value, "head": new.head}
-            ),
-            self._rows(key, values),
-        )  # fmt: skip
+        if values:
+            self._c.execute(_set_texts(self._c.dialect.name, table.name), self._rows(key, values))
 
     def put_params(self, key: RunKey, params: dict[str, str]) -> dict[str, str]:
         """Add params. Returns the stored values of those that are there with another value; nothing replaces them."""
         if not params:
             return {}
-        self._c.execute(upsert(self._c, run_params).on_conflict_do_nothing(), self._rows(key, params))
+        self._c.execute(_add_params(self._c.dialect.name), self._rows(key, params))
         return {
             name: value for name, value in self.texts(run_params, key, list(params)).items() if value != params[name]
         }
@@ -295,6 +286,32 @@ class RunTable:
             self._c.execute(runs.delete().where(runs.c.run_no.in_(part)))
         for experiment_id in {key.experiment_id for key in keys}:
             self.recount(experiment_id)
+
+
+# Statements of hot paths are built once: building them costs more than running them.
+@cache
+def _set_texts(dialect: str, table: str) -> Insert:
+    insert = insert_for(dialect, metadata.tables[table])
+    new = insert.excluded
+    return insert.on_conflict_do_update(index_elements=["run_no", "key"], set_={"value": new.value, "head": new.head})
+
+
+@cache
+def _add_params(dialect: str) -> Insert:
+    return insert_for(dialect, run_params).on_conflict_do_nothing()
+
+
+@cache
+def _add_run() -> ReturningInsert[int]:
+    return runs.insert().returning(runs.c.run_no)
+
+
+@cache
+def _count_run() -> sa.Update:
+    t, start = experiments, sa.bindparam("start", type_=sa.BigInteger)
+    newest = sa.case((t.c.last_run_ms > start, t.c.last_run_ms), else_=start)
+    mine = (t.c.project_id == sa.bindparam("project")) & (t.c.experiment_id == sa.bindparam("number"))
+    return t.update().where(mine).values(run_count=t.c.run_count + 1, last_run_ms=newest)
 
 
 _FIND = sa.select(runs.c.run_no, runs.c.experiment_id, runs.c.lifecycle).where(
