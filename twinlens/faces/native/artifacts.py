@@ -106,6 +106,7 @@ async def artifact_file(
     name = quote(artifact.name, safe="")
     headers = {
         "Content-Length": str(artifact.size),
+        "Content-Type": shown,  # as a header: the handler's own media type, for the document, would win otherwise
         "Content-Disposition": f"{'inline' if inline else 'attachment'}; filename*=UTF-8''{name}",
         "X-Content-Type-Options": "nosniff",
         "Content-Security-Policy": _HTML_POLICY if kind == "html" else _POLICY,
