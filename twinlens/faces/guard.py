@@ -104,7 +104,8 @@ def _pick(scope: HTTPScope, names: Iterable[bytes]) -> dict[bytes, str]:
 def _with_cors(send: Send) -> Send:
     async def wrapped(message: Message) -> None:
         if message["type"] == "http.response.start":
-            message["headers"] = [*message["headers"], (b"access-control-allow-origin", b"*")]
+            others = [pair for pair in message["headers"] if pair[0].lower() != b"access-control-allow-origin"]
+            message["headers"] = [*others, (b"access-control-allow-origin", b"*")]
         await send(message)
 
     return wrapped

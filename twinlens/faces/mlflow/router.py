@@ -22,7 +22,6 @@ from twinlens.faces.http import in_thread, principal
 from twinlens.faces.mlflow.errors import error_reply
 from twinlens.faces.mlflow.params import Params
 from twinlens.faces.mlflow.wire import (
-    MAX_BODY,
     Call,
     Raw,
     Reply,
@@ -144,7 +143,7 @@ async def _answer(
     else:
         if rpc.verb in ("POST", "PUT"):
             check_content_type(request.headers.get("content-type"))
-        call.body = await _whole(receive, MAX_BODY)
+        call.body = await _whole(receive, services.settings.max_body)
         if rpc.body == "json":
             call.params = Params(decode_body(call.body))
     if inspect.iscoroutinefunction(rpc.handler):

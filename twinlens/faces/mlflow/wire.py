@@ -37,8 +37,6 @@ if TYPE_CHECKING:
     from twinlens.domain.project import Scope
     from twinlens.features.services import Services
 
-#: Largest JSON body; single endpoints set lower limits.
-MAX_BODY = 64 * 1024 * 1024
 MAX_DOUBLE = 1.7976931348623157e308
 
 
@@ -187,6 +185,6 @@ def number(value: float) -> float | str:
 
 
 __all__ = [
-    "MAX_BODY", "Body", "Call", "MlflowError", "Params", "Raw", "Reply", "Rpc", "RpcTable", "check_content_type",
+    "Body", "Call", "MlflowError", "Params", "Raw", "Reply", "Rpc", "RpcTable", "check_content_type",
     "decode_body", "invalid", "number", "present", "query_values", "tag_list",
 ]  # fmt: skip
