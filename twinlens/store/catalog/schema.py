@@ -55,7 +55,9 @@ def prepare(catalog: Catalog) -> None:
             connection.execute(sa.text("INSERT INTO alembic_version VALUES (:v)"), {"v": HEAD})
         return
     if found > HEAD:
-        raise StoreUnavailable(f"the catalog is at revision {found}, newer than this Twinlens ({HEAD}): upgrade Twinlens")
+        raise StoreUnavailable(
+            f"the catalog is at revision {found}, newer than this Twinlens ({HEAD}): upgrade Twinlens"
+        )
     migrate(catalog, "head")
 
 
