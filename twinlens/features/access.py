@@ -98,6 +98,9 @@ class Access:
         """Ids of the projects this caller may use, oldest first."""
         if principal.key_id and "organization" not in principal.scopes:
             return [principal.project_id]
+        if principal.user_id:
+            roles = self._users.roles(principal.user_id)
+            return [p.id for p in self._projects.list() if p.organization_id in roles]
         everything = principal.open and not principal.key_id
         return [p.id for p in self._projects.list(None if everything else principal.organization_id)]
 
@@ -195,11 +198,10 @@ class Access:
             if not owned:
                 continue
             default = next((p for p in owned if p.id == self._projects.default_id), owned[0])
-            scopes = {"OWNER": EVERY_SCOPE, "ADMIN": EVERY_SCOPE, "MEMBER": PROJECT_SCOPES}.get(role)
             return Principal(
                 project_id=default.id,
                 organization_id=organization_id,
-                scopes=scopes or frozenset({"read"}),
+                scopes=_role_scopes(role),
                 user_id=user.id,
                 user_name=user.name or user.email,
             )
@@ -211,18 +213,23 @@ class Access:
         project = self._projects.get(project_id)
         one_project_only = who.key_id is not None and "organization" not in who.scopes
         foreign = not who.open and project.organization_id != who.organization_id
-        if one_project_only or foreign:
+        role = self._users.roles(who.user_id).get(project.organization_id) if who.user_id else None
+        if one_project_only or (foreign and role is None):
             raise NotFound(f"there is no project {project_id!r}")  # the same words as for one that does not exist
         return Principal(
             project_id=project.id,
             organization_id=project.organization_id,
-            scopes=who.scopes,
+            scopes=_role_scopes(role) if role else who.scopes,
             key_id=who.key_id,
             public_key=who.public_key,
             user_id=who.user_id,
             user_name=who.user_name,
             open=who.open,
         )
+
+
+def _role_scopes(role: str) -> frozenset[str]:
+    return {"OWNER": EVERY_SCOPE, "ADMIN": EVERY_SCOPE, "MEMBER": PROJECT_SCOPES}.get(role, frozenset({"read"}))
 
 
 def _cache_key(headers: Mapping[str, str]) -> tuple[str, ...]:

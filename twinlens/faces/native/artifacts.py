@@ -12,7 +12,7 @@ from typing import Annotated, Literal
 from urllib.parse import quote
 
 from litestar import get
-from litestar.params import Parameter
+from litestar.params import Parameter, QueryParameter
 from litestar.response import Stream
 
 from twinlens.faces.http import AnyRequest, in_thread, services
@@ -41,7 +41,7 @@ _HTML_POLICY = (
     "img-src data: blob:; font-src data:; frame-ancestors 'self'"
 )
 
-PathText = Annotated[str, Parameter(query="path", description="Path below the run's artifact root.")]
+PathText = Annotated[str, QueryParameter(name="path", description="Path below the run's artifact root.")]
 
 
 @get("/projects/{project_id:str}/runs/{run_id:str}/artifacts", summary="List artifacts")

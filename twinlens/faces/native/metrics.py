@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Annotated, Literal
 
 from litestar import get
-from litestar.params import Parameter
+from litestar.params import Parameter, QueryParameter
 
 from twinlens.domain.errors import InvalidArgument
 from twinlens.faces.http import AnyRequest, in_thread, services
@@ -21,8 +21,8 @@ MAX_SERIES = 500
 async def metric_buckets(
     request: AnyRequest,
     project_id: str,
-    run_id: Annotated[list[str], Parameter(query="run_id", description="Runs; repeatable.", min_items=1)],
-    key: Annotated[list[str], Parameter(query="key", description="Metric keys; repeatable.", min_items=1)],
+    run_id: Annotated[list[str], QueryParameter(name="run_id", description="Runs; repeatable.", min_items=1)],
+    key: Annotated[list[str], QueryParameter(name="key", description="Metric keys; repeatable.", min_items=1)],
     buckets: Annotated[int, Parameter(ge=1, le=4_000, description="At most this many per curve: one per pixel.")] = 600,
     x: Annotated[Literal["step", "time"], Parameter(description="What the curve runs over.")] = "step",
     lower: Annotated[int | None, Parameter(description="Only from this step, or time in ms.")] = None,

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Annotated
 
 from litestar import get
-from litestar.params import Parameter
+from litestar.params import QueryParameter
 
 from twinlens.faces.http import AnyRequest, in_thread, services
 from twinlens.faces.native import schemas as s
@@ -18,7 +18,7 @@ async def list_models(
     request: AnyRequest,
     project_id: str,
     filter_text: Annotated[
-        str, Parameter(query="filter", description="MLflow's grammar: `name ILIKE '%churn%'`.")
+        str, QueryParameter(name="filter", description="MLflow's grammar: `name ILIKE '%churn%'`.")
     ] = "",
     limit: Limit = 100,
     cursor: Cursor = None,

@@ -6,7 +6,7 @@ from typing import Annotated, Any
 
 import msgspec
 from litestar import Response
-from litestar.params import Parameter
+from litestar.params import Parameter, QueryParameter
 
 from twinlens.domain.clock import now_ns
 from twinlens.domain.errors import InvalidArgument
@@ -20,7 +20,9 @@ Limit = Annotated[int, Parameter(ge=1, le=MAX_PAGE, description="Rows per page."
 Cursor = Annotated[str | None, Parameter(description="`next_cursor` of the page before.")]
 FromMs = Annotated[float | None, Parameter(description="Only what started at or after this time.")]
 ToMs = Annotated[float | None, Parameter(description="Only what started before this time.")]
-FilterText = Annotated[str, Parameter(query="filter", description="Filter text, like `user:alice cost>0.01 tag:prod`.")]
+FilterText = Annotated[
+    str, QueryParameter(name="filter", description="Filter text, like `user:alice cost>0.01 tag:prod`.")
+]
 
 
 async def reading(request: AnyRequest, project_id: str) -> str:

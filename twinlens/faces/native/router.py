@@ -5,6 +5,7 @@ from __future__ import annotations
 from functools import cache
 from typing import Any
 
+import msgspec
 from litestar import Litestar, MediaType, Response, Router, get
 from litestar.openapi import OpenAPIConfig
 from litestar.types import ControllerRouterHandler
@@ -49,7 +50,18 @@ def document() -> dict[str, Any]:
         ),
         logging_config=None,
     )
-    return app.openapi_schema.to_schema()
+    schema = app.openapi_schema.to_schema()
+    (_, forms) = msgspec.json.schema_components([schemas.Problem], ref_template="#/components/schemas/{name}")
+    schema["components"]["schemas"].update(forms)
+    problem = {
+        "description": "Any error.",
+        "content": {"application/json": {"schema": {"$ref": "#/components/schemas/Problem"}}},
+    }
+    for methods in schema["paths"].values():
+        for operation in methods.values():
+            operation["responses"].pop("400", None)  # Litestar's own form, which this API does not use
+            operation["responses"]["default"] = problem
+    return schema
 
 
 @get("/openapi.json", summary="This document", include_in_schema=False, sync_to_thread=True)

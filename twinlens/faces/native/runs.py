@@ -7,7 +7,7 @@ from typing import Annotated, Any
 
 import msgspec
 from litestar import get, patch, post
-from litestar.params import Parameter
+from litestar.params import QueryParameter
 
 from twinlens.domain.errors import InvalidArgument, TwinlensError
 from twinlens.domain.run import Run
@@ -28,13 +28,15 @@ async def list_runs(
     request: AnyRequest,
     project_id: str,
     experiment_id: Annotated[
-        list[str] | None, Parameter(query="experiment_id", description="Of these experiments; all active ones if none.")
+        list[str] | None,
+        QueryParameter(name="experiment_id", description="Of these experiments; all active ones if none."),
     ] = None,
     filter_text: Annotated[
-        str, Parameter(query="filter", description="MLflow's grammar: `metrics.loss < 0.1 and params.lr = '0.01'`.")
+        str, QueryParameter(name="filter", description="MLflow's grammar: `metrics.loss < 0.1 and params.lr = '0.01'`.")
     ] = "",
     order_by: Annotated[
-        list[str] | None, Parameter(query="order_by", description="MLflow's grammar: `metrics.loss ASC`. Repeatable.")
+        list[str] | None,
+        QueryParameter(name="order_by", description="MLflow's grammar: `metrics.loss ASC`. Repeatable."),
     ] = None,
     view: View = "active",
     limit: Limit = 100,
@@ -71,7 +73,7 @@ async def compare_runs(
     request: AnyRequest,
     project_id: str,
     run_id: Annotated[
-        list[str], Parameter(query="run_id", description="Two or more runs.", min_items=1, max_items=MAX_COMPARED)
+        list[str], QueryParameter(name="run_id", description="Two or more runs.", min_items=1, max_items=MAX_COMPARED)
     ],
 ) -> s.RunCompare:
     """Whole rows in the order asked for, and the keys in which they differ."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Annotated
 
 from litestar import get, patch, post
-from litestar.params import Parameter
+from litestar.params import Parameter, QueryParameter
 
 from twinlens.domain.errors import InvalidArgument, NotFound
 from twinlens.domain.ids import canonical_trace_id
@@ -41,10 +41,10 @@ ORDERS = {
 }  # fmt: skip
 MAX_SPANS = 50_000
 
-Experiment = Annotated[str | None, Parameter(query="experiment_id", description="Only of this experiment.")]
-RunId = Annotated[str | None, Parameter(query="run_id", description="Only linked to this run.")]
-SessionId = Annotated[str | None, Parameter(query="session_id", description="Only of this session.")]
-UserId = Annotated[str | None, Parameter(query="user_id", description="Only of this user.")]
+Experiment = Annotated[str | None, QueryParameter(name="experiment_id", description="Only of this experiment.")]
+RunId = Annotated[str | None, QueryParameter(name="run_id", description="Only linked to this run.")]
+SessionId = Annotated[str | None, QueryParameter(name="session_id", description="Only of this session.")]
+UserId = Annotated[str | None, QueryParameter(name="user_id", description="Only of this user.")]
 
 
 def _where(
@@ -158,7 +158,7 @@ async def field_values(
     request: AnyRequest,
     project_id: str,
     field_name: Annotated[
-        str, Parameter(query="field", description="A word of the filter language: `user`, `metadata.plan`.")
+        str, QueryParameter(name="field", description="A word of the filter language: `user`, `metadata.plan`.")
     ],
     prefix: Annotated[str, Parameter(description="Only values that contain this text.")] = "",
     limit: Annotated[int, Parameter(ge=1, le=200)] = 50,
