@@ -1,6 +1,6 @@
 """Searching runs by attributes, params, tags, metrics and data sets.
 
-How a search is run (``docs/adr/0003-run-search.md`` has the measurements):
+How a search is run (``docs/adr/0006-run-search.md`` has the measurements):
 
 * A bounded look into the index of each condition that must hold tells how selective it is.
 * If few runs can be left, their numbers are fetched from the indexes and intersected; everything else is checked on these
