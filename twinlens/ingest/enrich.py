@@ -72,8 +72,9 @@ class Enricher:
         asked, answered = tokens.content(span.input), tokens.content(span.output)
         if asked.withheld and answered.withheld:
             span.usage = {}
-            # a span that still runs may yet bring its text
-            span.usage_source = "masked" if span.end_ns is not None or asked.masked else "none"
+            # A span that still runs may yet bring its text, and embeddings are often wrapped by a span without content.
+            finished = span.end_ns is not None and span.kind == "generation"
+            span.usage_source = "masked" if finished or asked.masked or answered.masked else "none"
             return
         tokenizer = self.pricer.tokenizer(span, project_id)
         usage: dict[str, int] = {}

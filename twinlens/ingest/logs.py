@@ -124,6 +124,11 @@ def apply_logs(span: Span, logs: Sequence[RawLog]) -> Span:
         if content != before:
             changes[field] = content
             rules[field] = FROM_EVENTS
+    if span.user_id is None:  # Google ADK names the user on its records only
+        user_id = next((u for u in (text(x.attributes.get("user.id")) for x in mine) if u), None)
+        if user_id is not None:
+            changes["user_id"] = user_id
+            rules["user_id"] = FROM_EVENTS
     return msgspec.structs.replace(span, rules=rules, **changes) if changes else span
 
 

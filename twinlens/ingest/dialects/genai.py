@@ -32,7 +32,7 @@ OPERATIONS = {
     "chat": "generation", "completion": "generation", "text_completion": "generation", "generate_content": "generation",
     "generate": "generation", "response": "generation", "fetch_response": "span", "embeddings": "embedding",
     "embedding": "embedding", "rerank": "reranker", "retrieval": "retriever", "create_agent": "agent", "invoke_agent": "agent",
-    "invoke_workflow": "workflow", "plan": "agent", "execute_tool": "tool", "create_memory": "memory",
+    "invoke_workflow": "workflow", "agent_step": "chain", "plan": "agent", "execute_tool": "tool", "create_memory": "memory",
     "update_memory": "memory", "upsert_memory": "memory", "delete_memory": "memory", "search_memory": "memory",
     "create_memory_store": "memory", "delete_memory_store": "memory",
 }  # fmt: skip

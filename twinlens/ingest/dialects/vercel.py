@@ -43,6 +43,12 @@ def _response(family: Mapping[str, Any]) -> str | None:
     return msgspec.json.encode(message).decode() if len(message) > 1 else None
 
 
+def _texts(value: Any) -> str | None:
+    """``ai.values``: a list of JSON texts."""
+    found = decoded(value)
+    return msgspec.json.encode([decoded(x) for x in found]).decode() if isinstance(found, list) and found else None
+
+
 def _prompt_field(name: str) -> Any:
     """One entry of the Langfuse prompt that users pass in the telemetry metadata."""
 
@@ -66,7 +72,7 @@ DIALECT = Dialect(
         Rule("input", "ai.prompt", json_text),
         Rule("input", "ai.toolCall.args", json_text),
         Rule("input", "ai.value", json_text),
-        Rule("input", "ai.values", json_text),
+        Rule("input", "ai.values", _texts),
         Rule("output", "ai.response.*", _response),
         Rule("output", "ai.result.*", _response),
         Rule("output", "ai.toolCall.result", json_text),
