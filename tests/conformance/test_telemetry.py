@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import random
 import threading
 from collections.abc import Callable
 
@@ -340,3 +341,38 @@ def test_reads_see_one_snapshot_while_writes_go_on(telemetry: TelemetryStore, wr
         reader.join()
     assert problems == []
     assert telemetry.count("spans", Query(project_id="p", where=Cmp("trace_id", "=", "t0"))) == 10
+
+
+def test_reclaim_gives_the_space_back(telemetry: TelemetryStore, writer: Writer) -> None:
+    if not telemetry.capabilities.reclaims_space:
+        pytest.skip("this engine frees space on its own schedule")
+    rng = random.Random(1)
+    spans = [
+        make_span(
+            f"t{i}", "a", input=json.dumps(rng.randbytes(2000).hex()), output=json.dumps(rng.randbytes(100).hex())
+        )
+        for i in range(1000)
+    ]
+    writer.submit_sync(Batch(project_id="p", spans=spans))
+    writer.run_sync(lambda s: s.checkpoint())
+    before = telemetry.stats()["bytes"]
+    assert not telemetry.reclaim_due()
+    writer.run_sync(lambda s: s.delete_traces("p", [f"t{i}" for i in range(1000) if i % 10]))
+    assert telemetry.reclaim_due()
+    writer.run_sync(lambda s: s.reclaim())
+    assert not telemetry.reclaim_due()
+    assert telemetry.stats()["bytes"] < before / 3
+    for i in range(0, 1000, 10):
+        found = telemetry.span("p", f"t{i}", "a")
+        assert found is not None and (found.input, found.output) == (spans[i].input, spans[i].output)
+    writer.submit_sync(Batch(project_id="p", spans=spans[:20]))
+    assert telemetry.count("spans", Query(project_id="p")) == 118
+
+
+def test_reclaim_adds_up_the_rollup(telemetry: TelemetryStore, writer: Writer) -> None:
+    for i in range(5):
+        writer.submit_sync(Batch(project_id="p", spans=[model_call("t", f"s{i}", name="call")]))
+    before = telemetry.rollup("p", since_ns=0, until_ns=2 * T0, by=["hour_ns", "model", "name"])
+    writer.run_sync(lambda s: s.reclaim())
+    assert telemetry.rollup("p", since_ns=0, until_ns=2 * T0, by=["hour_ns", "model", "name"]) == before
+    assert before[0][1].spans == 5

@@ -222,12 +222,15 @@ class Writer:
             item.done(error)
 
     def _idle(self) -> None:
-        """Nothing to do for a while: fold the log, forget content whose span never came."""
+        """Nothing to do for a while: fold the log, give back what was deleted, forget content whose span never came."""
         if self._dirty:
             self._dirty = False
             try:
                 self._planner.drop_logs(self._clock() - _LOG_PATIENCE_NS)
-                self._store.checkpoint()
+                if self._store.reclaim_due():
+                    self._store.reclaim()
+                else:
+                    self._store.checkpoint()
             except TwinlensError as error:
                 log.warning("idle maintenance failed: %s", error.message)
 

@@ -153,6 +153,10 @@ class TelemetryStore(Protocol):
         """Free the bytes of payloads nothing refers to any more and give space back to the file system."""
         ...
 
+    def reclaim_due(self) -> bool:
+        """Whether something was deleted since the last ``reclaim`` and an automatic pass would not come too often."""
+        ...
+
     # --- any thread --------------------------------------------------------------------------------------------
     def metric_watermark(self) -> int:
         """Highest inbox position whose points are stored; 0 at first."""

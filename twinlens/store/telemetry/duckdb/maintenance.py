@@ -1,17 +1,13 @@
-"""Deleting, forgetting payloads, giving space back, statistics. Writer thread only, except ``stats``."""
+"""Deleting, forgetting payloads, statistics. Writer thread only, except ``stats``."""
 
 from __future__ import annotations
 
-import contextlib
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
-
-import duckdb
 
 from twinlens.store.telemetry.duckdb.ddl import TABLES
 from twinlens.store.telemetry.duckdb.engine import one_row
 from twinlens.store.telemetry.duckdb.keys import row_key
-from twinlens.store.telemetry.interface import ReclaimReport
 
 if TYPE_CHECKING:
     from twinlens.store.telemetry.duckdb.commit import Committer
@@ -26,6 +22,7 @@ class Maintenance:
     def __init__(self, engine: Engine, committer: Committer) -> None:
         self._engine = engine
         self._committer = committer
+        self.deleted = False  #: since the last reclaim
 
     def delete_traces(self, project_id: str, trace_ids: Sequence[str]) -> int:
         """See ``TelemetryStore.delete_traces``."""
@@ -51,6 +48,7 @@ class Maintenance:
             if places:
                 connection.execute(f"DELETE FROM traces WHERE {where}", params)
         self._committer.known.forget(project_id, ids)
+        self.deleted = self.deleted or bool(places)
         return len(places)
 
     def delete_scores(self, project_id: str, score_ids: Sequence[str]) -> int:
@@ -87,6 +85,7 @@ class Maintenance:
                     connection.execute(f"DELETE FROM {table} WHERE project = ?", [project_id])
         self._committer.known.forget(project_id)
         self._committer.cache.clear()
+        self.deleted = True
 
     def drop_payloads(self, project_id: str, before_ns: int) -> int:
         """See ``TelemetryStore.drop_payloads``."""
@@ -104,37 +103,8 @@ class Maintenance:
                 [project_id, before_ns],
             )
         self._committer.known.forget(project_id)
+        self.deleted = self.deleted or row[0] > 0
         return int(row[0])
-
-    def reclaim(self) -> ReclaimReport:
-        """See ``TelemetryStore.reclaim``: mark what rows and chunks name, sweep the rest, fold the log."""
-        with self._engine.transaction() as connection:
-            connection.execute(
-                "CREATE OR REPLACE TEMP TABLE marked AS WITH direct AS ("
-                "SELECT DISTINCT unnest(refs) AS id FROM spans WHERE refs IS NOT NULL "
-                "UNION SELECT DISTINCT unnest(refs) FROM traces WHERE refs IS NOT NULL "
-                "UNION SELECT DISTINCT context FROM spans WHERE context IS NOT NULL) "
-                "SELECT id FROM direct UNION SELECT DISTINCT unnest(p.refs) FROM payloads p SEMI JOIN direct d ON p.id = d.id "
-                "WHERE p.refs IS NOT NULL"
-            )
-            row = one_row(
-                connection,
-                "SELECT count(*), count(m.id), coalesce(sum(octet_length(p.data)) FILTER (m.id IS NULL), 0) "
-                "FROM payloads p LEFT JOIN marked m ON p.id = m.id",
-            )
-            total, kept, freed = (int(v) for v in row)
-            if kept < total:
-                connection.execute("DELETE FROM payloads WHERE id NOT IN (SELECT id FROM marked)")
-            connection.execute("DROP TABLE marked")
-        self._committer.cache.clear()
-        self.checkpoint()
-        return ReclaimReport(payloads_kept=kept, payloads_dropped=total - kept, bytes_dropped=freed)
-
-    def checkpoint(self) -> None:
-        """See ``TelemetryStore.checkpoint``."""
-        # refused while a long read holds an old snapshot: the next one will do
-        with self._engine.write() as connection, contextlib.suppress(duckdb.TransactionException):
-            connection.execute("CHECKPOINT")
 
     def stats(self) -> dict[str, Any]:
         """See ``TelemetryStore.stats``."""

@@ -14,6 +14,7 @@ from twinlens.store.telemetry.duckdb.engine import one_row
 from twinlens.store.telemetry.duckdb.fields import ALIAS, DEFAULT_ORDER, IDS, alias_of
 from twinlens.store.telemetry.duckdb.keys import row_key
 from twinlens.store.telemetry.duckdb.payloads import PayloadSource
+from twinlens.store.telemetry.duckdb.recent import RecentWindows
 from twinlens.store.telemetry.duckdb.span_codec import columns_for, decode_spans
 from twinlens.store.telemetry.query import Order, Page, Query
 
@@ -30,6 +31,7 @@ class Reader:
 
     def __init__(self, engine: Engine) -> None:
         self._engine = engine
+        self._recent = RecentWindows()
 
     # --- pages -----------------------------------------------------------------------------------------------------
     def traces(self, query: Query) -> Page:
@@ -81,16 +83,24 @@ class Reader:
             columns.append((expr, order.descending))
         columns.extend((f"{alias}.{name}", False) for name in IDS[view])
         where = compiler.where(view, query.where)
-        if query.cursor is not None:
-            where += f" AND {after(compiler, columns, decode_cursor(view, columns, query.cursor))}"
+        position = decode_cursor(view, columns, query.cursor) if query.cursor is not None else None
+        if position is not None:
+            where += f" AND {after(compiler, columns, position)}"
         selected = ", ".join(f"{expr} AS k{i}" for i, (expr, _) in enumerate(columns))
         ordered = ", ".join(f"k{i} {'DESC' if down else 'ASC'} NULLS LAST" for i, (_, down) in enumerate(columns))
+        head = f"SELECT {alias}.rowid, {selected} FROM {view} {alias} WHERE {where}"
+        tail = f"ORDER BY {ordered} LIMIT {query.limit + 1} OFFSET {max(0, query.offset)}"
+        time_column = f'{alias}."{DEFAULT_ORDER[view]}"'
         with self._engine.read() as connection:
-            keys = connection.execute(
-                f"SELECT {alias}.rowid, {selected} FROM {view} {alias} WHERE {where} ORDER BY {ordered} "
-                f"LIMIT {query.limit + 1} OFFSET {max(0, query.offset)}",
-                compiler.params,
-            ).fetchall()
+            keys: list[tuple[Any, ...]] = []
+            since: list[int | None] = [None]
+            if columns[0] == (time_column, True):
+                since = [*self._recent.windows(connection, view, query, position[0] if position else None), None]
+            for start in since:
+                window = "" if start is None else f"AND {time_column} >= {start} "
+                keys = connection.execute(f"{head} {window}{tail}", compiler.params).fetchall()
+                if len(keys) > query.limit:
+                    break
             more = len(keys) > query.limit
             keys = keys[: query.limit]
             found = load(connection, [k[0] for k in keys]) if keys else {}

@@ -21,6 +21,7 @@ from twinlens.store.telemetry.duckdb.keys import row_key
 from twinlens.store.telemetry.duckdb.maintenance import Maintenance
 from twinlens.store.telemetry.duckdb.metrics import MetricReader
 from twinlens.store.telemetry.duckdb.reader import Reader
+from twinlens.store.telemetry.duckdb.reclaim import Reclaimer
 from twinlens.store.telemetry.interface import Capabilities, MetricBucket, ReclaimReport, WriteSet
 from twinlens.store.telemetry.query import Aggregate, Page, Query
 
@@ -37,6 +38,7 @@ class DuckDBTelemetry:
         self._aggregates = Aggregates(engine)
         self._metrics = MetricReader(engine)
         self._maintenance = Maintenance(engine, self._committer)
+        self._reclaimer = Reclaimer(engine, self._committer)
 
     @classmethod
     def open(
@@ -136,7 +138,11 @@ class DuckDBTelemetry:
         return self._maintenance.drop_payloads(project_id, before_ns)
 
     def reclaim(self) -> ReclaimReport:
-        return self._maintenance.reclaim()
+        self._maintenance.deleted = False
+        return self._reclaimer.reclaim()
+
+    def reclaim_due(self) -> bool:
+        return self._maintenance.deleted and self._reclaimer.due
 
     # --- any thread ------------------------------------------------------------------------------------------------
     def metric_watermark(self) -> int:
@@ -227,7 +233,7 @@ class DuckDBTelemetry:
         return self._maintenance.stats()
 
     def checkpoint(self) -> None:
-        self._maintenance.checkpoint()
+        self._reclaimer.checkpoint()
 
     def close(self) -> None:
         self._engine.close()
