@@ -7,6 +7,7 @@ import json
 import os
 import socket
 import sys
+import time
 from pathlib import Path
 from typing import IO
 
@@ -25,15 +26,20 @@ class FolderLock:
         self.path = folder / "lock"
         folder.mkdir(parents=True, exist_ok=True)
         file: IO[str] = open(self.path, "a+", encoding="utf-8")  # noqa: SIM115 - held open as long as the lock
-        try:
-            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except OSError as error:
-            holder = _holder(file)
-            file.close()
-            raise Conflict(
-                f"the data folder {folder} is in use by {holder}. "
-                "Stop that process, or give this one another folder with --data."
-            ) from error
+        for patience in (0.05, 0.1, 0.0):  # somebody who only looks (``read_holder``) is gone in a moment
+            try:
+                fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                break
+            except OSError as error:
+                if patience:
+                    time.sleep(patience)
+                    continue
+                holder = _holder(file)
+                file.close()
+                raise Conflict(
+                    f"the data folder {folder} is in use by {holder}. "
+                    "Stop that process, or give this one another folder with --data."
+                ) from error
         self._file = file
         self.describe()
 

@@ -142,6 +142,18 @@ async def stats(request: AnyRequest) -> s.InstanceStats:
     return await in_thread(read)
 
 
+@post("/reclaim", status_code=200, summary="Give back the disk space of deleted data")
+async def reclaim(request: AnyRequest) -> s.Reclaimed:
+    """Drops payloads that nothing refers to any more. Writes wait meanwhile."""
+    (await principal(request)).require("organization")
+    report = await services(request).ingest.run(lambda store: store.reclaim())
+    return s.Reclaimed(
+        payloads_kept=report.payloads_kept,
+        payloads_dropped=report.payloads_dropped,
+        bytes_dropped=report.bytes_dropped,
+    )
+
+
 async def _managing(request: AnyRequest, project_id: str) -> str:
     who = await project_principal(request, whole_id(project_id))
     who.require("organization")
@@ -172,4 +184,5 @@ def _key(key: ApiKey, secret: str | None = None) -> s.KeyInfo:
 
 HANDLERS = [
     session, sign_in, sign_out, list_projects, create_project, get_project, list_keys, create_key, delete_key, stats,
+    reclaim,
 ]  # fmt: skip

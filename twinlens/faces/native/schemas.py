@@ -719,3 +719,11 @@ class InstanceStats(Struct, kw_only=True):
     telemetry: dict[str, Any]
     data_bytes: int
     free_bytes: int
+
+
+class Reclaimed(Struct, kw_only=True):
+    """``POST /reclaim``: what nothing referred to any more."""
+
+    payloads_kept: int
+    payloads_dropped: int
+    bytes_dropped: int
