@@ -199,8 +199,7 @@ function Content({ data }: { readonly data: ArtifactPreview }) {
     case "text":
       return <pre className={css.text}>{text}</pre>;
     case "html":
-      // No scripts, no forms, no way out: the sandbox has no permission at all.
-      return <iframe className={css.frame} sandbox="" src={data.url} title={data.path} />;
+      return <HtmlFrame data={data} />;
     case "pdf":
       return (
         <Empty title="PDF">
@@ -217,6 +216,31 @@ function Content({ data }: { readonly data: ArtifactPreview }) {
         </Empty>
       );
   }
+}
+
+/**
+ * A report of somebody's making. Without any permission at first; when asked, its scripts run in an origin of their own
+ * that can reach neither this page nor the server (the file's own policy says so too).
+ */
+function HtmlFrame({ data }: { readonly data: ArtifactPreview }) {
+  const [scripts, setScripts] = useState(false);
+  return (
+    <>
+      <div className={css.note}>
+        {scripts ? "Its scripts run, shut off from this page." : "Shown without its scripts."}{" "}
+        <button type="button" onClick={() => setScripts(!scripts)}>
+          <u>{scripts ? "Stop them" : "Run its scripts"}</u>
+        </button>
+      </div>
+      <iframe
+        key={String(scripts)}
+        className={css.frame}
+        sandbox={scripts ? "allow-scripts" : ""}
+        src={data.url}
+        title={data.path}
+      />
+    </>
+  );
 }
 
 function tryJson(text: string): unknown {
