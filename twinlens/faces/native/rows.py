@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Iterable, Mapping
 
+from twinlens.domain.counting import sides, total_tokens
 from twinlens.domain.score import Score
 from twinlens.domain.trace import Span, TraceSummary
 from twinlens.faces.native import schemas as s
@@ -124,9 +125,10 @@ def score_row(score: Score) -> s.ScoreRow:
     )
 
 
-def span_row(span: Span) -> s.SpanRow:
-    """One span without payloads."""
+def span_row(span: Span, *, previews: bool = True) -> s.SpanRow:
+    """One span without payloads. ``previews=False`` leaves those out too, for traces of many thousand spans."""
     usage = span.usage
+    inputs, outputs = sides(usage)
     first = span.completion_start_ns
     return s.SpanRow(
         span_id=span.span_id,
@@ -147,16 +149,16 @@ def span_row(span: Span) -> s.SpanRow:
         prompt_name=span.prompt_name,
         prompt_version=span.prompt_version,
         usage=usage,
-        input_tokens=tokens(usage, "input"),
-        output_tokens=tokens(usage, "output"),
-        total_tokens=usage.get("total", sum(usage.values())),
+        input_tokens=inputs,
+        output_tokens=outputs,
+        total_tokens=total_tokens(usage),
         cost=span.cost,
         total_cost=known_cost(span.cost),
         usage_source=span.usage_source,
         cost_source=span.cost_source,
         counted=span.counted,
-        input_preview=span.input_preview,
-        output_preview=span.output_preview,
+        input_preview=span.input_preview if previews else None,
+        output_preview=span.output_preview if previews else None,
         dialect=span.dialect,
     )
 
