@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import random
 import shutil
 import time
@@ -25,9 +26,10 @@ PROJECT = "default"
 EXPERIMENT_ID = "1"
 
 
-def _prepared(folder: Path) -> Path | None:
-    """A folder to fill, next to the final one; None when the final one is complete."""
-    if (folder / "complete").exists():
+def _prepared(folder: Path, schema: str) -> Path | None:
+    """A folder to fill, next to the final one; None when the final one is complete and of this schema."""
+    complete = folder / "complete"
+    if complete.exists() and complete.read_text() == schema:
         return None
     work = folder.with_name(folder.name + ".part")
     shutil.rmtree(work, ignore_errors=True)
@@ -35,21 +37,26 @@ def _prepared(folder: Path) -> Path | None:
     return work
 
 
-def _finish(work: Path, folder: Path) -> Path:
-    (work / "complete").touch()
+def _finish(work: Path, folder: Path, schema: str) -> Path:
+    (work / "complete").write_text(schema)
     shutil.rmtree(folder, ignore_errors=True)
     return work.rename(folder)
+
+
+def _digest(schema: object) -> str:
+    return hashlib.sha256(repr(schema).encode()).hexdigest()
 
 
 def runs(folder: Path, count: int) -> Path:
     """A catalog with one experiment of ``count`` runs, written by the catalog's own tables. Latest metric values only."""
     from twinlens.store.catalog import schema
-    from twinlens.store.catalog.engine import Catalog
+    from twinlens.store.catalog.engine import Catalog, metadata
     from twinlens.store.catalog.experiments import experiments, next_number
     from twinlens.store.catalog.runs import latest_metrics, run_params, run_tags
     from twinlens.store.catalog.runs import runs as run_rows
 
-    work = _prepared(folder)
+    shape = _digest([repr(c) for table in metadata.sorted_tables for c in (*table.columns, *table.indexes)])
+    work = _prepared(folder, shape)
     if work is None:
         return folder
     catalog = Catalog(work / "catalog.db")
@@ -94,7 +101,7 @@ def runs(folder: Path, count: int) -> Path:
             c.execute(sa.text("PRAGMA wal_checkpoint(TRUNCATE)"))
     catalog.close()
     progress(f"Twinlens: {done:,} runs written")
-    return _finish(work, folder)
+    return _finish(work, folder, shape)
 
 
 @dataclass
@@ -126,8 +133,10 @@ def traces(folder: Path, count: int) -> Path:
     from twinlens.ingest.otlp import decode_spans
     from twinlens.ingest.pricing import Pricer
     from twinlens.store.telemetry.duckdb import DuckDBTelemetry
+    from twinlens.store.telemetry.duckdb.ddl import TABLES
 
-    work = _prepared(folder)
+    shape = _digest([TABLES, _DISTINCT, _STEP_NS])
+    work = _prepared(folder, shape)
     if work is None:
         return folder
     begun = time.monotonic()
@@ -158,7 +167,7 @@ def traces(folder: Path, count: int) -> Path:
     store.checkpoint()
     store.close()
     (work / "landmarks.json").write_bytes(msgspec.json.encode(marks))
-    return _finish(work, folder)
+    return _finish(work, folder, shape)
 
 
 def landmarks(folder: Path) -> Landmarks:
