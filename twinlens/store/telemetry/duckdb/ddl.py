@@ -2,7 +2,7 @@
 
 No table has a unique index (docs/adr/0001-telemetry-without-unique-indexes.md). Every row carries ``seq``, the number of
 the commit that wrote it; rows lie in that order, so a range of ``seq`` is found through DuckDB's zone maps. ``tkey`` is
-the 64-bit hash of (project, trace id). Cells of ``input``, ``output``, ``attributes``, ``metadata`` and ``detail`` may
+the 64-bit hash of (project, trace id), ``skey`` that of a span id or (project, score id). Cells of ``input``, ``output``, ``attributes``, ``metadata`` and ``detail`` may
 point at payloads (``cells.py``); ``refs`` lists the locators they name, for the mark phase of reclaim.
 """
 
@@ -23,7 +23,7 @@ SPANS: dict[str, str] = {
     "version": "VARCHAR", "service": "VARCHAR", "scope": "VARCHAR", "dialect": "VARCHAR", "source": "VARCHAR",
     "price_id": "VARCHAR", "otel_kind": "TINYINT", "created_ns": "BIGINT", "updated_ns": "BIGINT",
     "input": "VARCHAR", "output": "VARCHAR", "metadata": "VARCHAR", "attributes": "VARCHAR", "detail": "VARCHAR",
-    "context": "BIGINT", "refs": "BIGINT[]",
+    "context": "BIGINT", "refs": "BIGINT[]", "skey": "BIGINT",
 }  # fmt: skip
 
 TRACES: dict[str, str] = {

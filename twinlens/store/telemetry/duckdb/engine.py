@@ -62,6 +62,12 @@ class Engine:
                     root.execute(create_table(name, columns))
                 root.execute("INSERT INTO meta VALUES ('schema_version', ?)", [SCHEMA_VERSION])
                 root.commit()
+            version = one_row(root, "SELECT max(value) FROM meta WHERE key = 'schema_version'")[0]
+            if version != SCHEMA_VERSION:
+                root.close()
+                raise StoreUnavailable(
+                    f"the telemetry store at {self.path} has schema {version}, this Twinlens needs schema {SCHEMA_VERSION}"
+                )
         except duckdb.Error as error:
             raise StoreUnavailable(f"the telemetry store at {self.path} cannot be opened: {error}") from error
         self._root = root

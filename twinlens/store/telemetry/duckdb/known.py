@@ -55,11 +55,11 @@ class KnownTraces:
             if tkey in self._bloom:
                 missing[tkey] = key
         if missing:
-            for known in self._load(connection, list(missing)):
-                key = (known[0], known[1].summary.trace_id)
-                if key in missing.values():
-                    found[key] = known[1]
-                    self._remember(key, known[1])
+            for project_id, known in self._load(connection, list(missing)):
+                key = (project_id, known.summary.trace_id)
+                if missing[known.tkey] == key:
+                    found[key] = known
+                    self._remember(key, known)
         return found
 
     def _load(self, connection: duckdb.DuckDBPyConnection, tkeys: Sequence[int]) -> list[tuple[str, KnownTrace]]:

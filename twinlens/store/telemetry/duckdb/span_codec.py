@@ -13,6 +13,7 @@ from twinlens.domain.counting import sides, total_tokens
 from twinlens.domain.preview import preview
 from twinlens.domain.trace import Scope, Span, SpanEvent, SpanLink
 from twinlens.store.telemetry.duckdb.cells import INLINE, MARK, form_of
+from twinlens.store.telemetry.duckdb.keys import span_key
 from twinlens.store.telemetry.duckdb.payloads import PayloadSink, PayloadSource
 
 _MAP_INLINE = 1024  #: maps up to this many bytes of JSON stay in their row as they are
@@ -97,6 +98,7 @@ class SpanColumns:
         put("tkey", [keys[s.trace_id] for s in spans])
         for (column, _), values in zip(_COPIED, zip(*map(_copied, spans), strict=True), strict=True):
             put(column, list(values))
+        put("skey", [span_key(s.span_id) for s in spans])
         put("status_message", [s.status_message or None for s in spans])
         put("scope", [s.scope.name for s in spans])
         put("created_ns", [s.created_ns or self._now for s in spans])

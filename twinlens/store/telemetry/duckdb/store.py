@@ -20,6 +20,7 @@ from twinlens.store.telemetry.duckdb.engine import Engine, one_row
 from twinlens.store.telemetry.duckdb.keys import row_key
 from twinlens.store.telemetry.duckdb.maintenance import Maintenance
 from twinlens.store.telemetry.duckdb.metrics import MetricReader
+from twinlens.store.telemetry.duckdb.pages import Pages
 from twinlens.store.telemetry.duckdb.reader import Reader
 from twinlens.store.telemetry.duckdb.reclaim import Reclaimer
 from twinlens.store.telemetry.interface import Capabilities, MetricBucket, ReclaimReport, WriteSet
@@ -35,6 +36,7 @@ class DuckDBTelemetry:
         self._engine = engine
         self._committer = Committer(engine)
         self._reader = Reader(engine)
+        self._pages = Pages(engine)
         self._aggregates = Aggregates(engine)
         self._metrics = MetricReader(engine)
         self._maintenance = Maintenance(engine, self._committer)
@@ -151,13 +153,13 @@ class DuckDBTelemetry:
         return int(row[0] or 0)
 
     def traces(self, query: Query) -> Page:
-        return self._reader.traces(query)
+        return self._pages.traces(query)
 
     def trace(self, project_id: str, trace_id: str, *, with_io: bool = True) -> TraceSummary | None:
         return self._reader.trace(project_id, trace_id, with_io)
 
     def spans(self, query: Query) -> Page:
-        return self._reader.spans(query)
+        return self._pages.spans(query)
 
     def trace_spans(
         self, project_id: str, trace_ids: Sequence[str], *, with_io: bool = True, with_attributes: bool = True
@@ -168,13 +170,13 @@ class DuckDBTelemetry:
         return self._reader.span(project_id, trace_id, span_id)
 
     def scores(self, query: Query) -> Page:
-        return self._reader.scores(query)
+        return self._pages.scores(query)
 
     def scores_for(self, project_id: str, trace_ids: Sequence[str]) -> dict[str, list[Score]]:
         return self._reader.scores_for(project_id, trace_ids)
 
     def count(self, view: str, query: Query) -> int:
-        return self._reader.count(view, query)
+        return self._pages.count(view, query)
 
     def aggregate(self, query: Aggregate) -> list[dict[str, Any]]:
         return self._aggregates.aggregate(query)

@@ -1,0 +1,81 @@
+"""Where the rows of a trace lie: its key, and the range of commits that wrote its spans."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+from twinlens.store.telemetry.duckdb.keys import row_key
+from twinlens.store.telemetry.query import And, Cmp, Expr
+
+if TYPE_CHECKING:
+    import duckdb
+
+#: tkey, first and last commit that wrote spans of the trace.
+Place = tuple[int, int, int]
+
+_NEAR = 500  #: commits between two traces that are read together
+_MOST_GROUPS = 8
+
+
+def find_places(connection: duckdb.DuckDBPyConnection, project_id: str, trace_ids: Sequence[str]) -> list[Place]:
+    """Places of those of the traces that have spans."""
+    tkeys = [row_key(project_id, t) for t in trace_ids]
+    return connection.execute(
+        f"SELECT tkey, min_seq, max_seq FROM traces WHERE tkey IN ({csv(tkeys)}) AND project = ? AND max_seq > 0",
+        [project_id],
+    ).fetchall()
+
+
+def within(places: Sequence[Place]) -> list[str]:
+    """Conditions that together find the spans of traces through the zone maps of ``seq``.
+
+    Neighbours share a condition; a few distant groups get one each, so that what lies between them is not read.
+    """
+    groups: list[list[Place]] = []
+    high = 0
+    for place in sorted(places, key=lambda p: p[1]):
+        if groups and place[1] - high <= _NEAR:
+            groups[-1].append(place)
+        else:
+            groups.append([place])
+        high = max(high, place[2])
+    if len(groups) > _MOST_GROUPS:
+        groups = [list(places)]
+    return [_together(group) for group in groups]
+
+
+def _together(group: Sequence[Place]) -> str:
+    low, high = min(p[1] for p in group), max(p[2] for p in group)
+    keys = f"tkey = {group[0][0]}" if len(group) == 1 else f"tkey IN ({csv([p[0] for p in group])})"
+    return f"seq BETWEEN {low} AND {high} AND {keys}"
+
+
+def narrow(connection: duckdb.DuckDBPyConnection, view: str, project_id: str, where: Expr) -> str | None:
+    """Condition on keys for a query that names its traces; None when it does not."""
+    trace_ids = named_traces(where)
+    if trace_ids is None:
+        return None
+    if not trace_ids:
+        return "false"
+    if view != "spans":
+        return f"tkey IN ({csv([row_key(project_id, t) for t in trace_ids])})"
+    places = find_places(connection, project_id, trace_ids)
+    return _together(places) if places else "false"
+
+
+def named_traces(where: Expr) -> list[str] | None:
+    """The trace ids outside of which nothing can fulfil the expression; None when it names none."""
+    if isinstance(where, And):
+        return next((ids for ids in map(named_traces, where.items) if ids is not None), None)
+    if isinstance(where, Cmp) and where.field == "trace_id":
+        if where.op == "=" and isinstance(where.value, str):
+            return [where.value]
+        if where.op == "in" and isinstance(where.value, list | tuple) and all(isinstance(v, str) for v in where.value):
+            return list(where.value)
+    return None
+
+
+def csv(numbers: Sequence[int]) -> str:
+    """Whole numbers as SQL."""
+    return ",".join(map(str, numbers))
