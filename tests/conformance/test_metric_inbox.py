@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import random
 import threading
 from collections.abc import Iterator
 from pathlib import Path
@@ -10,18 +11,20 @@ from typing import Any
 
 import pytest
 import sqlalchemy as sa
-from twinlens.domain.errors import InvalidArgument, StoreUnavailable
+from twinlens.domain.errors import AlreadyExists, InvalidArgument, StoreUnavailable
 from twinlens.domain.run import LatestMetric
+from twinlens.domain.score import Score
 from twinlens.features.experiments import Experiments
 from twinlens.features.live import LiveBus
 from twinlens.features.metrics import Metrics
-from twinlens.features.run_scores import RunScores
+from twinlens.features.run_scores import SOURCE_RUN, RunScores
 from twinlens.features.runs import Runs
 from twinlens.ingest.batch import Batch
 from twinlens.ingest.writer import Writer
 from twinlens.store.catalog.engine import Catalog
 from twinlens.store.catalog.metrics import MetricTable, metric_inbox
 from twinlens.store.telemetry.duckdb import DuckDBTelemetry
+from twinlens.store.telemetry.query import Query
 
 P = "p"
 
@@ -202,3 +205,69 @@ def test_purged_runs_leave_no_points(stack: Stack) -> None:
     stack.runs.purge(P, [run_id])
     assert stack.history(run_id) == []
     assert stack.runs.search(P, ["0"], view="all").runs == []
+
+
+def test_a_deleted_run_takes_its_scores_along(stack: Stack) -> None:
+    first, second = (stack.runs.create(P).run_id for _ in range(2))
+    made = [
+        Score(score_id=f"{run_id}-{index}", name="quality", value=1.0, trace_id="t", metadata={SOURCE_RUN: run_id})
+        for run_id in (first, second)
+        for index in range(3)
+    ]
+    stack.writer.submit_sync(Batch(project_id=P, scores=[*made, Score(score_id="human", name="quality", value=1.0)]))
+    stack.runs.delete(P, first)
+    assert {s.score_id for s in stack.telemetry.scores(Query(project_id=P)).rows} == {
+        "human", *(f"{second}-{index}" for index in range(3)),
+    }  # fmt: skip
+
+
+def test_writers_of_one_run_do_not_stand_in_each_others_way(stack: Stack) -> None:
+    """PostgreSQL deadlocks when transactions lock the same rows in different orders."""
+    run_id = stack.runs.create(P).run_id
+    names = [f"k{index}" for index in range(40)]
+    errors: list[BaseException] = []
+
+    def write(seed: int) -> None:
+        chance = random.Random(seed)
+        try:
+            for step in range(15):
+                order = chance.sample(names, len(names))
+                stack.runs.log_batch(
+                    P, run_id, metrics=[LatestMetric(name, seed, step, step) for name in order],
+                    params=[(name, "same") for name in order[:20]], tags=[(name, str(seed)) for name in order],
+                )  # fmt: skip
+        except BaseException as error:
+            errors.append(error)
+
+    threads = [threading.Thread(target=write, args=(seed,)) for seed in range(4)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert errors == []
+    found = stack.runs.get(P, run_id)
+    assert [(m.key, m.step, m.value) for m in found.metrics] == [(name, 14, 3.0) for name in sorted(names)]
+    assert len(stack.history(run_id, "k0")) == 60
+
+
+def test_racing_for_a_param_or_a_name_has_one_winner(stack: Stack) -> None:
+    run_id = stack.runs.create(P).run_id
+    outcomes: list[str] = []
+
+    def race(mine: str) -> None:
+        for title, call in (
+            ("param", lambda: stack.runs.log_param(P, run_id, "lr", mine)),
+            ("name", lambda: stack.experiments.create(P, "only one")),
+        ):
+            try:
+                call()
+                outcomes.append(title)
+            except (InvalidArgument, AlreadyExists):
+                pass
+
+    threads = [threading.Thread(target=race, args=(str(index),)) for index in range(6)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert sorted(outcomes) == ["name", "param"]

@@ -94,7 +94,10 @@ class MetricTable:
         self._c.execute(metric_inbox.insert(), {"project_id": project_id, "run_id": run_id, "points": packed})
 
     def put_latest(self, project_id: str, key: RunKey, points: Iterable[LatestMetric]) -> None:
-        """Update the latest values of a run; an older point than the stored one changes nothing."""
+        """Update the latest values of a run; an older point than the stored one changes nothing.
+
+        In key order: writers of one run then take PostgreSQL's locks in one order and cannot deadlock.
+        """
         self._c.execute(
             _put_latest(self._c.dialect.name),
             [
@@ -102,7 +105,7 @@ class MetricTable:
                     "run_no": key.run_no, "key": p.key, "project_id": project_id, "experiment_id": key.experiment_id,
                     "value": None if math.isnan(p.value) else p.value, "timestamp_ms": p.timestamp_ms, "step": p.step,
                 }
-                for p in points
+                for p in sorted(points, key=lambda p: p.key)
             ],
         )  # fmt: skip
 

@@ -217,12 +217,13 @@ class RunTable:
         }
 
     def _rows(self, key: RunKey, values: dict[str, str]) -> list[dict[str, Any]]:
+        """Rows in key order: writers of one run then take PostgreSQL's locks in one order and cannot deadlock."""
         return [
             {
                 "run_no": key.run_no, "key": name, "project_id": self._project, "experiment_id": key.experiment_id,
                 "value": value, "head": value[:HEAD],
             }
-            for name, value in values.items()
+            for name, value in sorted(values.items())
         ]  # fmt: skip
 
     def texts(self, table: sa.Table, key: RunKey, names: Sequence[str]) -> dict[str, str]:
