@@ -13,6 +13,7 @@ from pathlib import Path
 import msgspec
 import sqlalchemy as sa
 from msgspec.structs import replace
+from sqlalchemy.schema import CreateTable
 from twinlens.domain import summary
 from twinlens.domain.score import Score
 from twinlens.domain.trace import Span, TraceSummary
@@ -55,7 +56,9 @@ def runs(folder: Path, count: int) -> Path:
     from twinlens.store.catalog.runs import latest_metrics, run_params, run_tags
     from twinlens.store.catalog.runs import runs as run_rows
 
-    shape = _digest([repr(c) for table in metadata.sorted_tables for c in (*table.columns, *table.indexes)])
+    shape = _digest(
+        [str(CreateTable(table)) + str(sorted(i.name or "" for i in table.indexes)) for table in metadata.sorted_tables]
+    )
     work = _prepared(folder, shape)
     if work is None:
         return folder
