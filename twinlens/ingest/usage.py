@@ -72,7 +72,9 @@ def disjoint(inclusive: dict[str, int]) -> dict[str, int]:
         for side in ("input", "output"):
             whole = inclusive.get(side)
             if whole:
-                parts = sum(count for key, count in inclusive.items() if _FLAT_PARTS.get(key, key).startswith(side + "_"))
+                parts = sum(
+                    count for key, count in inclusive.items() if _FLAT_PARTS.get(key, key).startswith(side + "_")
+                )
                 if parts <= whole:
                     inclusive[side] = whole - parts
     known = sum(inclusive.values())
