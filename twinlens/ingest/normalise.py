@@ -106,7 +106,7 @@ def _span(raw: RawSpan, group: _Group, plan: Plan) -> Span:
     span = Span(
         trace_id=raw.trace_id,
         span_id=raw.span_id,
-        parent_id=raw.parent_id,
+        parent_id=raw.parent_id if raw.parent_id != raw.span_id else None,  # its own parent: a loop for every reader
         name=raw.name,
         start_ns=raw.start_ns or end_ns or 0,
         end_ns=end_ns,
