@@ -296,3 +296,49 @@ def test_keys_see_their_project_only(start_server: Callable[..., LiveServer]) ->
         assert new_run(one)
         bearer = {"authorization": "Bearer sk-lf-one"}
         assert anonymous.get(f"{API}/experiments/get?experiment_id=0", headers=bearer).status_code in (200, 401)
+
+
+# --- abuse -------------------------------------------------------------------------------------------------------
+
+#: Endpoints with their fields, for values that nobody should send.
+FIELDS = {
+    "experiments/create": ("name", "artifact_location", "tags"),
+    "experiments/update": ("experiment_id", "new_name"),
+    "experiments/search": ("filter", "order_by", "max_results", "page_token", "view_type"),
+    "experiments/set-experiment-tag": ("experiment_id", "key", "value"),
+    "experiments/search-datasets": ("experiment_ids",),
+    "runs/create": ("experiment_id", "run_name", "user_id", "start_time", "tags"),
+    "runs/update": ("run_id", "status", "end_time", "run_name"),
+    "runs/search": ("experiment_ids", "filter", "order_by", "max_results", "page_token", "run_view_type"),
+    "runs/log-metric": ("run_id", "key", "value", "timestamp", "step", "model_id"),
+    "runs/log-parameter": ("run_id", "key", "value"),
+    "runs/log-batch": ("run_id", "metrics", "params", "tags"),
+    "runs/log-inputs": ("run_id", "datasets", "models"),
+    "runs/outputs": ("run_id", "models"),
+    "runs/log-model": ("run_id", "model_json"),
+}
+VALUES = [
+    "\x00", "\ud800", "'", "%", "a" * 70_000, "", None, 5, -1, 1.5, 2**63, 2**70, -(2**70), True, [], {}, ["\x00"],
+    [5], {"a": 1}, [{"key": "\x00", "value": "\x00"}], [{"key": "k", "value": "\x00"}], [{}], "NaN",
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("path", FIELDS)
+def test_nothing_a_client_sends_is_the_servers_fault(http: httpx.Client, path: str) -> None:
+    fine = {"name": "n", "experiment_id": "0", "key": "k", "value": 1.0, "timestamp": 1, "run_id": new_run(http)}
+    headers = {"content-type": "application/json"}
+    for field in FIELDS[path]:
+        for value in VALUES:
+            body = json.dumps({name: fine[name] for name in FIELDS[path] if name in fine} | {field: value})
+            answer = http.post(f"{API}/{path}", content=body, headers=headers)
+            assert answer.status_code < 500, (path, field, value, answer.text)
+            if answer.status_code != 200:
+                assert answer.json()["error_code"] in STATUSES[answer.status_code], answer.text
+    for raw in (b"\xff\xfe", b'{"name": "\xff"}', b'{"a":' * 1_000, b'{"timestamp": 1e999}'):
+        assert http.post(f"{API}/{path}", content=raw, headers=headers).status_code < 500, (path, raw)
+
+
+STATUSES = {
+    400: {"INVALID_PARAMETER_VALUE", "RESOURCE_ALREADY_EXISTS", "INVALID_STATE"},
+    404: {"RESOURCE_DOES_NOT_EXIST"},
+}

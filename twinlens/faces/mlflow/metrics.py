@@ -78,7 +78,7 @@ def log_metric(call: Call) -> None:
     """Store one point."""
     try:
         fast = _log_metric(call.body)
-    except (msgspec.DecodeError, RecursionError):
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
         fast = None
     if fast is not None and fast.run_id and fast.key:
         run_id, point = fast.run_id, fast.latest()
@@ -98,7 +98,7 @@ def log_batch(call: Call) -> None:
         )
     try:
         fast = _log_batch(call.body)
-    except (msgspec.DecodeError, RecursionError):
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
         fast = None
     if fast is not None and fast.complete:
         run_id, metrics = fast.run_id, [point.latest() for point in fast.metrics]

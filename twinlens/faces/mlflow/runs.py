@@ -209,7 +209,7 @@ def log_model(call: Call) -> None:
     run_id, text = params.required("run_id"), params.required("model_json")
     try:
         model = msgspec.json.decode(text)
-    except msgspec.DecodeError:
+    except (msgspec.DecodeError, RecursionError):
         model = None
     if not isinstance(model, dict):
         raise invalid(f"Malformed model info. \n {text} \n is not a valid JSON.")

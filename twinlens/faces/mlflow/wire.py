@@ -148,14 +148,28 @@ def decode_body(body: bytes) -> dict[str, Any]:
         value = msgspec.json.decode(body) if body else None
         if isinstance(value, str):
             value = msgspec.json.decode(value)
-    except msgspec.DecodeError:
-        try:
-            value = json.loads(body)  # knows the NaN and Infinity that some encoders write
-        except (ValueError, RecursionError):
-            return {}
+    except (msgspec.DecodeError, UnicodeDecodeError):
+        value = _lenient(body)
     except RecursionError:
         return {}
     return value if isinstance(value, dict) else {}
+
+
+def _lenient(body: bytes) -> Any:
+    """Read what only the standard library reads: NaN and Infinity without quotes. None if it is no JSON either.
+
+    Raises:
+        MlflowError: half surrogates, which no store can hold.
+    """
+    try:
+        value = json.loads(body)
+    except (ValueError, RecursionError):
+        return None
+    try:
+        msgspec.json.encode(value)
+    except UnicodeEncodeError:
+        raise invalid("The request body holds text that is not valid Unicode.") from None
+    return value
 
 
 def query_values(request: Request[Any, Any, Any]) -> QueryValues:
