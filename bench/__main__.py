@@ -22,7 +22,7 @@ from bench.book import Book
 from bench.envs import ensure
 from bench.report import progress
 from bench.servers import SERVERS, Server
-from bench.suites import Effort, big, disk, otlp, reads, scale, start, tracking
+from bench.suites import Effort, big, corpus, disk, otlp, reads, scale, start, tracking
 
 SUITES = ("start", "tracking", "otlp", "reads", "disk", "scale")
 
@@ -45,9 +45,9 @@ def _server(kind: type[Server], folder: Path, book: Book, effort: Effort, suites
             for name, step in steps.items():
                 if name in suites:
                     _step(f"{server.name}: {name}", step)
-    if "disk" in suites:
+    # More workers store nothing differently and search no faster: one of MLflow's columns is enough.
+    if "disk" in suites and kind is not SERVERS["mlflow"]:
         _step(f"{kind.name}: disk", lambda: disk.measure(kind, folder / "disk", book, effort))
-    # A search does not get faster with more workers: one of MLflow's columns is enough.
     if "scale" in suites and kind in (SERVERS["twinlens"], SERVERS["mlflow-1"]):
         _step(f"{kind.name}: scale", lambda: scale.measure(kind, folder / "scale", book, effort))
 
@@ -73,6 +73,7 @@ def main() -> None:
         "--big", action="store_true", help="also 1,000,000 traces / 10,000,000 spans (made once, kept in bench/data)"
     )
     parser.add_argument("--big-traces", type=int, default=1_000_000, help="number of traces of --big")
+    parser.add_argument("--prepare", action="store_true", help="only make peers' environments and the cached data")
     parser.add_argument("--quick", action="store_true", help="seconds instead of minutes: checks the runner")
     parser.add_argument("--dry", action="store_true", help="print the table, leave RESULTS.md alone")
     options = parser.parse_args()
@@ -83,6 +84,12 @@ def main() -> None:
     suites = [name for name in options.suites.split(",") if name]
     for name in ("mlflow", "phoenix"):
         ensure(name)  # the mlflow client is also a load generator
+    if options.prepare:
+        for count in effort.scales:
+            corpus.runs(effort.data / f"runs-{count}", count)
+        if options.big:
+            corpus.traces(effort.data / f"traces-{options.big_traces}", options.big_traces)
+        return
     book = rows.book()
     begun = time.monotonic()
     folder = Path(tempfile.mkdtemp(prefix="twinlens-bench-"))

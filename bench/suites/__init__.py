@@ -12,7 +12,8 @@ class Effort:
 
     repeats: int = 3
     seconds: float = 5.0  #: of one repeat
-    peer_seconds: float = 5.0
+    peer_seconds: float = 4.0
+    peer_repeats: int = 2  #: of what keeps a peer busy long after
     runs: int = 300
     agents: int = 20
     peer_agents: int = 4
@@ -24,5 +25,5 @@ class Effort:
     @staticmethod
     def quick() -> Effort:
         """Seconds instead of minutes."""
-        return Effort(repeats=1, seconds=2.0, peer_seconds=2.0, runs=30, agents=2, peer_agents=1, wait=15.0,
+        return Effort(repeats=1, peer_repeats=1, seconds=2.0, peer_seconds=2.0, runs=30, agents=2, peer_agents=1, wait=15.0,
                       scales=(1000,), peer_scales=(1000,))  # fmt: skip

@@ -11,8 +11,8 @@ from bench.suites import Effort
 from bench.workload import SPANS_PER_TRACE, TRACES_PER_REQUEST, TraceWriter
 
 SPANS = SPANS_PER_TRACE * TRACES_PER_REQUEST
-#: Peers that answer before they store must be given time to store it all: 4,000 spans are half a minute for Phoenix.
-PEER_REQUESTS = 40
+#: Peers that answer before they store must be given time to store it all: 2,500 spans are half a minute for Phoenix.
+PEER_REQUESTS = 25
 
 
 def payloads(server: Server, count: int, seed: int) -> list[bytes]:
@@ -30,7 +30,7 @@ def measure(server: Server, book: Book, effort: Effort) -> None:
     drive(server.port, payloads(server, 3, seed=1), 1, 30)  # first requests compile queries and fill caches
     _wait_for(server, server.stored_spans() + 1, 2)
     readable, acknowledged, share, errors = [], [], [], []
-    for repeat in range(effort.repeats):
+    for repeat in range(effort.repeats if ours else effort.peer_repeats):
         rate, acked, part, error = _load(server, payloads(server, limit, seed=100 + repeat), 4, seconds, effort.wait)
         readable.append(rate)
         acknowledged.append(acked)
