@@ -14,6 +14,7 @@ import sys
 import tempfile
 import time
 import traceback
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
@@ -35,16 +36,10 @@ def _server(kind: type[Server], folder: Path, book: Book, effort: Effort, suites
             with kind(folder / f"start-{index}") as server:
                 starts.append(server.cold_start)
     if set(suites) & {"start", "tracking", "otlp", "reads"}:
-        with kind(folder / "main") as server:
-            steps = {
-                "start": lambda: start.measure(server, book, effort, starts),
-                "tracking": lambda: tracking.measure(server, book, effort) if server.speaks_mlflow else None,
-                "otlp": lambda: otlp.measure(server, book, effort),
-                "reads": lambda: reads.measure(server, book, effort),
-            }
-            for name, step in steps.items():
-                if name in suites:
-                    _step(f"{server.name}: {name}", step)
+        _step(
+            f"{kind.name}: all of one process",
+            lambda: _one_process(kind(folder / "main"), book, effort, suites, starts),
+        )
     # More workers store nothing differently and search no faster: one of MLflow's columns is enough.
     if "disk" in suites and kind is not SERVERS["mlflow"]:
         _step(f"{kind.name}: disk", lambda: disk.measure(kind, folder / "disk", book, effort))
@@ -52,11 +47,28 @@ def _server(kind: type[Server], folder: Path, book: Book, effort: Effort, suites
         _step(f"{kind.name}: scale", lambda: scale.measure(kind, folder / "scale", book, effort))
 
 
-def _step(name: str, step: object) -> None:
+def _one_process(server: Server, book: Book, effort: Effort, suites: list[str], starts: list[float]) -> None:
+    steps = {
+        "start": lambda: start.measure(server, book, effort, starts),
+        "tracking": lambda: tracking.measure(server, book, effort) if server.speaks_mlflow else None,
+        "otlp": lambda: otlp.measure(server, book, effort),
+        "reads": lambda: reads.measure(server, book, effort),
+    }
+    with server:
+        for name, step in steps.items():
+            if name in suites:
+                _step(f"{server.name}: {name}", step)
+
+
+FAILURES: list[str] = []
+
+
+def _step(name: str, step: Callable[[], object]) -> None:
     begun = time.monotonic()
     try:
-        step()  # type: ignore[operator]
-    except Exception:
+        step()
+    except Exception as error:
+        FAILURES.append(f"{name}: {type(error).__name__}: {str(error)[:300]}")
         progress(f"{name}: FAILED\n{traceback.format_exc()}")
     else:
         progress(f"{name}: {time.monotonic() - begun:.0f} s")
@@ -105,12 +117,13 @@ def main() -> None:
     if not options.dry:
         versions = {SERVERS[name].name: SERVERS[name](folder).version() for name in names if name != "mlflow-1"}
         remarks = report.RESULTS.with_name("REMARKS.md")
+        failed = "".join(f"\n- not measured: {line}" for line in FAILURES)
         text = report.markdown(
             book,
             versions,
             sys.argv[1:],
             (time.monotonic() - begun) / 60,
-            remarks.read_text() if remarks.exists() else "",
+            (remarks.read_text() if remarks.exists() else "") + failed,
         )
         report.RESULTS.write_text(text)
         progress(f"wrote {report.RESULTS}")
