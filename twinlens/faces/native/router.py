@@ -19,6 +19,7 @@ from twinlens.faces.native import (
     metrics,
     models,
     overview,
+    prices,
     runs,
     scores,
     sessions,
@@ -28,7 +29,7 @@ from twinlens.faces.native.reply import handle_error
 from twinlens.features.services import Services
 
 PREFIX = "/api/twinlens/v1"
-_MODULES = (instance, overview, traces, scores, sessions, experiments, runs, metrics, artifacts, models, live)
+_MODULES = (instance, overview, traces, scores, sessions, experiments, runs, metrics, artifacts, models, prices, live)
 
 
 def _handlers() -> list[ControllerRouterHandler]:
