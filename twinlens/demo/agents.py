@@ -81,7 +81,7 @@ class AgentTraffic:
         total = first + tool + (0 if failed else second) + 12 * MS
         start = (time.time_ns() if end_ns is None else end_ns) - total
         root = self._tracer.start_span(
-            f"invoke_agent {talk.agent.name}",
+            talk.agent.name,
             start_time=start,
             attributes={
                 "gen_ai.operation.name": "invoke_agent",
