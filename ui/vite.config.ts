@@ -15,6 +15,23 @@ export default defineConfig({
     assetsInlineLimit: 0,
     modulePreload: { polyfill: false },
     reportCompressedSize: true,
+    rolldownOptions: {
+      output: {
+        // A handful of files instead of dozens of crumbs: what every page needs, by how often it changes.
+        codeSplitting: {
+          groups: [
+            {
+              name: "react",
+              test: /node_modules\/(react|react-dom|scheduler|@tanstack\/(react-router|router-core|history|react-query|query-core|react-store|store))\//,
+            },
+            {
+              name: "base",
+              test: /src\/(base|api)\/|src\/ui\/(Button|Chip|Copy|cx|Field|hotkeys|Page|Segmented|State|stored|time|toast)\b/,
+            },
+          ],
+        },
+      },
+    },
   },
   server: { proxy: { "/api": { target: server, changeOrigin: true } } },
   test: { environment: "node", include: ["src/**/*.test.ts"] },

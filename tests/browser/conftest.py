@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 import twinlens
-from playwright.sync_api import Browser, BrowserContext, ConsoleMessage, Page, sync_playwright
+from playwright.sync_api import Browser, BrowserContext, ConsoleMessage, Page, Response, sync_playwright
 
 FLAGS = [
     "--headless", "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-background-networking",
@@ -45,13 +45,20 @@ def open_page(browser: Browser) -> Iterator[OpenPage]:
     """``open_page(url, theme="dark", width=1280, allow=("404",))``.
 
     At the end of the test no page may have logged an error, thrown, answered with a dialog or asked another host for
-    anything. ``allow`` names texts that expected errors contain.
+    anything. ``allow`` names texts that expected errors contain; ``init`` is JavaScript that runs before the page's own.
     """
     contexts: list[BrowserContext] = []
     troubles: list[str] = []
 
     def open_(
-        url: str, *, theme: str = "light", width: int = 1280, height: int = 800, allow: tuple[str, ...] = ()
+        url: str,
+        *,
+        theme: str = "light",
+        width: int = 1280,
+        height: int = 800,
+        allow: tuple[str, ...] = (),
+        init: str = "",
+        on_response: Callable[[Response], None] | None = None,
     ) -> Page:
         context = browser.new_context(
             viewport={"width": width, "height": height},
@@ -79,6 +86,10 @@ def open_page(browser: Browser) -> Iterator[OpenPage]:
                 None if request.url.startswith((origin, "data:", "blob:")) else note(f"foreign: {request.url}")
             ),
         )
+        if init:
+            page.add_init_script(init)
+        if on_response:
+            page.on("response", on_response)
         page.goto(url)
         return page
 

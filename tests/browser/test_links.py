@@ -60,7 +60,7 @@ def test_unknown_trace_says_so(live_server: LiveServer, things: Things, open_pag
 def test_list_state_is_the_address(live_server: LiveServer, things: Things, open_page: OpenPage) -> None:
     page = open_page(f"{live_server.url}/project/default/traces")
     expect(page.get_by_role("link", name="another")).to_be_visible()
-    page.get_by_role("button", name="User").click()
+    page.get_by_role("toolbar").get_by_role("button", name="User").click()
     page.get_by_role("group", name="User").get_by_text("bob").click()
     page.keyboard.press("Escape")
     expect(page.get_by_role("link", name="linked", exact=True)).to_have_count(0)

@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from playwright.sync_api import Page, expect
+from playwright.sync_api import Page, Response, expect
 
 from tests.browser.conftest import WEB, OpenPage
 from tests.browser.events import log_metric, put_artifact, send_score, send_trace, start_run
@@ -140,22 +140,20 @@ def test_theme_stands_before_the_first_paint(filled: Filled, open_page: OpenPage
 
 @pytest.mark.parametrize("path", ["", "/traces", "/traces/{T}", "/experiments/{E}", "/experiments/{E}/runs/{R}"])
 def test_nothing_shifts_while_loading(path: str, filled: Filled, open_page: OpenPage) -> None:
-    page = open_page("about:blank")
-    page.add_init_script(SHIFTS)
-    page.goto(filled.path(path))
+    page = open_page(filled.path(path), init=SHIFTS)
     expect(page.get_by_text(FULL[path]).first).to_be_visible()
     page.wait_for_timeout(700)  # shifts after the data has come are the ones looked for
     assert page.evaluate("window.shifts") < 0.05
 
 
 def test_first_screen_is_small_and_local(filled: Filled, open_page: OpenPage) -> None:
-    page = open_page("about:blank")
     scripts: dict[str, int] = {}
-    page.on(
-        "response",
-        lambda r: scripts.update({r.url: len(gzip.compress(r.body(), 6))}) if r.url.endswith(".js") else None,
-    )
-    page.goto(filled.path(""))
+
+    def weigh(response: Response) -> None:
+        if response.url.endswith(".js"):
+            scripts[response.url] = len(gzip.compress(response.body(), 6))
+
+    page = open_page(filled.path(""), on_response=weigh)
     expect(page.get_by_text("Cost by model")).to_be_visible()
     expect(page.locator("canvas").first).to_be_visible()
     assert scripts
