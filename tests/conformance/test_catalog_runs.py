@@ -412,3 +412,18 @@ async def test_open_pages_are_told(catalog: Catalog) -> None:
     assert [(n.kind, n.id) for n in notices] == [("run", run_id), ("metric", run_id), ("run", run_id)]
     assert notices[1].data["metrics"] == {"m": [2, 1, 2.0], "n": [0, 1, None]}
     assert notices[2].data["status"] == "FINISHED"
+
+
+def test_twelve_thousand_metric_names_in_one_experiment(tracking: Tracking) -> None:
+    """MLflow's issue 11927: such an experiment freezes it."""
+    run_id = tracking.run(name="wide")
+    for part in range(12):
+        tracking.runs.log_batch(P, run_id, metrics=[point(f"layer/{part * 1_000 + i:05d}", i) for i in range(1_000)])
+    narrow = tracking.run(name="narrow")
+    tracking.metrics.log(P, narrow, [point("layer/00007", 99)])
+    assert tracking.names("metrics.`layer/00007` > 5", "metrics.`layer/00007` DESC") == ["narrow", "wide"]
+    assert len(tracking.runs.get(P, run_id).metrics) == 12_000
+    seen: list[str] = []
+    while page := tracking.metrics.keys(P, "0", after=seen[-1] if seen else ""):
+        seen += page
+    assert seen == [f"layer/{i:05d}" for i in range(12_000)]
