@@ -18,11 +18,12 @@ import msgspec
 from google.protobuf.message import DecodeError
 from opentelemetry.proto.collector.logs.v1.logs_service_pb2 import ExportLogsServiceRequest
 from opentelemetry.proto.collector.metrics.v1.metrics_service_pb2 import ExportMetricsServiceRequest
-from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
+from opentelemetry.proto.common.v1.common_pb2 import KeyValue
 
 from twinlens.domain.errors import InvalidArgument, TooLarge
 from twinlens.domain.otlp import OtelMetricPoint, RawLog, RawSpan
 from twinlens.domain.trace import Scope, SpanEvent, SpanLink
+from twinlens.ingest.otlp_view import TraceRequest
 
 STATUS = ("unset", "ok", "error")
 MAX_NS = (1 << 63) - 1
@@ -47,7 +48,7 @@ def decode_spans(body: bytes, limits: Limits = DEFAULT_LIMITS) -> list[RawSpan]:
         InvalidArgument: not protobuf of that type, or a bad id or time.
         TooLarge: a limit is exceeded.
     """
-    request = _parse(ExportTraceServiceRequest, body)
+    request = _parse(TraceRequest, body)
     found: list[RawSpan] = []
     add = found.append
     for group in request.resource_spans:
@@ -65,7 +66,7 @@ def decode_spans(body: bytes, limits: Limits = DEFAULT_LIMITS) -> list[RawSpan]:
                         otel_kind=span.kind,
                         start_ns=check_time(span.start_time_unix_nano),
                         end_ns=check_time(span.end_time_unix_nano) or None,
-                        attributes=_attributes(span.attributes, limits),
+                        attributes=_span_attributes(span.attributes, limits),
                         events=[_event(e, limits) for e in span.events] if span.events else [],
                         links=[_link(x, limits) for x in span.links] if span.links else [],
                         status=STATUS[status.code] if 0 <= status.code < 3 else "unset",
@@ -207,7 +208,13 @@ def _parse(message: Any, body: bytes) -> Any:
     try:
         return message.FromString(body)
     except (DecodeError, UnicodeDecodeError) as error:
-        raise InvalidArgument(f"the body is not a valid protobuf {message.DESCRIPTOR.name}: {error}") from None
+        name = message.DESCRIPTOR.name.replace("TraceRequest", "ExportTraceServiceRequest")
+        raise InvalidArgument(f"the body is not a valid protobuf {name}: {_why(error)}") from None
+
+
+def _why(error: Exception) -> str:
+    """The end of protobuf's message, behind the name of the type."""
+    return str(error).rsplit(": ", 1)[-1]
 
 
 def _trace_id(raw: bytes) -> str:
@@ -239,6 +246,40 @@ def _attributes(pairs: Any, limits: Limits) -> dict[str, Any]:
         value = pair.value
         found[pair.key] = value.string_value or _value(value, limits.nesting)
     return found
+
+
+#: Attributes of spans that were decoded lately, by their bytes. Small scalars only: lists would be shared by spans.
+_known: dict[bytes, tuple[str, Any]] = {}
+_KNOWN_BYTES = 96
+_KNOWN_MAX = 16_384
+
+
+def _span_attributes(pairs: Any, limits: Limits) -> dict[str, Any]:
+    """``_attributes`` for attributes that are still bytes."""
+    if len(pairs) > limits.attributes:
+        raise TooLarge(f"{len(pairs)} attributes on one item; at most {limits.attributes} are accepted")
+    found: dict[str, Any] = {}
+    known = _known
+    for raw in pairs:
+        pair = known.get(raw)
+        if pair is None:
+            pair = _pair(raw, limits)
+        found[pair[0]] = pair[1]
+    return found
+
+
+def _pair(raw: bytes, limits: Limits) -> tuple[str, Any]:
+    try:
+        decoded = KeyValue.FromString(raw)
+    except (DecodeError, UnicodeDecodeError) as error:
+        raise InvalidArgument(f"an attribute cannot be read: {_why(error)}") from None
+    value = decoded.value
+    pair = decoded.key, value.string_value or _value(value, limits.nesting)
+    if len(raw) <= _KNOWN_BYTES and not isinstance(pair[1], (list, dict)):
+        if len(_known) >= _KNOWN_MAX:
+            _known.clear()
+        _known[raw] = pair
+    return pair
 
 
 def _value(value: Any, depth: int) -> Any:
