@@ -1,0 +1,196 @@
+"""The Langfuse client's calls, as the guide writes them, over our own: ``from twinlens import Langfuse, langfuse``."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from opentelemetry import trace
+
+from twinlens.sdk import runtime
+from twinlens.sdk.block import Backend, Block
+from twinlens.sdk.observation import Observation, put_score, trace_attributes
+from twinlens.sdk.score import Score
+
+_FIELDS = {"usage_details": "usage", "cost_details": "cost"}
+
+
+class LangfuseObservation(Observation):
+    """An observation with the names that Langfuse's client gives to things."""
+
+    __slots__ = ()
+
+    def update(self, **fields: Any) -> Observation:
+        """Add to the span. Arguments as Langfuse's, ``usage_details`` and ``cost_details`` among them."""
+        return super().update(**{_FIELDS.get(k, k): v for k, v in fields.items()})
+
+    def score(self, name: str, value: float | str | bool, **more: Any) -> None:
+        """Score this span."""
+        put_score(self.span, name, value, **_score_fields(more))
+
+    def score_trace(self, *, name: str, value: float | str | bool, **more: Any) -> None:
+        """Score the trace."""
+        put_score(self.span, name, value, whole_trace=True, **_score_fields(more))
+
+    def update_trace(self, **fields: Any) -> LangfuseObservation:
+        """Say something about the trace: name, user_id, session_id, tags, metadata, input, output, version, public."""
+        self.span.set_attributes(trace_attributes(**fields))
+        return self
+
+
+class Langfuse:
+    """Langfuse's client by name, ours by nature.
+
+    When ``twinlens.observe(…)`` has configured the process, that holds and the arguments only serve ``get_trace_url`` and
+    ``auth_check``. Else they (or ``LANGFUSE_*``) configure a ``langfuse`` backend, and without keys a ``twinlens`` one.
+    """
+
+    def __init__(
+        self, *, public_key: str | None = None, secret_key: str | None = None, host: str | None = None,
+        base_url: str | None = None, environment: str | None = None, release: str | None = None, **ignored: Any,
+    ) -> None:  # fmt: skip
+        del ignored
+        given = {
+            "public_key": public_key or os.environ.get("LANGFUSE_PUBLIC_KEY"),
+            "secret_key": secret_key or os.environ.get("LANGFUSE_SECRET_KEY"),
+            "host": base_url or host or os.environ.get("LANGFUSE_BASE_URL") or os.environ.get("LANGFUSE_HOST"),
+            "environment": environment, "release": release,
+        }  # fmt: skip
+        options = {k: v for k, v in given.items() if v}
+        if runtime.current().active or runtime.current().block.found:
+            return
+        if "public_key" in options and "secret_key" in options:
+            runtime.configure(Block(backends=[Backend("langfuse", options)]))
+        else:
+            address = {"url": options["host"]} if "host" in options else {}
+            runtime.configure(Block(backends=[Backend("twinlens", address)]))
+
+    # --- spans -----------------------------------------------------------------------------------------------------
+    def start_as_current_span(self, *, name: str, **fields: Any) -> LangfuseObservation:
+        """``with langfuse.start_as_current_span(name=…) as span``."""
+        return self.start_observation(name=name, **fields)
+
+    def start_as_current_generation(self, *, name: str, **fields: Any) -> LangfuseObservation:
+        """``with langfuse.start_as_current_generation(name=…, model=…, input=…) as generation``."""
+        return self.start_observation(name=name, as_type="generation", **fields)
+
+    def start_as_current_observation(self, *, name: str, as_type: str = "span", **fields: Any) -> LangfuseObservation:
+        """The spelling of client 4 and later."""
+        return self.start_observation(name=name, as_type=as_type, **fields)
+
+    def start_observation(self, *, name: str, as_type: str = "span", **fields: Any) -> LangfuseObservation:
+        """A span to be ended by hand. ``trace_context`` and ``end_on_exit`` are not supported and left out."""
+        for unsupported in ("trace_context", "end_on_exit"):
+            fields.pop(unsupported, None)
+        return LangfuseObservation(name, as_type, **fields)
+
+    start_span = start_observation
+
+    def start_generation(self, *, name: str, **fields: Any) -> LangfuseObservation:
+        """A generation to be ended by hand."""
+        return self.start_observation(name=name, as_type="generation", **fields)
+
+    def update_current_span(self, **fields: Any) -> None:
+        """Add to the current span."""
+        _Current().update(**fields)
+
+    update_current_generation = update_current_span
+
+    def update_current_trace(self, **fields: Any) -> None:
+        """Say something about the current trace."""
+        span = trace.get_current_span()
+        if span.is_recording():
+            span.set_attributes(trace_attributes(**fields))
+
+    # --- scores ----------------------------------------------------------------------------------------------------
+    def score_current_span(self, *, name: str, value: float | str | bool, **more: Any) -> None:
+        """Score the span we are in."""
+        put_score(trace.get_current_span(), name, value, **_score_fields(more))
+
+    def score_current_trace(self, *, name: str, value: float | str | bool, **more: Any) -> None:
+        """Score the trace we are in."""
+        put_score(trace.get_current_span(), name, value, whole_trace=True, **_score_fields(more))
+
+    def create_score(
+        self, *, name: str, value: float | str | bool, trace_id: str, observation_id: str | None = None,
+        score_id: str | None = None, data_type: str | None = None, comment: str | None = None,
+        metadata: Mapping[str, Any] | None = None, **ignored: Any,
+    ) -> None:  # fmt: skip
+        """Score any trace or span by id (32 and 16 hex digits)."""
+        del ignored
+        score = Score(
+            name, value, trace_id, observation_id, data_type or "", comment, dict(metadata) if metadata else None
+        )
+        if score_id:
+            score.score_id = score_id
+        runtime.current().put_score(score)
+
+    # --- the rest --------------------------------------------------------------------------------------------------
+    def flush(self) -> None:
+        """Deliver what there is (at most 5 s)."""
+        runtime.current().flush()
+
+    def shutdown(self) -> None:
+        """As ``flush``."""
+        self.flush()
+
+    def auth_check(self) -> bool:
+        """Whether the server takes our keys. The one call that uses the network on the caller's thread."""
+        from twinlens.sdk.wire import Unreachable
+
+        backend = _server()
+        if backend is None:
+            return False
+        from twinlens.sdk.backends import base
+
+        try:
+            probe = base.Remote(backend.url, backend.account, backend.headers)
+            return probe.call("GET", "/api/public/projects").ok
+        except Unreachable:
+            return False
+
+    def get_current_trace_id(self) -> str | None:
+        """32 hex digits; None outside any span."""
+        context = trace.get_current_span().get_span_context()
+        return f"{context.trace_id:032x}" if context.is_valid else None
+
+    def get_current_observation_id(self) -> str | None:
+        """16 hex digits; None outside any span."""
+        context = trace.get_current_span().get_span_context()
+        return f"{context.span_id:016x}" if context.is_valid else None
+
+    def get_trace_url(self, *, trace_id: str | None = None) -> str | None:
+        """Where a trace can be looked at; the current one by default."""
+        chosen, backend = trace_id or self.get_current_trace_id(), _server()
+        return f"{backend.url}/trace/{chosen}" if chosen and backend else None
+
+
+class _Current(LangfuseObservation):
+    """The span we are in, whoever started it."""
+
+    __slots__ = ()
+
+    def __init__(self) -> None:
+        self.kind, self.span, self._token = "span", trace.get_current_span(), None
+
+
+def _server() -> Any:
+    backends = runtime.current().pipeline.backends
+    return next((b for name in ("langfuse", "twinlens") for b in backends if b.name == name), None)
+
+
+def _score_fields(more: Mapping[str, Any]) -> dict[str, Any]:
+    known: Sequence[str] = ("comment", "data_type", "metadata", "score_id")
+    return {key: value for key, value in more.items() if key in known}
+
+
+_client: Langfuse | None = None
+
+
+def client() -> Langfuse:
+    """The process's client, configured from the environment; ``from twinlens import langfuse``."""
+    global _client
+    if _client is None:
+        _client = Langfuse()
+    return _client

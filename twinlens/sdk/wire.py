@@ -1,0 +1,109 @@
+"""One HTTP request at a time, over a connection that is kept, with a short budget. Used on the export thread only."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+from urllib.parse import urlsplit
+
+if TYPE_CHECKING:
+    import http.client
+
+#: Seconds to connect; a backend that does not answer must not hold anything up.
+CONNECT_S = 2.0
+#: Seconds to wait for an answer once connected.
+ANSWER_S = 10.0
+
+
+class Unreachable(Exception):
+    """No usable answer: dead, slow or lying backend, or one that says "later". The message says why."""
+
+    def __init__(self, message: str, retry_after: float = 0.0) -> None:
+        super().__init__(message)
+        self.retry_after = retry_after
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """Status and body of an answer that is final (2xx–4xx)."""
+
+    status: int
+    body: bytes
+
+    @property
+    def ok(self) -> bool:
+        """2xx."""
+        return 200 <= self.status < 300
+
+
+class Connection:
+    """A kept-alive connection to one origin.
+
+    Args:
+        base: ``http(s)://host[:port][/prefix]``.
+    """
+
+    def __init__(self, base: str) -> None:
+        parts = urlsplit(base if "://" in base else f"http://{base}")
+        if parts.scheme not in ("http", "https") or not parts.hostname:
+            raise ValueError(f"{base!r} is not an http(s) address")
+        self._https = parts.scheme == "https"
+        self._host = parts.hostname
+        self._port = parts.port
+        self.prefix = parts.path.rstrip("/")
+        self._connection: http.client.HTTPConnection | None = None
+
+    def _open(self) -> http.client.HTTPConnection:
+        import http.client  # here, because the agent's start must not pay for it
+
+        if self._https:
+            import ssl
+
+            connection = http.client.HTTPSConnection(
+                self._host, self._port, timeout=CONNECT_S, context=ssl.create_default_context()
+            )
+        else:
+            connection = http.client.HTTPConnection(self._host, self._port, timeout=CONNECT_S)
+        connection.connect()
+        if connection.sock is not None:
+            connection.sock.settimeout(ANSWER_S)
+        return connection
+
+    def request(
+        self, method: str, path: str, body: bytes | None = None, headers: dict[str, str] | None = None
+    ) -> Answer:
+        """Send and read the answer; one silent second try on a connection that the server had closed meanwhile.
+
+        Raises:
+            Unreachable: no answer, or 408, 429 or 5xx.
+        """
+        import http.client
+
+        for fresh in (self._connection is None, True):
+            try:
+                connection = self._connection = self._connection or self._open()
+                connection.request(method, self.prefix + path, body, headers or {})
+                response = connection.getresponse()
+                answer = Answer(response.status, response.read())
+            except (OSError, http.client.HTTPException) as error:
+                self.close()
+                if fresh:
+                    raise Unreachable(f"{self._host}: {error or type(error).__name__}") from error
+                continue
+            if answer.status in (408, 429) or answer.status >= 500:
+                raise Unreachable(f"{self._host} answered {answer.status}", _seconds(response.getheader("Retry-After")))
+            return answer
+        raise AssertionError("unreachable")
+
+    def close(self) -> None:
+        """Drop the connection."""
+        if self._connection is not None:
+            self._connection.close()
+            self._connection = None
+
+
+def _seconds(text: str | None) -> float:
+    try:
+        return min(float(text or 0), 60.0)
+    except ValueError:
+        return 0.0
