@@ -14,6 +14,7 @@ from twinlens.cli.demo import demo
 from twinlens.cli.doctor import doctor
 from twinlens.cli.maintenance import reclaim
 from twinlens.cli.serve import serve, server
+from twinlens.cli.spool import spool
 from twinlens.settings import SettingsError
 
 errors = Console(stderr=True)
@@ -34,6 +35,7 @@ app.command(reclaim)
 app.command(config)
 app.command(user)
 app.command(key)
+app.command(spool)
 
 
 @app.command
