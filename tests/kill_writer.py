@@ -8,11 +8,10 @@ import sys
 import threading
 from pathlib import Path
 
+from tests.telemetry import ENGINES, make_span, model_call
 from twinlens.domain.score import MetricPoint, Score
 from twinlens.ingest.batch import Batch
 from twinlens.ingest.writer import Writer
-
-from tests.telemetry import ENGINES, make_span, model_call
 
 THREADS = 3
 

@@ -13,8 +13,8 @@ import signal
 import socket
 import sys
 from collections.abc import Callable, Generator, Sequence
-from typing import Any
 from pathlib import Path
+from typing import Any
 
 import uvicorn
 from litestar import Litestar, Response

@@ -14,14 +14,14 @@ import msgspec
 import sqlalchemy as sa
 from msgspec.structs import replace
 from sqlalchemy.schema import CreateTable
+
+from bench import workload
+from bench.report import progress
 from twinlens.domain import summary
 from twinlens.domain.score import Score
 from twinlens.domain.trace import Span, TraceSummary
 from twinlens.domain.usage import add_usage
 from twinlens.store.telemetry.interface import ProjectRows, WriteSet
-
-from bench import workload
-from bench.report import progress
 
 PROJECT = "default"
 EXPERIMENT_ID = "1"

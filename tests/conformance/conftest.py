@@ -7,13 +7,13 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
+
+from tests.postgres import PostgresServer, find_binaries
+from tests.telemetry import ENGINES, running_writer
 from twinlens.ingest.writer import Writer
 from twinlens.store.catalog.engine import Catalog, metadata
 from twinlens.store.catalog.schema import prepare
 from twinlens.store.telemetry.interface import TelemetryStore
-
-from tests.postgres import PostgresServer, find_binaries
-from tests.telemetry import ENGINES, running_writer
 
 
 @pytest.fixture(scope="session")

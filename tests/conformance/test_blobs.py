@@ -10,12 +10,12 @@ from typing import Any
 
 import pytest
 from obstore.store import MemoryStore
+
+from tests.s3 import S3Server
 from twinlens.domain.errors import InvalidArgument, NotFound, StoreUnavailable
 from twinlens.store.blobs.folder import FolderBlobStore
 from twinlens.store.blobs.interface import BlobInfo, BlobStore
 from twinlens.store.blobs.object import ObjectBlobStore, open_object_store
-
-from tests.s3 import S3Server
 
 
 async def chunks(*parts: bytes) -> AsyncIterator[bytes]:

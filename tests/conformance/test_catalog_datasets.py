@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pytest
+
 from twinlens.domain.dataset import experiment_id
 from twinlens.domain.errors import InvalidArgument, NotFound
 from twinlens.domain.score_config import ScoreCategory, ScoreConfig

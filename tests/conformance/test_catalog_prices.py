@@ -6,6 +6,7 @@ from typing import Any, cast
 
 import msgspec
 import pytest
+
 from twinlens.domain.errors import InvalidArgument, NotFound
 from twinlens.domain.price import Price, PriceCondition, PriceTier
 from twinlens.domain.trace import Span

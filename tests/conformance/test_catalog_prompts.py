@@ -5,6 +5,7 @@ from __future__ import annotations
 from concurrent.futures import ThreadPoolExecutor
 
 import pytest
+
 from twinlens.domain.errors import AlreadyExists, Conflict, InvalidArgument, NotFound
 from twinlens.features.prompts import PromptFilter, Prompts
 from twinlens.store.catalog.engine import Catalog

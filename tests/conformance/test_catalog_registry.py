@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 import sqlalchemy as sa
+
 from twinlens.domain.errors import InvalidArgument
 from twinlens.domain.logged_model import DatasetScope, LoggedModel, ModelOrder
 from twinlens.domain.registry import ModelVersion

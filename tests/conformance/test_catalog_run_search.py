@@ -11,6 +11,7 @@ from typing import Any
 
 import pytest
 import sqlalchemy as sa
+
 from twinlens.domain.errors import InvalidArgument
 from twinlens.domain.run import Dataset, DatasetInput, LatestMetric, Run
 from twinlens.query.mlflow_filter_runs import run_filter, run_order

@@ -7,6 +7,7 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
+
 from twinlens.domain.errors import AlreadyExists, InvalidArgument, InvalidState, NotFound
 from twinlens.domain.live import Notice
 from twinlens.domain.run import Dataset, DatasetInput, LatestMetric, ModelOutput, Run

@@ -11,6 +11,7 @@ from typing import Any
 
 import pytest
 import sqlalchemy as sa
+
 from twinlens.domain.errors import AlreadyExists, InvalidArgument, StoreUnavailable
 from twinlens.domain.run import LatestMetric
 from twinlens.domain.score import Score

@@ -8,13 +8,13 @@ from typing import Any
 
 import pytest
 import sqlalchemy as sa
+
+from tests.postgres import PostgresServer
 from twinlens.domain.errors import StoreUnavailable
 from twinlens.domain.run import Experiment
 from twinlens.store.catalog.engine import Catalog, metadata
 from twinlens.store.catalog.experiments import ExperimentTable
 from twinlens.store.catalog.schema import HEAD, load_tables, migrate, prepare, revision
-
-from tests.postgres import PostgresServer
 
 
 @pytest.fixture(params=["sqlite", "postgresql"])

@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+
 from twinlens.domain.price import Price, PriceTier
 from twinlens.domain.trace import Span
 from twinlens.features import prices as prices_module

@@ -8,6 +8,8 @@ import threading
 from collections.abc import Callable
 
 import pytest
+
+from tests.telemetry import SECOND, T0, make_span, model_call, running_writer
 from twinlens.domain.errors import InvalidArgument, StoreUnavailable
 from twinlens.domain.otlp import OtelMetricPoint
 from twinlens.domain.score import Score
@@ -17,8 +19,6 @@ from twinlens.ingest.batch import Batch
 from twinlens.ingest.writer import Writer
 from twinlens.store.telemetry.interface import ProjectRows, TelemetryStore, WriteSet
 from twinlens.store.telemetry.query import Cmp, Query
-
-from tests.telemetry import SECOND, T0, make_span, model_call, running_writer
 
 
 def rich_span() -> Span:

@@ -12,12 +12,12 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+
+from tests.telemetry import ENGINES, make_span, running_writer
 from twinlens.domain.errors import StoreUnavailable
 from twinlens.ingest.batch import Batch
 from twinlens.store.telemetry.interface import TelemetryStore
 from twinlens.store.telemetry.query import Query
-
-from tests.telemetry import ENGINES, make_span, running_writer
 
 
 @contextlib.contextmanager

@@ -10,9 +10,9 @@ import time
 from pathlib import Path
 
 import pytest
-from twinlens.store.telemetry.query import Cmp, Query
 
 from tests.telemetry import ENGINES
+from twinlens.store.telemetry.query import Cmp, Query
 
 ROUNDS = 20
 

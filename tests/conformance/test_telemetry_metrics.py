@@ -6,6 +6,7 @@ import itertools
 import math
 
 import pytest
+
 from twinlens.domain.errors import InvalidArgument
 from twinlens.domain.score import MetricPoint
 from twinlens.ingest.batch import Batch

@@ -14,12 +14,12 @@ import msgspec
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+
+from tests.telemetry import ENGINES, T0, make_span, running_writer
 from twinlens.domain.trace import Scope, Span, TracePatch, TraceSummary
 from twinlens.ingest.batch import Batch
 from twinlens.ingest.writer import Writer
 from twinlens.store.telemetry.interface import TelemetryStore
-
-from tests.telemetry import ENGINES, T0, make_span, running_writer
 
 _projects = itertools.count()
 

@@ -8,6 +8,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+
+from tests.telemetry import ENGINES, SECOND, T0, make_span, model_call, running_writer
 from twinlens.domain.errors import InvalidArgument
 from twinlens.domain.score import Score
 from twinlens.domain.trace import TracePatch
@@ -27,8 +29,6 @@ from twinlens.store.telemetry.query import (
     Order,
     Query,
 )
-
-from tests.telemetry import ENGINES, SECOND, T0, make_span, model_call, running_writer
 
 HOUR = 3600
 

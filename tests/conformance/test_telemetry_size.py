@@ -8,11 +8,11 @@ from collections.abc import Callable
 
 import msgspec
 import pytest
+
+from tests.telemetry import model_call, running_writer
 from twinlens.domain.trace import Span
 from twinlens.ingest.batch import Batch
 from twinlens.store.telemetry.interface import TelemetryStore
-
-from tests.telemetry import model_call, running_writer
 
 WORDS = (  # noqa: SIM905
     "agent tool result because please check order invoice customer refund shipping status search query database row "

@@ -12,6 +12,7 @@ import zlib
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+
 from twinlens.domain.errors import Busy, InvalidArgument, NotFound, StoreUnavailable, TooLarge
 from twinlens.faces.http import check_nesting, decode_json, decompress, problem
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
+
 from twinlens.settings import FIELDS, Settings, SettingsError, describe, is_loopback, load
 
 

@@ -8,6 +8,7 @@ import string
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+
 from twinlens.query.text_filter import FilterError, parse
 from twinlens.query.text_filter_fields import FIELDS
 from twinlens.store.telemetry.query import SPAN_FIELDS, TRACE_FIELDS, And, Cmp, Expr, HasScore, HasSpan, Not, Or

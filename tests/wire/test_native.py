@@ -15,9 +15,9 @@ import msgspec
 import pytest
 from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
 from opentelemetry.proto.common.v1.common_pb2 import AnyValue, KeyValue
-from twinlens.faces.native import schemas
 
 from tests.servers import LiveServer
+from twinlens.faces.native import schemas
 
 NATIVE = "/api/twinlens/v1"
 P = f"{NATIVE}/projects/default"

@@ -16,13 +16,13 @@ from opentelemetry.exporter.otlp.proto.http.trace_exporter import OTLPSpanExport
 from opentelemetry.sdk.resources import Resource
 from opentelemetry.sdk.trace import TracerProvider
 from opentelemetry.sdk.trace.export import SimpleSpanProcessor, SpanExportResult
+
+from tests.servers import LiveServer
+from tests.wire.test_otlp import JSON, PROTOBUF, as_json, request
 from twinlens.domain.errors import Busy, StoreUnavailable
 from twinlens.domain.project import PROJECT_SCOPES, Principal
 from twinlens.faces.otlp import router
 from twinlens.settings import Settings
-
-from tests.servers import LiveServer
-from tests.wire.test_otlp import JSON, PROTOBUF, as_json, request
 
 
 class Watched(OTLPSpanExporter):

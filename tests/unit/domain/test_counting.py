@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
+from tests.telemetry import make_span, model_call
 from twinlens.domain.counting import uncounted
 from twinlens.domain.trace import Scope
-
-from tests.telemetry import make_span, model_call
 
 USAGE = {"input": 10, "output": 5, "total": 15}
 

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import msgspec
-from twinlens.domain.merge import deep_union, merge_span, same
-from twinlens.domain.trace import Scope, Span, SpanEvent
 
 from tests.telemetry import T0, make_span, model_call
+from twinlens.domain.merge import deep_union, merge_span, same
+from twinlens.domain.trace import Scope, Span, SpanEvent
 
 
 def copy(span: Span) -> Span:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 
 import pytest
+
 from twinlens.domain.preview import PREVIEW, preview
 
 LONG = "x" * 1000

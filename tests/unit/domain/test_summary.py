@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import pytest
+
+from tests.telemetry import SECOND, T0, make_span, model_call
 from twinlens.domain.errors import InvalidArgument
 from twinlens.domain.patch import apply_patch
 from twinlens.domain.summary import add_spans, new_summary
 from twinlens.domain.trace import Span, TracePatch, TraceSummary
-
-from tests.telemetry import SECOND, T0, make_span, model_call
 
 
 def summary_of(*spans: Span) -> TraceSummary:

@@ -10,6 +10,7 @@ from typing import Any
 import msgspec
 from google.protobuf.json_format import ParseDict
 from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
+
 from twinlens.domain.otlp import RawLog, RawSpan
 from twinlens.domain.score import Score
 from twinlens.domain.trace import Span, TracePatch

@@ -6,6 +6,7 @@ from typing import Any
 
 import msgspec
 import pytest
+
 from twinlens.domain.trace import Span
 from twinlens.ingest.enrich import Enricher
 from twinlens.ingest.mask import Masker

@@ -7,6 +7,7 @@ from typing import Any
 
 import msgspec
 import pytest
+
 from twinlens.domain.otlp import RawLog
 from twinlens.domain.trace import Scope, Span
 from twinlens.ingest.logs import DETAILS, EVALUATION, apply_logs, evaluation_scores

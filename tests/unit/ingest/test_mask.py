@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pytest
+
 from twinlens.domain.errors import InvalidArgument
 from twinlens.domain.otlp import RawLog
 from twinlens.domain.trace import Scope, Span, SpanEvent, TracePatch

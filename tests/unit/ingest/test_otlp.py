@@ -16,13 +16,13 @@ from opentelemetry.proto.collector.logs.v1.logs_service_pb2 import ExportLogsSer
 from opentelemetry.proto.collector.metrics.v1.metrics_service_pb2 import ExportMetricsServiceRequest
 from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
 from opentelemetry.proto.common.v1.common_pb2 import AnyValue
+
+from tests.unit.ingest import recordings
 from twinlens.domain.errors import InvalidArgument, TooLarge
 from twinlens.ingest import otlp, otlp_json
 from twinlens.ingest.normalise import normalise
 from twinlens.ingest.otlp import Limits
 from twinlens.ingest.otlp_body import JSON, PROTOBUF, encoding_of, read_spans
-
-from tests.unit.ingest import recordings
 
 TRACE, SPAN = "0af7651916cd43dd8448eb211c80319c", "b7ad6b7169203331"
 

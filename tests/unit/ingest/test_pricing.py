@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 from genai_prices import Usage, calc_price
+
 from twinlens.domain.price import Price, PriceCondition, PriceTier
 from twinlens.domain.trace import Span
 from twinlens.ingest.enrich import Enricher

@@ -9,9 +9,9 @@ import json
 import os
 
 import pytest
-from twinlens.ingest import otlp
 
 from tests.unit.ingest import recordings
+from twinlens.ingest import otlp
 
 
 @pytest.mark.parametrize("name", recordings.NAMES)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
+
 from twinlens.domain.otlp import RawSpan
 from twinlens.domain.trace import Scope, Span, TracePatch
 from twinlens.ingest.dialects.plan import planner_for, rows

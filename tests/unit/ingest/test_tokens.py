@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+
 from twinlens.ingest import tokens
 
 ROOT = Path(__file__).resolve().parents[3]

@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+
 from twinlens.ingest.usage import amount, cost_from_mapping, disjoint, from_mapping, from_slots, tokens
 
 OPENAI = {

@@ -10,6 +10,8 @@ from typing import Any
 
 import msgspec
 import pytest
+
+from tests.telemetry import ENGINES, T0, make_span, model_call, running_writer
 from twinlens.domain.errors import Busy, InvalidArgument, StoreUnavailable
 from twinlens.domain.live import Notice
 from twinlens.domain.otlp import RawLog
@@ -21,8 +23,6 @@ from twinlens.ingest.writer import Writer, WriterLimits
 from twinlens.store.telemetry.duckdb import DuckDBTelemetry
 from twinlens.store.telemetry.interface import TelemetryStore
 from twinlens.store.telemetry.query import Query
-
-from tests.telemetry import ENGINES, T0, make_span, model_call, running_writer
 
 
 @pytest.fixture

@@ -6,6 +6,7 @@ import json
 from typing import Any
 
 import pytest
+
 from twinlens.domain.errors import InvalidArgument
 from twinlens.query.langfuse_filter import OBSERVATIONS, OPERATORS, SCORES, TRACES, parse
 from twinlens.store.telemetry.query import (

@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+
 from twinlens.domain.clock import parse_iso
 from twinlens.ingest.langfuse import OBSERVATION_EVENTS, adopt, decode
 from twinlens.ingest.langfuse_fields import cost, environment, usage

@@ -7,6 +7,7 @@ from typing import Any
 
 import msgspec
 import pytest
+
 from twinlens.domain import errors
 from twinlens.faces.mlflow.errors import MlflowError, error_reply
 from twinlens.faces.mlflow.params import Params, QueryValues

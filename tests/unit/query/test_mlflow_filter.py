@@ -7,6 +7,7 @@ import contextlib
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+
 from twinlens.domain.errors import InvalidArgument
 from twinlens.query.mlflow_filter import MAX_DEPTH, Clause, parse_filter, parse_order_by
 from twinlens.query.mlflow_filter_runs import experiment_filter, experiment_order, run_filter, run_order

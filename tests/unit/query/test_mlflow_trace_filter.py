@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pytest
+
 from twinlens.domain.errors import InvalidArgument
 from twinlens.query.mlflow_trace_filter import trace_filter, trace_order
 from twinlens.store.telemetry.query import And, Cmp, Expr, HasScore, HasSpan, Not, Or, Order

@@ -6,11 +6,11 @@ import random
 from pathlib import Path
 
 import pytest
+
+from tests.telemetry import ENGINES, make_span, running_writer
 from twinlens.ingest.batch import Batch
 from twinlens.store.telemetry.duckdb import recent
 from twinlens.store.telemetry.query import And, Cmp, Expr, Order, Query
-
-from tests.telemetry import ENGINES, make_span, running_writer
 
 
 @pytest.mark.parametrize("growth", [2, 64])

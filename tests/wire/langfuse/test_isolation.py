@@ -13,6 +13,7 @@ import httpx
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+
 from twinlens.server import Instance, create_app
 from twinlens.settings import Settings
 

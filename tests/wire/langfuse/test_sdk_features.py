@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import httpx
 import pytest
-from twinlens.domain.dataset import experiment_id
 
 from tests.servers import LiveServer
 from tests.wire.langfuse.clients import PROGRAMS, api, run_json
+from twinlens.domain.dataset import experiment_id
 
 pytestmark = pytest.mark.peer
 MODERN = ["langfuse3", "langfuse4", "langfuse5"]

@@ -10,11 +10,11 @@ from typing import Any
 
 import httpx
 import pytest
-from twinlens.store.blobs.object import open_object_store
 
 from tests.s3 import S3Server
 from tests.servers import LiveServer
 from tests.wire.mlflow.peer import ClientError, MlflowPeer
+from twinlens.store.blobs.object import open_object_store
 
 PROXY = "/api/2.0/mlflow-artifacts/artifacts"
 
