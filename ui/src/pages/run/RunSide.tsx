@@ -163,7 +163,7 @@ function Values({
           <Input
             className={css.filter}
             placeholder="Search"
-            aria-label={`Search ${title.toLowerCase()}`}
+            aria-label={`Filter ${title.toLowerCase()}`}
             value={text}
             onChange={(e) => setText(e.currentTarget.value)}
           />
