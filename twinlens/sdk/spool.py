@@ -79,7 +79,7 @@ class Spool:
         """Waiting parcels, oldest first."""
         try:
             return sorted(n for n in os.listdir(self.folder) if n.endswith(".parcel"))
-        except FileNotFoundError:
+        except OSError:
             return []
 
     def claim(self) -> Parcel | None:
