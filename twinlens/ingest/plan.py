@@ -24,6 +24,7 @@ from twinlens.domain.trace import MODEL_KINDS, Span, TracePatch, TraceSummary
 from twinlens.domain.usage import add_usage
 from twinlens.ingest.batch import Batch
 from twinlens.ingest.seen import SeenSpans
+from twinlens.ingest.skeletons import Skeletons
 from twinlens.store.telemetry.interface import ProjectRows, TelemetryStore, WriteSet
 
 #: Joins message content from log records to their span. Pure; must give the same result when a log is applied twice.
@@ -54,6 +55,7 @@ class Planner:
         self._reprice = reprice
         self._seen = SeenSpans(max(clock(), store.newest_ns() + 1))
         self._waiting = store.waiting_logs()
+        self.skeletons = Skeletons(store)
 
     def plan(self, batches: Sequence[Batch]) -> WriteSet:
         """One WriteSet for all batches.
@@ -95,6 +97,7 @@ class Planner:
         for project_id, of in rows.projects.items():
             self._waiting.difference_update((project_id, t, s) for t, s in of.logs_done)
             self._waiting.update((project_id, g.trace_id, g.span_id) for g in of.logs if g.trace_id and g.span_id)
+        self.skeletons.committed(rows)
 
     def drop_logs(self, before_ns: int) -> int:
         """Forget logs whose span has not come since; number of spans waited for in vain."""
@@ -276,13 +279,8 @@ class _ProjectPlan:
 
     def _walk(self, trace_id: str, stored: bool, changes: list[Change]) -> list[Change]:
         """Decide what counts by looking at the whole trace; stored spans whose answer changes are written again."""
-        store = self._planner.store
-        spans: dict[str, Span] = {}
-        if stored:
-            found = store.trace_spans(self._project, [trace_id], with_io=False, with_attributes=False)
-            spans = {s.span_id: s for s in found.get(trace_id, ())}
-        before = dict(spans)
-        spans.update((new.span_id, new) for _, new in changes)
+        before = dict(self._planner.skeletons.of(self._project, trace_id)) if stored else {}
+        spans = {**before, **{new.span_id: new for _, new in changes}}
         hidden = uncounted(spans.values())
         decided: list[Change] = []
         for old, new in changes:
@@ -291,7 +289,7 @@ class _ProjectPlan:
             decided.append((old, new if new.counted == counts else msgspec.structs.replace(new, counted=counts)))
         flipped = [s for s in before.values() if s.counted == (s.span_id in hidden)]
         if flipped:
-            whole = store.lookup_spans(self._project, {trace_id: [s.span_id for s in flipped]})
+            whole = self._planner.store.lookup_spans(self._project, {trace_id: [s.span_id for s in flipped]})
             decided.extend((old, msgspec.structs.replace(old, counted=not old.counted)) for old in whole.values())
         return decided
 

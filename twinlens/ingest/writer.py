@@ -175,6 +175,7 @@ class Writer:
 
     def _work(self, item: Submission) -> None:
         assert item.work is not None
+        self._planner.skeletons.clear()  # it may delete what they show
         try:
             item.work()
         except BaseException as error:

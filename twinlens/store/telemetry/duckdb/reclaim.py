@@ -24,6 +24,8 @@ if TYPE_CHECKING:
 
 _SMALL = 250_000  #: rows up to which a table with holes is written anew
 _SPARSE = 0.25  #: part of the file that may be free before small tables are moved to its beginning
+_MOVES = 3
+_USAGE_GROWTH = 100_000
 _SHARE = 60  #: automatic passes take at most one part in so many of the time
 
 _USAGE_KEY = "project, hour_ns, environment, kind, name, model, provider, user_id, prompt_name, prompt_version"
@@ -37,6 +39,7 @@ class Reclaimer:
         self._engine = engine
         self._committer = committer
         self._next = 0.0
+        self._usage_rows = 0  #: of the rollup when it was last added up
 
     @property
     def due(self) -> bool:
@@ -75,55 +78,64 @@ class Reclaimer:
             self._committer.cache.clear()
         return ReclaimReport(payloads_kept=kept, payloads_dropped=total - kept, bytes_dropped=freed)
 
+    def tidy(self) -> None:
+        """See ``TelemetryStore.checkpoint``: also adds up the rollup when it has grown much."""
+        with self._engine.read() as connection:
+            rows = one_row(connection, "SELECT count(*) FROM usage")[0]
+        if rows > 2 * self._usage_rows + _USAGE_GROWTH:
+            self._add_up_usage()
+        self.checkpoint()
+
     def _add_up_usage(self) -> None:
         """One rollup row per key instead of one per key and commit."""
+        sums = ", ".join(f"sum({name})" for name in _USAGE_SUM.split(", "))
         with self._engine.transaction() as connection:
-            row = one_row(
-                connection,
-                f"SELECT count(*), (SELECT count(*) FROM (SELECT DISTINCT {_USAGE_KEY} FROM usage)) FROM usage",
-            )
-            if row[0] <= row[1]:
-                return
-            sums = ", ".join(f"sum({name})" for name in _USAGE_SUM.split(", "))
             connection.execute("ALTER TABLE usage RENAME TO usage_old").fetchall()
             connection.execute(create_table("usage", TABLES["usage"])).fetchall()
-            connection.execute(
+            self._usage_rows = one_row(
+                connection,
                 f"INSERT INTO usage (seq, {_USAGE_KEY}, {_USAGE_SUM}) SELECT max(seq), {_USAGE_KEY}, {sums} FROM usage_old "
-                f"GROUP BY {_USAGE_KEY} ORDER BY hour_ns"
-            ).fetchall()
+                f"GROUP BY {_USAGE_KEY} ORDER BY hour_ns",
+            )[0]
             connection.execute("DROP TABLE usage_old").fetchall()
 
     def _compact(self) -> None:
         self.checkpoint()
-        rewritten = self._rewrite_small(holes_only=True)
-        if rewritten:
-            self.checkpoint()
+        holes = [table for table in TABLES if self._has_holes(table)]
+        if not holes:
+            return
+        self._rewrite(holes)
+        self.checkpoint()
+        for _ in range(_MOVES):  # new copies lie behind the holes: move everything small to the beginning of the file
             with self._engine.read() as connection:
                 total, free = one_row(connection, "SELECT total_blocks, free_blocks FROM pragma_database_size()")
-            if free > total * _SPARSE:  # the new copies lie behind the holes: move them to the front
-                self._rewrite_small(holes_only=False)
-                self.checkpoint()
+            if free <= total * _SPARSE:
+                break
+            self._rewrite(list(TABLES))
+            self.checkpoint()
 
-    def _rewrite_small(self, *, holes_only: bool) -> bool:
-        rewritten = False
-        for table in ("payloads", "spans", "traces", "scores", "metrics"):
+    def _has_holes(self, table: str) -> bool:
+        with self._engine.read() as connection:
+            rows, places = one_row(
+                connection,
+                f"SELECT (SELECT count(*) FROM {table}), (SELECT coalesce(sum(count), 0) FROM pragma_storage_info('{table}') "
+                f"WHERE column_id = 0 AND segment_type <> 'VALIDITY')",
+            )
+        return rows < places
+
+    def _rewrite(self, tables: list[str]) -> None:
+        """Write tables anew, in the same order, if they are small."""
+        for table in tables:
             with self._engine.transaction() as connection:
-                rows, places = one_row(
-                    connection,
-                    f"SELECT (SELECT count(*) FROM {table}), (SELECT coalesce(sum(count), 0) FROM pragma_storage_info('{table}') "
-                    f"WHERE column_id = 0 AND segment_type <> 'VALIDITY')",
-                )
-                if rows > _SMALL or (holes_only and rows == places):
+                if one_row(connection, f"SELECT count(*) FROM {table}")[0] > _SMALL:
                     continue
                 connection.execute(f"ALTER TABLE {table} RENAME TO {table}_old").fetchall()
                 connection.execute(create_table(table, TABLES[table])).fetchall()
                 connection.execute(f"INSERT INTO {table} SELECT * FROM {table}_old ORDER BY rowid").fetchall()
                 connection.execute(f"DROP TABLE {table}_old").fetchall()
-                rewritten = True
-        return rewritten
 
     def checkpoint(self) -> None:
-        """See ``TelemetryStore.checkpoint``."""
+        """Fold the log into the file."""
         # refused while a long read holds an old snapshot: the next one will do
         with self._engine.write() as connection, contextlib.suppress(duckdb.TransactionException):
             connection.execute("CHECKPOINT").fetchall()

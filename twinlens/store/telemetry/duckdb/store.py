@@ -235,7 +235,7 @@ class DuckDBTelemetry:
         return self._maintenance.stats()
 
     def checkpoint(self) -> None:
-        self._reclaimer.checkpoint()
+        self._reclaimer.tidy()
 
     def close(self) -> None:
         self._engine.close()
