@@ -19,6 +19,11 @@ START_SECONDS = 30.0
 _FOREIGN = ("TWINLENS_", "LANGFUSE_", "MLFLOW_", "OTEL_", "PYTHONDONTWRITEBYTECODE")
 
 
+def clean_environment() -> dict[str, str]:
+    """This process's variables without those that would change what the server does."""
+    return {name: value for name, value in os.environ.items() if not name.startswith(_FOREIGN)}
+
+
 class LiveServer:
     """One server on a free port. ``url`` changes with every start unless ``port`` is given.
 
@@ -54,12 +59,11 @@ class LiveServer:
         Raises:
             RuntimeError: the process ended or did not get ready; the text holds what it printed.
         """
-        kept = {k: v for k, v in os.environ.items() if not k.startswith(_FOREIGN)}
         ports = [] if "--port" in self.args else ["--port", str(self.port)]
         self.output = []
         self.process = subprocess.Popen(
             [sys.executable, "-m", "twinlens", "serve", *ports, "--data", str(self.data), *self.args],
-            env=kept | self.env,
+            env=clean_environment() | self.env,
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
             text=True,

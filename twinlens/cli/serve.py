@@ -67,7 +67,10 @@ def serve(
 def server(
     *,
     host: Host = None,
-    port: Port = None,
+    port: Annotated[
+        list[int] | None,
+        Parameter(name=["--port", "-p"], negative="", help="Port; repeat it for several. [default: 5000]"),
+    ] = None,
     backend_store_uri: Annotated[str | None, Parameter(help="sqlite:///path/name.db or a folder.")] = None,
     default_artifact_root: str | None = None,
     artifacts_destination: str | None = None,

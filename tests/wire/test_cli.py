@@ -1,0 +1,146 @@
+"""The command line, as people type it."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import httpx
+
+from tests.servers import LiveServer, clean_environment
+from tests.wire.test_access import basic
+
+
+def twinlens(
+    *args: str, cwd: Path | None = None, env: dict[str, str] | None = None
+) -> subprocess.CompletedProcess[str]:
+    """Run a command to its end, without the developer's own settings."""
+    command = [sys.executable, "-m", "twinlens", *args]
+    variables = clean_environment() | {"PYTHONPATH": os.getcwd(), "COLUMNS": "200"} | (env or {})
+    return subprocess.run(command, capture_output=True, text=True, timeout=60, check=False, cwd=cwd, env=variables)
+
+
+def test_help_names_every_command() -> None:
+    text = twinlens("--help").stdout
+    for command in ("serve", "demo", "doctor", "config", "user", "key", "reclaim", "version"):
+        assert command in text
+    assert "MLFLOW_TRACKING_URI" in twinlens("serve", "--help").stdout
+
+
+def test_commands_that_need_no_server_load_none_of_it() -> None:
+    code = (
+        "import sys; sys.argv = ['twinlens', 'version']\n"
+        "from twinlens.cli import main\n"
+        "try: main()\n"
+        "except SystemExit: pass\n"
+        "print(sorted({m.split('.')[0] for m in sys.modules} & {'litestar', 'sqlalchemy', 'duckdb', 'uvicorn', 'msgspec'}))"
+    )
+    ran = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=60, check=True)
+    assert ran.stdout.splitlines() == ["0.1.0", "[]"]
+
+
+def test_config_show_says_where_values_come_from(tmp_path: Path) -> None:
+    file = tmp_path / "twinlens.yaml"
+    file.write_text("port: [5001, 3000]\n")
+    ran = twinlens("config", "show", "--json", "--config", str(file), "--data", "d", env={"TWINLENS_LOG_LEVEL": "info"})
+    shown = json.loads(ran.stdout)
+    assert shown["port"] == {"value": "5001, 3000", "origin": str(file)}
+    assert shown["log_level"]["origin"] == "TWINLENS_LOG_LEVEL"
+    assert shown["data"]["origin"] == "command line"
+    assert shown["host"]["origin"] == "default"
+    assert "5001, 3000" in twinlens("config", "show", "--config", str(file)).stdout
+
+
+def test_misspelt_settings_stop_the_server() -> None:
+    ran = twinlens("serve", env={"TWINLENS_PROT": "5001"})
+    assert (ran.returncode, ran.stdout) == (2, "")
+    assert "did you mean 'port'" in ran.stderr
+    assert twinlens("serve", "--prot", "5001").returncode != 0
+
+
+def test_users_and_keys(tmp_path: Path, start_server: Callable[..., LiveServer]) -> None:
+    data = str(tmp_path / "data")
+    assert twinlens("user", "add", "eve@x.example", "--password", "short", "--data", data).returncode == 1
+    added = twinlens("user", "add", "Eve@x.example", "--password", "long enough", "--data", data)
+    assert added.returncode == 0, added.stderr
+    printed = twinlens("key", "add", "--note", "ci", "--data", data).stdout
+    keys = dict(line.split("=") for line in printed.splitlines())
+    server = start_server(data=tmp_path / "data", args=["--host", "0.0.0.0"])
+    with httpx.Client(base_url=server.url) as client:
+        assert client.get("/api/public/projects").status_code == 401
+        pair = basic(keys["LANGFUSE_PUBLIC_KEY"], keys["LANGFUSE_SECRET_KEY"])
+        assert client.get("/api/public/projects", headers=pair).status_code == 200
+        assert client.get("/api/public/projects", headers=basic("eve@x.example", "long enough")).status_code == 200
+    busy = twinlens("key", "list", "--data", data)
+    assert busy.returncode == 1
+    assert "in use by process" in busy.stderr
+    server.stop()
+    listed = twinlens("key", "list", "--data", data).stdout
+    assert "ci" in listed
+    assert keys["LANGFUSE_SECRET_KEY"] not in listed
+    assert twinlens("key", "delete", listed.split()[0], "--data", data).returncode == 0
+    assert twinlens("key", "list", "--data", data).stdout == ""
+
+
+def test_doctor_and_reclaim_with_and_without_a_server(start_server: Callable[..., LiveServer]) -> None:
+    server = start_server()
+    running = twinlens("doctor", "--data", str(server.data))
+    assert running.returncode == 0, running.stdout
+    assert f"process {server.pid}" in running.stdout
+    assert "0 traces" in running.stdout
+    assert "dropped 0 payloads" in twinlens("reclaim", "--data", str(server.data)).stdout
+    server.stop()
+    port = {"TWINLENS_PORT": server.url.rpartition(":")[2]}
+    stopped = twinlens("doctor", "--data", str(server.data), env=port)
+    assert stopped.returncode == 0, stopped.stdout
+    assert "catalog is sound" in stopped.stdout
+    assert "dropped 0 payloads" in twinlens("reclaim", "--data", str(server.data)).stdout
+    (server.data / "catalog.db").write_bytes(b"not a database" * 1000)
+    broken = twinlens("doctor", "--data", str(server.data), env=port)
+    assert broken.returncode == 1
+    assert "damaged" in broken.stdout
+
+
+def test_mlflow_spelling(tmp_path: Path) -> None:
+    """``mlflow server``'s options start the same server; the data lies beside the named file."""
+    command = [
+        sys.executable, "-m", "twinlens", "server", "--host", "127.0.0.1", "--port", "0",
+        "--backend-store-uri", "sqlite:///mlflow.db", "--default-artifact-root", "mlflow-artifacts:/", "--workers", "4",
+    ]  # fmt: skip
+    variables = clean_environment() | {"PYTHONPATH": os.getcwd()}
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True, cwd=tmp_path, env=variables) as process:
+        assert process.stdout is not None
+        url = process.stdout.readline().split()[-1]
+        assert httpx.get(f"{url}/version").status_code == 200
+        process.send_signal(signal.SIGTERM)
+        assert process.wait(20) == 0
+    assert (tmp_path / "twinlens-data" / "catalog.db").exists()
+    odd = twinlens("server", "--backend-store-uri", "mysql://x/y", cwd=tmp_path)
+    assert odd.returncode == 2
+    assert "mysql" in odd.stderr
+
+
+def test_demo_sends_a_history(tmp_path: Path) -> None:
+    command = [sys.executable, "-m", "twinlens", "demo", "--port", "0", "--data", str(tmp_path / "demo"), "--no-live"]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True, env=clean_environment()) as process:
+        assert process.stdout is not None
+        url = process.stdout.readline().split()[-1]
+        assert process.stdout.readline() == "The sample history is in.\n"
+        base = f"{url}/api/twinlens/v1/projects/default"
+        found = httpx.get(f"{base}/overview", timeout=30).json()
+        assert found["totals"]["traces"] > 100
+        assert found["totals"]["total_cost"] > 0
+        assert {use["model"] for use in found["models"]} >= {"gpt-4o", "gpt-4o-mini"}
+        assert {use["name"] for use in found["scores"]} == {"helpfulness", "user-feedback"}
+        runs = httpx.get(f"{base}/runs", timeout=30).json()["runs"]
+        assert len(runs) == 8
+        assert {run["status"] for run in runs} == {"FINISHED"}
+        artifacts = httpx.get(f"{base}/runs/{runs[0]['run_id']}/artifacts", timeout=30).json()["entries"]
+        assert [entry["name"] for entry in artifacts] == ["model-card.md", "params.json"]
+        process.send_signal(signal.SIGINT)
+        assert process.wait(20) == 0
