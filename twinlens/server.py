@@ -169,8 +169,11 @@ class Instance:
     def close(self) -> None:
         """Finish what was accepted, fold logs into files, release the folder. Safe to call twice."""
         while self._closers:
-            with contextlib.suppress(Exception):
-                self._closers.pop()()
+            close = self._closers.pop()
+            try:
+                close()
+            except Exception:
+                log.exception("closing down: %s failed, going on", getattr(close, "__qualname__", close))
 
 
 def _is_prompt(prompts: Prompts, project_id: str, name: str) -> bool:
