@@ -86,11 +86,11 @@ class Receiver:
         """Store what log records say about spans: message content and evaluation results. Errors as ``spans``."""
         who.require("ingest")
         records = await self._compute(len(body), read_logs, body, encoding, self._limits)
+        self._services.prices.mask_logs(who.project_id, records)
         scores = genai_logs.evaluation_scores(records)
         content = [r for r in records if r.event_name != genai_logs.EVALUATION and r.trace_id and r.span_id]
         if not scores and not content:
             return
-        self._services.prices.mask_logs(who.project_id, content)
         await self._services.ingest.submit(
             Batch(project_id=who.project_id, logs=content, scores=scores, bytes=len(body))
         )  # fmt: skip
