@@ -48,6 +48,7 @@ def document() -> dict[str, Any]:
             version=__version__,
             description=(schemas.__doc__ or "").strip(),
             use_handler_docstrings=True,
+            operation_id_creator=lambda handler, _method, _path: handler.handler_name,
         ),
         logging_config=None,
     )
@@ -62,6 +63,8 @@ def document() -> dict[str, Any]:
         for operation in methods.values():
             operation["responses"].pop("400", None)  # Litestar's own form, which this API does not use
             operation["responses"]["default"] = problem
+    live_answer = schema["paths"][f"{PREFIX}/projects/{{project_id}}/live"]["get"]["responses"]["200"]
+    live_answer["content"] = {"text/event-stream": live_answer["content"]["text/plain"]}
     return schema
 
 
