@@ -319,3 +319,32 @@ def test_the_guides_snippet_runs_with_one_changed_import(live_server: LiveServer
         0.9,
         spans["response_generation"]["id"],
     )
+
+
+def test_any_otlp_receiver_gets_spans_and_scores(live_server: LiveServer, tmp_path: Path) -> None:
+    book = tmp_path / "otlp.yaml"
+    book.write_text(f"observability:\n  backends: [otlp]\n  otlp:\n    endpoint: {live_server.url}/v1/traces\n")
+    program = AGENT.replace("developer", "by-otlp") + "\nassert twinlens.flush(20)\n"
+    done = agent(program, book, tmp_path / "spool")
+    assert (done.returncode, done.stdout, done.stderr) == (0, "because\n", "")
+    with api(live_server.url) as http:
+        [found] = http.get("/traces", params={"name": "by-otlp"}).json()["data"]
+        trace = http.get(f"/traces/{found['id']}").json()
+    assert {(s["name"], s["value"]) for s in trace["scores"]} == {("quality", 0.9), ("fluency", 0.7)}
+
+
+def test_refused_keys_keep_the_spans(start_server: Callable[..., LiveServer], tmp_path: Path) -> None:
+    server = start_server(
+        TWINLENS_MODE="secured", LANGFUSE_INIT_PROJECT_PUBLIC_KEY="pk-good", LANGFUSE_INIT_PROJECT_SECRET_KEY="sk-good"
+    )
+    book = tmp_path / "keys.yaml"
+    text = f"observability:\n  backends: [twinlens]\n  twinlens:\n    url: {server.url}\n    public_key: pk-good\n"
+    book.write_text(text + "    secret_key: sk-wrong\n")
+    done = agent(AGENT, book, tmp_path / "spool")
+    assert (done.returncode, done.stdout) == (0, "because\n")
+    assert waiting(tmp_path / "spool")
+    book.write_text(text + "    secret_key: sk-good\n")
+    pushed = push(book, tmp_path / "spool")
+    assert pushed.returncode == 0, pushed.stdout + pushed.stderr
+    with api(server.url, ("pk-good", "sk-good")) as http:
+        assert [t["name"] for t in http.get("/traces").json()["data"]] == ["developer"]

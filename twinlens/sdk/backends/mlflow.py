@@ -9,7 +9,7 @@ from urllib.parse import quote, urlsplit
 
 from twinlens.sdk.backends.base import JSON, PROTOBUF, Draft, Remote, basic
 from twinlens.sdk.backends.langfuse import check_ingestion
-from twinlens.sdk.backends.tracking import Tracker, assessment
+from twinlens.sdk.backends.tracking import SCORE_KEY, Tracker, assessment
 from twinlens.sdk.delivery import Refused
 from twinlens.sdk.encode import attributes_of, loads, set_value, spans_of
 from twinlens.sdk.wire import Unreachable
@@ -97,7 +97,12 @@ class Mlflow(Remote):
             events = json.dumps({"batch": [row.langfuse_event() for row in rows]}).encode()
             check_ingestion(self.post("/api/public/ingestion", events, {"Content-Type": JSON}).body)
         else:
+            known: dict[str, set[str]] = {}
             for row in rows:
+                if row.trace_id not in known:
+                    known[row.trace_id] = self._assessed(row.trace_id)
+                if row.score_id in known[row.trace_id]:
+                    continue  # an earlier attempt came this far
                 path = f"/api/3.0/mlflow/traces/tr-{row.trace_id}/assessments"
                 status, answer = self.json("POST", path, {"assessment": assessment(row)})
                 if status >= 400:
@@ -105,6 +110,14 @@ class Mlflow(Remote):
         for row in rows:
             if row.score_id in head.get("late", ()):
                 Tracker(self, self.is_twinlens()).late_metric(row, experiment_id)
+
+    def _assessed(self, trace_id: str) -> set[str]:
+        """Ids of our scores that the trace already has."""
+        status, answer = self.json("GET", f"/api/3.0/mlflow/traces/tr-{trace_id}")
+        if status != 200 or not isinstance(answer, dict):
+            return set()
+        found = (answer.get("trace") or {}).get("trace_info", {}).get("assessments") or []
+        return {(a.get("metadata") or {}).get(SCORE_KEY, "") for a in found}
 
     def _experiment_id(self, name: str | None) -> str:
         """The experiment's id, made when absent; ``0`` without a name.

@@ -17,6 +17,8 @@ if TYPE_CHECKING:
 
 #: Run tag that holds the trace id, so that a repeated delivery finds its run.
 TRACE_TAG = "twinlens.trace_id"
+#: Assessment metadata that holds a score's id, for the same reason.
+SCORE_KEY = "twinlens.score_id"
 _API = "/api/2.0/mlflow"
 _SECRET = re.compile(r"(?im)^(\s*-?\s*[\w-]*(?:secret|password|token|api_?key|authorization)[\w-]*\s*:\s*)(\S.*)$")
 
@@ -140,7 +142,7 @@ def assessment(score: Score) -> dict[str, Any]:
     """A score as MLflow's assessment. The span id is only MLflow's when the trace came over OTLP, as ours do."""
     found: dict[str, Any] = {
         "assessment_name": score.name, "trace_id": f"tr-{score.trace_id}", "source": {"source_type": "CODE", "source_id": "twinlens"},
-        "feedback": {"value": score.value}, "metadata": {"twinlens.score_id": score.score_id},
+        "feedback": {"value": score.value}, "metadata": {SCORE_KEY: score.score_id},
         "create_time": _stamp(score.timestamp_ns), "last_update_time": _stamp(score.timestamp_ns),
     }  # fmt: skip
     if score.comment:
