@@ -196,9 +196,12 @@ def configure(source: str | Path | Mapping[str, Any] | Block | None = None) -> R
         said.append(f"{type(error).__name__}: {error}; nothing is recorded")
         runtime = Runtime(Block(enabled=False))
     said += runtime.problems
+    try:
+        install(runtime)
+    except Exception as error:
+        said.append(f"OpenTelemetry cannot be set up: {type(error).__name__}: {error}; nothing is recorded")
     if said:
         log.warning("twinlens: %s", "; ".join(said))
-    install(runtime)
     return runtime
 
 
@@ -209,7 +212,8 @@ def install(runtime: Runtime) -> None:
         before, _current = _current, runtime
         if before is None:
             atexit.register(_at_exit)
-            os.register_at_fork(after_in_child=_after_fork)
+            if hasattr(os, "register_at_fork"):
+                os.register_at_fork(after_in_child=_after_fork)
         _processor.runtime = runtime if runtime.active else None
         if runtime.active:
             _attach(runtime)
