@@ -184,3 +184,20 @@ def with_total(cost: dict[str, float]) -> dict[str, float]:
     if cost and "total" not in cost:
         cost["total"] = sum(cost.values())
     return cost
+
+
+#: Spellings of usage keys that mean the same class; the first is canonical.
+_ALIASES: tuple[tuple[str, ...], ...] = (
+    ("input", "input_tokens", "prompt_tokens", "input_text_tokens", "input_text"),
+    ("output", "output_tokens", "completion_tokens", "output_text_tokens", "output_text"),
+    ("input_cached_tokens", "cache_read_input_tokens", "input_cache_read", "cached_tokens", "cache_read"),
+    ("input_cache_creation", "cache_creation_input_tokens", "input_cache_write", "cache_creation", "cache_write"),
+    ("input_cache_creation_5m", "input_cache_creation_5m_tokens", "cache_creation_5m_input_tokens", "ephemeral_5m_input_tokens"),
+    ("input_cache_creation_1h", "input_cache_creation_1h_tokens", "cache_creation_1h_input_tokens", "ephemeral_1h_input_tokens"),
+    ("input_audio_tokens", "input_audio"), ("input_image_tokens", "input_image"), ("input_video_tokens", "input_video"),
+    ("output_reasoning_tokens", "output_reasoning", "reasoning_tokens", "reasoning"),
+    ("output_audio_tokens", "output_audio"), ("output_image_tokens", "output_image"),
+    ("web_searches", "web_search_requests", "web_search"),
+)  # fmt: skip
+CANONICAL = {alias: names[0] for names in _ALIASES for alias in names}
+SPELLINGS = {names[0]: names for names in _ALIASES}

@@ -11,11 +11,12 @@ from genai_prices import Usage, calc_price
 
 from twinlens.domain.price import Price, PriceCondition, PriceTier
 from twinlens.domain.trace import Span
+from twinlens.ingest.bundled_prices import BundledPrices, references
 from twinlens.ingest.enrich import Enricher
-from twinlens.ingest.pricing import BuiltinPrices, Pricer, cost_by_rows, references
+from twinlens.ingest.pricing import Pricer, cost_by_rows
 
 NOW = int(datetime(2026, 11, 1, tzinfo=UTC).timestamp() * 1e9)
-BUILTIN = BuiltinPrices()
+BUNDLED = BundledPrices()
 
 
 def span(model: str | None = "gpt-4o-mini", usage: dict[str, int] | None = None, **fields: Any) -> Span:
@@ -62,7 +63,7 @@ def pricer(*rows: Price) -> Pricer:
     ],
 )
 def test_models_are_found_as_reported(model: str, provider: str | None, found: str) -> None:
-    entry = BUILTIN.find(model, provider)
+    entry = BUNDLED.find(model, provider)
     assert entry is not None
     assert f"{entry[0].id}/{entry[1].id}" == found
 
@@ -78,7 +79,7 @@ def test_models_are_found_as_reported(model: str, provider: str | None, found: s
     ],
 )
 def test_local_and_unknown_models_have_no_price(model: str, provider: str | None) -> None:
-    assert BUILTIN.find(model, provider) is None
+    assert BUNDLED.find(model, provider) is None
 
 
 @pytest.mark.parametrize(
@@ -97,7 +98,7 @@ def test_arithmetic_equals_the_library(model: str) -> None:
         }
         if "claude" in model:
             usage["input_cache_creation"] = written
-        mine = BUILTIN.quote(span(model, {**usage, "total": sum(usage.values())}))
+        mine = BUNDLED.quote(span(model, {**usage, "total": sum(usage.values())}))
         assert mine is not None
         theirs = calc_price(
             Usage(
@@ -114,23 +115,23 @@ def test_arithmetic_equals_the_library(model: str) -> None:
 
 
 def test_context_tiers_are_cliffs() -> None:
-    below = BUILTIN.quote(span("gemini-2.5-pro", {"input": 200_000, "total": 200_000}))
-    above = BUILTIN.quote(span("gemini-2.5-pro", {"input": 200_001, "total": 200_001}))
+    below = BUNDLED.quote(span("gemini-2.5-pro", {"input": 200_000, "total": 200_000}))
+    above = BUNDLED.quote(span("gemini-2.5-pro", {"input": 200_001, "total": 200_001}))
     assert below is not None
     assert above is not None
     assert above.cost["input"] / 200_001 == pytest.approx(2 * below.cost["input"] / 200_000)
 
 
 def test_service_tier_changes_the_price() -> None:
-    usual = BUILTIN.quote(span("gpt-5.2"))
-    flex = BUILTIN.quote(span("gpt-5.2", model_parameters={"service_tier": "flex"}))
+    usual = BUNDLED.quote(span("gpt-5.2"))
+    flex = BUNDLED.quote(span("gpt-5.2", model_parameters={"service_tier": "flex"}))
     assert usual is not None
     assert flex is not None
     assert flex.cost["total"] == pytest.approx(usual.cost["total"] / 2)
 
 
 def test_classes_without_a_price_cost_what_their_side_costs() -> None:
-    quote = BUILTIN.quote(
+    quote = BUNDLED.quote(
         span("gpt-4o-mini", {"input": 10, "input_image_tokens": 10, "output_reasoning_tokens": 10, "total": 30})
     )
     assert quote is not None
@@ -139,10 +140,10 @@ def test_classes_without_a_price_cost_what_their_side_costs() -> None:
 
 
 def test_spellings_of_clients_are_priced_alike() -> None:
-    ours = BUILTIN.quote(
+    ours = BUNDLED.quote(
         span("claude-sonnet-4-5", {"input": 10, "input_cached_tokens": 5, "input_cache_creation_1h": 2, "total": 17})
     )
-    raw = BUILTIN.quote(
+    raw = BUNDLED.quote(
         span(
             "claude-sonnet-4-5",
             {"input": 10, "cache_read_input_tokens": 5, "ephemeral_1h_input_tokens": 2, "total": 17},
