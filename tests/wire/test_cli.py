@@ -144,3 +144,11 @@ def test_demo_sends_a_history(tmp_path: Path) -> None:
         assert [entry["name"] for entry in artifacts] == ["model-card.md", "params.json"]
         process.send_signal(signal.SIGINT)
         assert process.wait(20) == 0
+
+
+def test_missing_server_parts_are_named(tmp_path: Path) -> None:
+    """The base install has the command; what needs the server says how to get it."""
+    (tmp_path / "uvicorn.py").write_text("raise ModuleNotFoundError(\"No module named 'uvicorn'\", name='uvicorn')\n")
+    ran = twinlens("serve", env={"PYTHONPATH": f"{tmp_path}{os.pathsep}{os.getcwd()}"}, cwd=tmp_path)
+    assert ran.returncode == 1
+    assert "pip install 'twinlens[server]'" in ran.stderr

@@ -6,6 +6,7 @@ import sys
 
 from cyclopts import App
 from rich.console import Console
+from rich.markup import escape
 
 from twinlens import __version__
 from twinlens.cli.admin import key, user
@@ -64,5 +65,5 @@ def run() -> None:
 
 def fail(text: str, status: int = 1) -> None:
     """Print one error and leave."""
-    errors.print(f"[bold red]error:[/] {text}", highlight=False, soft_wrap=True)
+    errors.print(f"[bold red]error:[/] {escape(text)}", highlight=False, soft_wrap=True)
     sys.exit(status)

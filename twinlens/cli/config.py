@@ -31,6 +31,7 @@ def show(
         )
         return
     from rich.console import Console
+    from rich.markup import escape
     from rich.table import Table
 
     table = Table(box=None, header_style="bold", pad_edge=False)
@@ -38,5 +39,11 @@ def show(
         table.add_column(column, overflow="fold")
     for name, value, origin, help in rows:
         style = None if origin == "default" else "bold"
-        table.add_row(f"{name}\n[dim]{env_name(name)}[/]", value or "[dim]not set[/]", origin, help, style=style)
+        table.add_row(
+            f"{name}\n[dim]{env_name(name)}[/]",
+            escape(value) or "[dim]not set[/]",
+            escape(origin),
+            escape(help),
+            style=style,
+        )
     Console().print(table)

@@ -40,15 +40,16 @@ def doctor(*, data: Data = None, config: Config = None) -> None:
     something is broken.
     """
     from rich.console import Console
+    from rich.markup import escape
 
     console = Console(highlight=False, soft_wrap=True)
     marks = {"ok": "[green]ok  [/]", "warn": "[yellow]warn[/]", "bad": "[red]bad [/]"}
     bad = False
     for finding in findings(settings(config, data=data)):
         bad = bad or finding.level == "bad"
-        console.print(f"{marks[finding.level]} {finding.what}")
+        console.print(f"{marks[finding.level]} {escape(finding.what)}")
         if finding.fix:
-            console.print(f"     [dim]{finding.fix}[/]")
+            console.print(f"     [dim]{escape(finding.fix)}[/]")
     if bad:
         sys.exit(1)
 
