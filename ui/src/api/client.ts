@@ -1,6 +1,23 @@
-/** The one way to the server. Every failure becomes an `ApiError` with the server's own words. */
+/** The one way to the server, typed by its OpenAPI document. Every failure becomes an `ApiError` with the server's own words. */
+import type { paths } from "./schema.gen";
 
 const BASE = "/api/twinlens/v1";
+
+type Routes = { [P in keyof paths as P extends `${typeof BASE}${infer Route}` ? Route : never]: paths[P] };
+type Method = "get" | "post" | "patch" | "delete";
+/** Routes that know a method. */
+type RouteOf<M extends Method> = { [R in keyof Routes]: Routes[R] extends Record<M, object> ? R : never }[keyof Routes];
+type Operation<R extends keyof Routes, M extends Method> = NonNullable<Routes[R][M & keyof Routes[R]]>;
+type Json<T> = T extends { content: { "application/json": infer B } } ? B : undefined;
+type Answer<O> = O extends { responses: infer A } ? Json<A[keyof A & (200 | 201 | 204)]> : never;
+type PathParams<O> = O extends { parameters: { path: infer P } } ? P : undefined;
+type Query<O> = O extends { parameters: { query?: infer Q } } ? Q : undefined;
+type Body<O> = O extends { requestBody: infer B } ? Json<B> : undefined;
+
+type Options<O> = { readonly signal?: AbortSignal; readonly query?: Query<O> } & (PathParams<O> extends object
+  ? { readonly path: PathParams<O> }
+  : { readonly path?: undefined }) &
+  (Body<O> extends object ? { readonly body: Body<O> } : { readonly body?: undefined });
 
 export class ApiError extends Error {
   constructor(
@@ -15,40 +32,36 @@ export class ApiError extends Error {
   }
 }
 
-type Value = string | number | boolean | null | undefined;
-export type Params = Readonly<Record<string, Value | readonly string[]>>;
-
-/** `path` segments given as values are escaped: `url("/projects", id, "traces")`. */
-export function url(...segments: readonly string[]): string {
-  return segments.map((s, i) => (i === 0 ? s : `/${encodeURIComponent(s)}`)).join("");
-}
-
-export function withParams(path: string, params?: Params): string {
-  const query = new URLSearchParams();
-  for (const [name, value] of Object.entries(params ?? {})) {
+/** `/projects/{project_id}/live` with its parameters filled in and escaped. */
+export function address(route: string, path: object = {}, query: object = {}): string {
+  const values = path as Record<string, string>;
+  const filled = route.replace(/\{(\w+)\}/g, (_, name: string) => encodeURIComponent(values[name] ?? ""));
+  const params = new URLSearchParams();
+  for (const [name, value] of Object.entries(query)) {
     if (value === undefined || value === null || value === "") continue;
-    if (Array.isArray(value)) for (const one of value) query.append(name, one);
-    else query.set(name, String(value));
+    if (Array.isArray(value)) for (const one of value) params.append(name, String(one));
+    else params.set(name, String(value));
   }
-  const text = query.toString();
-  return `${BASE}${path}${text ? `?${text}` : ""}`;
+  const text = params.toString();
+  return `${BASE}${filled}${text ? `?${text}` : ""}`;
 }
 
-async function send<T>(
-  method: string,
-  path: string,
-  params?: Params,
-  body?: unknown,
-  signal?: AbortSignal,
-): Promise<T> {
+interface Request {
+  readonly path?: object;
+  readonly query?: object;
+  readonly body?: unknown;
+  readonly signal?: AbortSignal;
+}
+
+async function send(method: string, route: string, { path, query, body, signal }: Request): Promise<unknown> {
   let response: Response;
   try {
-    response = await fetch(withParams(path, params), {
+    response = await fetch(address(route, path, query), {
       method,
-      headers:
-        body === undefined
-          ? { accept: "application/json" }
-          : { accept: "application/json", "content-type": "application/json" },
+      headers: {
+        accept: "application/json",
+        ...(body === undefined ? {} : { "content-type": "application/json" }),
+      },
       body: body === undefined ? undefined : JSON.stringify(body),
       signal: signal ?? null,
       credentials: "same-origin",
@@ -58,8 +71,7 @@ async function send<T>(
     throw new ApiError("The server does not answer. Is `twinlens serve` still running?", 0, "Unreachable");
   }
   if (!response.ok) throw await failure(response);
-  if (response.status === 204) return undefined as T;
-  return (await response.json()) as T;
+  return response.status === 204 ? undefined : await response.json();
 }
 
 async function failure(response: Response): Promise<ApiError> {
@@ -79,8 +91,12 @@ async function failure(response: Response): Promise<ApiError> {
 }
 
 export const api = {
-  get: <T>(path: string, params?: Params, signal?: AbortSignal) => send<T>("GET", path, params, undefined, signal),
-  post: <T>(path: string, body: unknown) => send<T>("POST", path, undefined, body),
-  patch: <T>(path: string, body: unknown) => send<T>("PATCH", path, undefined, body),
-  delete: <T>(path: string) => send<T>("DELETE", path),
+  get: <R extends RouteOf<"get">>(route: R, options: Options<Operation<R, "get">>) =>
+    send("GET", route, options as Request) as Promise<Answer<Operation<R, "get">>>,
+  post: <R extends RouteOf<"post">>(route: R, options: Options<Operation<R, "post">>) =>
+    send("POST", route, options as Request) as Promise<Answer<Operation<R, "post">>>,
+  patch: <R extends RouteOf<"patch">>(route: R, options: Options<Operation<R, "patch">>) =>
+    send("PATCH", route, options as Request) as Promise<Answer<Operation<R, "patch">>>,
+  delete: <R extends RouteOf<"delete">>(route: R, options: Options<Operation<R, "delete">>) =>
+    send("DELETE", route, options as Request) as Promise<Answer<Operation<R, "delete">>>,
 };

@@ -3,7 +3,7 @@
  * connections to one host, so a hidden page closes its stream and tells its readers to reload when it comes back.
  */
 import { useEffect, useRef, useSyncExternalStore } from "react";
-import { withParams } from "./client";
+import { address } from "./client";
 import type { LiveEvent } from "./types";
 
 export type LiveStatus = "off" | "connecting" | "live" | "reconnecting";
@@ -71,7 +71,7 @@ class LiveStream {
 
   #connect(): void {
     this.#close(this.#broken ? "reconnecting" : "connecting");
-    const source = new EventSource(withParams(`/projects/${encodeURIComponent(this.#projectId ?? "")}/live`));
+    const source = new EventSource(address("/projects/{project_id}/live", { project_id: this.#projectId ?? "" }));
     this.#source = source;
     source.onopen = () => {
       this.#retries = 0;

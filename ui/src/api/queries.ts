@@ -1,32 +1,42 @@
 /** Every read of the pages, with its cache key: `[project, noun, …]`, so that live events can say what is stale. */
 import { infiniteQueryOptions, keepPreviousData, queryOptions } from "@tanstack/react-query";
-import { api, url } from "./client";
-import type * as T from "./types";
+import { api } from "./client";
+
+const PAGE = 100;
+
+interface Bounds {
+  readonly from: number | null;
+  readonly to: number | null;
+}
+
+/** Cursors of lists: absent on the first page, and the last page names no next one. */
+const paging = {
+  initialPageParam: null as string | null,
+  getNextPageParam: (page: { next_cursor?: string | null }) => page.next_cursor ?? null,
+};
 
 export const sessionQuery = queryOptions({
   queryKey: ["session"],
-  queryFn: ({ signal }) => api.get<T.Session>("/session", undefined, signal),
+  queryFn: ({ signal }) => api.get("/session", { signal }),
   staleTime: 5 * 60_000,
 });
 
 export const projectsQuery = queryOptions({
   queryKey: ["projects"],
-  queryFn: ({ signal }) => api.get<T.ProjectList>("/projects", undefined, signal),
+  queryFn: ({ signal }) => api.get("/projects", { signal }),
   staleTime: 60_000,
 });
 
-const project = (id: string, ...rest: string[]) => url("/projects", id, ...rest);
-
-export const overviewQuery = (
-  projectId: string,
-  rangeKey: string,
-  resolve: () => { from: number | null; to: number | null },
-) =>
+export const overviewQuery = (projectId: string, rangeKey: string, resolve: () => Bounds) =>
   queryOptions({
     queryKey: [projectId, "overview", rangeKey],
     queryFn: ({ signal }) => {
       const { from, to } = resolve();
-      return api.get<T.Overview>(project(projectId, "overview"), { from_ms: from, to_ms: to, buckets: 72 }, signal);
+      return api.get("/projects/{project_id}/overview", {
+        path: { project_id: projectId },
+        query: { from_ms: from, to_ms: to, buckets: 72 },
+        signal,
+      });
     },
     placeholderData: keepPreviousData,
   });
@@ -38,38 +48,79 @@ export interface TraceArgs {
   readonly rangeKey: string;
 }
 
-export const tracesQuery = (
-  projectId: string,
-  args: TraceArgs,
-  resolve: () => { from: number | null; to: number | null },
-) =>
+export const tracesQuery = (projectId: string, args: TraceArgs, resolve: () => Bounds) =>
   infiniteQueryOptions({
     queryKey: [projectId, "traces", "list", args.filter, args.order, args.rangeKey],
     queryFn: ({ pageParam, signal }) => {
-      const bounds = resolve();
-      return api.get<T.TracePage>(
-        project(projectId, "traces"),
-        {
-          filter: args.filter,
-          order: args.order,
-          from_ms: bounds.from,
-          to_ms: bounds.to,
-          cursor: pageParam,
-          limit: 100,
-        },
+      const { from, to } = resolve();
+      return api.get("/projects/{project_id}/traces", {
+        path: { project_id: projectId },
+        query: { filter: args.filter, order: args.order, from_ms: from, to_ms: to, cursor: pageParam, limit: PAGE },
         signal,
-      );
+      });
     },
-    initialPageParam: null as string | null,
-    getNextPageParam: (page) => page.next_cursor ?? null,
+    ...paging,
     placeholderData: keepPreviousData,
     staleTime: 5_000,
+  });
+
+/** Traces of a run, newest first. */
+export const runTracesQuery = (projectId: string, runId: string) =>
+  infiniteQueryOptions({
+    queryKey: [projectId, "traces", "of-run", runId],
+    queryFn: ({ pageParam, signal }) =>
+      api.get("/projects/{project_id}/traces", {
+        path: { project_id: projectId },
+        query: { run_id: runId, cursor: pageParam, limit: PAGE },
+        signal,
+      }),
+    ...paging,
+  });
+
+/** Traces of a session, oldest first. */
+export const sessionTracesQuery = (projectId: string, sessionId: string) =>
+  infiniteQueryOptions({
+    queryKey: [projectId, "session", sessionId],
+    queryFn: ({ pageParam, signal }) =>
+      api.get("/projects/{project_id}/traces", {
+        path: { project_id: projectId },
+        query: { session_id: sessionId, order: "start", cursor: pageParam, limit: 50 },
+        signal,
+      }),
+    ...paging,
+  });
+
+/** Has this project ever had a trace? */
+export const anyTraceQuery = (projectId: string) =>
+  queryOptions({
+    queryKey: [projectId, "any-trace"],
+    queryFn: ({ signal }) =>
+      api.get("/projects/{project_id}/traces", { path: { project_id: projectId }, query: { limit: 1 }, signal }),
+    staleTime: 0,
+  });
+
+export const histogramQuery = (projectId: string, filter: string, rangeKey: string, resolve: () => Bounds) =>
+  queryOptions({
+    queryKey: [projectId, "histogram", filter, rangeKey],
+    queryFn: ({ signal }) => {
+      const { from, to } = resolve();
+      return api.get("/projects/{project_id}/traces/histogram", {
+        path: { project_id: projectId },
+        query: { filter, from_ms: from, to_ms: to, buckets: 140 },
+        signal,
+      });
+    },
+    placeholderData: keepPreviousData,
   });
 
 export const traceQuery = (projectId: string, traceId: string) =>
   queryOptions({
     queryKey: [projectId, "trace", traceId],
-    queryFn: ({ signal }) => api.get<T.TraceDetail>(project(projectId, "traces", traceId), undefined, signal),
+    queryFn: ({ signal }) =>
+      api.get("/projects/{project_id}/traces/{trace_id}", {
+        path: { project_id: projectId, trace_id: traceId },
+        signal,
+      }),
     staleTime: 2_000,
   });
 
@@ -77,14 +128,18 @@ export const spanQuery = (projectId: string, traceId: string, spanId: string) =>
   queryOptions({
     queryKey: [projectId, "trace", traceId, "span", spanId],
     queryFn: ({ signal }) =>
-      api.get<T.SpanDetail>(project(projectId, "traces", traceId, "spans", spanId), undefined, signal),
+      api.get("/projects/{project_id}/traces/{trace_id}/spans/{span_id}", {
+        path: { project_id: projectId, trace_id: traceId, span_id: spanId },
+        signal,
+      }),
     staleTime: 10_000,
   });
 
 export const traceFieldsQuery = (projectId: string) =>
   queryOptions({
     queryKey: [projectId, "fields"],
-    queryFn: ({ signal }) => api.get<T.FilterFields>(project(projectId, "traces", "fields"), undefined, signal),
+    queryFn: ({ signal }) =>
+      api.get("/projects/{project_id}/traces/fields", { path: { project_id: projectId }, signal }),
     staleTime: 5 * 60_000,
   });
 
@@ -92,60 +147,61 @@ export const traceValuesQuery = (projectId: string, field: string, prefix: strin
   queryOptions({
     queryKey: [projectId, "values", field, prefix],
     queryFn: ({ signal }) =>
-      api.get<T.FieldValues>(project(projectId, "traces", "values"), { field, prefix, limit: 50 }, signal),
+      api.get("/projects/{project_id}/traces/values", {
+        path: { project_id: projectId },
+        query: { field, prefix, limit: 50 },
+        signal,
+      }),
     staleTime: 10_000,
     enabled,
   });
 
-export const sessionsQuery = (
-  projectId: string,
-  rangeKey: string,
-  resolve: () => { from: number | null; to: number | null },
-) =>
+export const sessionsQuery = (projectId: string, rangeKey: string, resolve: () => Bounds) =>
   infiniteQueryOptions({
     queryKey: [projectId, "sessions", rangeKey],
     queryFn: ({ pageParam, signal }) => {
       const { from, to } = resolve();
-      return api.get<T.SessionPage>(
-        project(projectId, "sessions"),
-        { from_ms: from, to_ms: to, cursor: pageParam, limit: 100 },
+      return api.get("/projects/{project_id}/sessions", {
+        path: { project_id: projectId },
+        query: { from_ms: from, to_ms: to, cursor: pageParam, limit: PAGE },
         signal,
-      );
+      });
     },
-    initialPageParam: null as string | null,
-    getNextPageParam: (page) => page.next_cursor ?? null,
+    ...paging,
     placeholderData: keepPreviousData,
   });
 
 export const experimentsQuery = (projectId: string) =>
   queryOptions({
     queryKey: [projectId, "experiments"],
-    queryFn: ({ signal }) => api.get<T.ExperimentList>(project(projectId, "experiments"), undefined, signal),
+    queryFn: ({ signal }) => api.get("/projects/{project_id}/experiments", { path: { project_id: projectId }, signal }),
     staleTime: 10_000,
   });
 
-export const runsQuery = (
-  projectId: string,
-  experimentId: string,
-  args: { filter: string; order: string; deleted: boolean },
-) =>
+export interface RunArgs {
+  readonly filter: string;
+  /** MLflow's grammar: `metrics.loss ASC`. */
+  readonly order: string;
+  readonly deleted: boolean;
+}
+
+export const runsQuery = (projectId: string, experimentId: string, args: RunArgs) =>
   infiniteQueryOptions({
     queryKey: [projectId, "runs", experimentId, args.filter, args.order, args.deleted],
     queryFn: ({ pageParam, signal }) =>
-      api.get<T.RunPage>(
-        project(projectId, "runs"),
-        {
-          experiment_id: experimentId,
+      api.get("/projects/{project_id}/runs", {
+        path: { project_id: projectId },
+        query: {
+          experiment_id: [experimentId],
           filter: args.filter,
-          order_by: args.order,
-          view: args.deleted ? "deleted" : undefined,
+          order_by: [args.order],
+          view: args.deleted ? "deleted" : "active",
           cursor: pageParam,
           limit: 200,
         },
         signal,
-      ),
-    initialPageParam: null as string | null,
-    getNextPageParam: (page) => page.next_cursor ?? null,
+      }),
+    ...paging,
     placeholderData: keepPreviousData,
     staleTime: 5_000,
   });
@@ -153,14 +209,20 @@ export const runsQuery = (
 export const runQuery = (projectId: string, runId: string) =>
   queryOptions({
     queryKey: [projectId, "run", runId],
-    queryFn: ({ signal }) => api.get<T.RunDetail>(project(projectId, "runs", runId), undefined, signal),
+    queryFn: ({ signal }) =>
+      api.get("/projects/{project_id}/runs/{run_id}", { path: { project_id: projectId, run_id: runId }, signal }),
     staleTime: 5_000,
   });
 
 export const compareQuery = (projectId: string, runIds: readonly string[]) =>
   queryOptions({
     queryKey: [projectId, "compare", ...runIds],
-    queryFn: ({ signal }) => api.get<T.RunCompare>(project(projectId, "runs", "compare"), { run_id: runIds }, signal),
+    queryFn: ({ signal }) =>
+      api.get("/projects/{project_id}/runs/compare", {
+        path: { project_id: projectId },
+        query: { run_id: [...runIds] },
+        signal,
+      }),
     placeholderData: keepPreviousData,
   });
 
@@ -173,15 +235,15 @@ export interface SeriesArgs {
   readonly buckets: number;
 }
 
-export const seriesQuery = (projectId: string, args: SeriesArgs) =>
+export const seriesQuery = (projectId: string, { runIds, key, ...rest }: SeriesArgs) =>
   queryOptions({
-    queryKey: [projectId, "series", args.key, ...args.runIds, args.x, args.lower, args.upper, args.buckets],
+    queryKey: [projectId, "series", key, ...runIds, rest.x, rest.lower, rest.upper, rest.buckets],
     queryFn: ({ signal }) =>
-      api.get<T.SeriesList>(
-        project(projectId, "metrics", "buckets"),
-        { run_id: args.runIds, key: args.key, x: args.x, lower: args.lower, upper: args.upper, buckets: args.buckets },
+      api.get("/projects/{project_id}/metrics/buckets", {
+        path: { project_id: projectId },
+        query: { run_id: [...runIds], key: [key], ...rest },
         signal,
-      ),
+      }),
     placeholderData: keepPreviousData,
     staleTime: 2_000,
   });
@@ -189,24 +251,34 @@ export const seriesQuery = (projectId: string, args: SeriesArgs) =>
 export const artifactsQuery = (projectId: string, runId: string, path: string) =>
   queryOptions({
     queryKey: [projectId, "artifacts", runId, path],
-    queryFn: ({ signal }) => api.get<T.ArtifactList>(project(projectId, "runs", runId, "artifacts"), { path }, signal),
+    queryFn: ({ signal }) =>
+      api.get("/projects/{project_id}/runs/{run_id}/artifacts", {
+        path: { project_id: projectId, run_id: runId },
+        query: { path },
+        signal,
+      }),
   });
 
 export const artifactPreviewQuery = (projectId: string, runId: string, path: string) =>
   queryOptions({
     queryKey: [projectId, "artifact", runId, path],
     queryFn: ({ signal }) =>
-      api.get<T.ArtifactPreview>(project(projectId, "runs", runId, "artifacts", "preview"), { path }, signal),
+      api.get("/projects/{project_id}/runs/{run_id}/artifacts/preview", {
+        path: { project_id: projectId, run_id: runId },
+        query: { path },
+        signal,
+      }),
   });
 
 export const modelsQuery = (projectId: string) =>
   queryOptions({
     queryKey: [projectId, "models"],
-    queryFn: ({ signal }) => api.get<T.RegisteredModelPage>(project(projectId, "models"), undefined, signal),
+    queryFn: ({ signal }) => api.get("/projects/{project_id}/models", { path: { project_id: projectId }, signal }),
   });
 
 export const modelQuery = (projectId: string, name: string) =>
   queryOptions({
     queryKey: [projectId, "model", name],
-    queryFn: ({ signal }) => api.get<T.RegisteredModelDetail>(project(projectId, "models", name), undefined, signal),
+    queryFn: ({ signal }) =>
+      api.get("/projects/{project_id}/models/{name}", { path: { project_id: projectId, name }, signal }),
   });

@@ -2,9 +2,8 @@ import { Modal } from "@mantine/core";
 import { useQuery } from "@tanstack/react-query";
 import { useNavigate } from "@tanstack/react-router";
 import { useDeferredValue, useEffect, useMemo, useRef, useState } from "react";
-import { api, url } from "@/api/client";
+import { api } from "@/api/client";
 import { experimentsQuery, modelsQuery, projectsQuery } from "@/api/queries";
-import type { RunPage, TracePage } from "@/api/types";
 import { shortId } from "@/base/format";
 import { fuzzy } from "@/base/fuzzy";
 import { canonicalTraceId } from "@/base/links";
@@ -40,13 +39,14 @@ export function Palette({ projectId, onClose, onKeys }: PaletteProps) {
     staleTime: 5_000,
     queryFn: async ({ signal }) => {
       const quoted = wanted.replace(/["\\]/g, "\\$&");
+      const path = { project_id: projectId };
       const [traces, runs] = await Promise.allSettled([
-        api.get<TracePage>(url("/projects", projectId, "traces"), { filter: `"${quoted}"`, limit: 6 }, signal),
-        api.get<RunPage>(
-          url("/projects", projectId, "runs"),
-          { filter: `attributes.run_name ILIKE '%${wanted.replace(/'/g, "''")}%'`, limit: 6 },
+        api.get("/projects/{project_id}/traces", { path, query: { filter: `"${quoted}"`, limit: 6 }, signal }),
+        api.get("/projects/{project_id}/runs", {
+          path,
+          query: { filter: `attributes.run_name ILIKE '%${wanted.replace(/'/g, "''")}%'`, limit: 6 },
           signal,
-        ),
+        }),
       ]);
       return {
         traces: traces.status === "fulfilled" ? traces.value.traces : [],

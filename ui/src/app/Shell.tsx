@@ -1,10 +1,11 @@
 import { Menu, useMantineColorScheme } from "@mantine/core";
-import { useQuery } from "@tanstack/react-query";
+import { useQuery, useQueryClient } from "@tanstack/react-query";
 import { Link, Outlet, useNavigate, useRouterState } from "@tanstack/react-router";
 import {
   Boxes,
   Check,
   ChevronsUpDown,
+  CircleUser,
   FlaskConical,
   Gauge,
   Keyboard,
@@ -18,12 +19,13 @@ import {
   Sun,
 } from "lucide-react";
 import { lazy, Suspense, useEffect, useState } from "react";
+import { api } from "@/api/client";
 import { liveStream, useLiveStatus } from "@/api/live";
-import { projectsQuery } from "@/api/queries";
+import { projectsQuery, sessionQuery } from "@/api/queries";
 import { keyCaps } from "@/base/hotkeys";
 import { IconButton } from "@/ui/Button";
+import { setDensity, useDensity } from "@/ui/density";
 import { isApple, useHotkeys } from "@/ui/hotkeys";
-import { setDensity, useDensity } from "./density";
 import { Logo } from "./Logo";
 import css from "./Shell.module.css";
 import { useProjectId } from "./url";
@@ -97,6 +99,7 @@ export function Shell() {
         </nav>
         <div className={css.grow} />
         <LiveLabel />
+        <UserMenu />
         <div className={css.foot}>
           <ThemeToggle />
           <DensityToggle />
@@ -144,6 +147,37 @@ function ProjectSwitcher({ projectId }: { readonly projectId: string }) {
             {p.name}
           </Menu.Item>
         ))}
+      </Menu.Dropdown>
+    </Menu>
+  );
+}
+
+/** Who is signed in, on a server that asks for it. */
+function UserMenu() {
+  const session = useQuery(sessionQuery);
+  const navigate = useNavigate();
+  const queries = useQueryClient();
+  if (session.data?.mode !== "secured" || !session.data.signed_in) return null;
+  const name = session.data.user ?? "Signed in";
+  return (
+    <Menu width={200} position="top-start">
+      <Menu.Target>
+        <button type="button" className={css.item} aria-label={`Signed in as ${name}`}>
+          <CircleUser size={16} aria-hidden="true" />
+          <span className={`${css.label} ellipsis`}>{name}</span>
+        </button>
+      </Menu.Target>
+      <Menu.Dropdown>
+        <Menu.Item
+          onClick={async () => {
+            await api.post("/sign-out", {});
+            liveStream.follow(null);
+            queries.clear();
+            await navigate({ to: "/login" });
+          }}
+        >
+          Sign out
+        </Menu.Item>
       </Menu.Dropdown>
     </Menu>
   );

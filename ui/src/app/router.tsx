@@ -52,9 +52,9 @@ const projectRoute = createRoute({
   getParentRoute: () => rootRoute,
   path: "/project/$projectId",
   component: Shell,
-  beforeLoad: async () => {
+  beforeLoad: async ({ location }) => {
     const session = await queryClient.ensureQueryData(sessionQuery);
-    if (!session.signed_in) throw redirect({ to: "/login" });
+    if (!session.signed_in) throw redirect({ to: "/login", search: { to: location.href } as never });
   },
   errorComponent: Crash,
 });

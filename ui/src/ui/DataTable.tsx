@@ -2,9 +2,9 @@ import { columnResizingFeature, columnSizingFeature, tableFeatures, useTable } f
 import { useVirtualizer } from "@tanstack/react-virtual";
 import { ArrowDown, ArrowUp } from "lucide-react";
 import { type MouseEvent, type ReactNode, useCallback, useEffect, useMemo, useRef, useState } from "react";
-import { rowHeight, useDensity } from "@/app/density";
 import { cx } from "./cx";
 import css from "./DataTable.module.css";
+import { rowHeight, useDensity } from "./density";
 import { useHotkeys } from "./hotkeys";
 import { readStored, writeStored } from "./stored";
 

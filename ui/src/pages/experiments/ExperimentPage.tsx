@@ -2,10 +2,9 @@ import { useInfiniteQuery, useMutation, useQuery, useQueryClient } from "@tansta
 import { Link, useNavigate, useParams } from "@tanstack/react-router";
 import { ChartLine, ListTree, RotateCcw, Trash2 } from "lucide-react";
 import { lazy, Suspense, useCallback, useEffect, useMemo, useRef, useState } from "react";
-import { ApiError, api, url } from "@/api/client";
+import { ApiError, api } from "@/api/client";
 import { useLive } from "@/api/live";
 import { experimentsQuery, runsQuery } from "@/api/queries";
-import type { Done } from "@/api/types";
 import { usePageSearch, useProjectId, useSetSearch } from "@/app/url";
 import type { Completion } from "@/base/filter";
 import { defaultColumns, nestRuns, PARENT_TAG, quoteKey, readColumns, writeColumns } from "@/base/runs";
@@ -97,7 +96,10 @@ export function ExperimentPage() {
 
   const change = useMutation({
     mutationFn: ({ ids, to }: { ids: readonly string[]; to: "delete" | "restore" }) =>
-      api.post<Done>(url("/projects", projectId, "runs", to), { run_ids: ids }),
+      api.post(to === "delete" ? "/projects/{project_id}/runs/delete" : "/projects/{project_id}/runs/restore", {
+        path: { project_id: projectId },
+        body: { run_ids: [...ids] },
+      }),
     onSuccess: async (done, { ids, to }) => {
       setSearch({ sel: undefined });
       await queries.invalidateQueries({ queryKey: [projectId, "runs"] });

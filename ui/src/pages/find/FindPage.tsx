@@ -1,7 +1,7 @@
 import { useQuery } from "@tanstack/react-query";
 import { useNavigate, useParams } from "@tanstack/react-router";
 import { useEffect } from "react";
-import { ApiError, api, url } from "@/api/client";
+import { ApiError, api } from "@/api/client";
 import { projectsQuery, sessionQuery } from "@/api/queries";
 import { queryClient } from "@/api/query-client";
 import { usePageSearch } from "@/app/url";
@@ -9,13 +9,13 @@ import { canonicalTraceId, type Target } from "@/base/links";
 import { Failure } from "@/ui/State";
 
 /** The project that holds something whose address does not name its project; the default project first. */
-async function findProject(path: (projectId: string) => string): Promise<string | null> {
+async function findProject(look: (project_id: string) => Promise<unknown>): Promise<string | null> {
   const session = await queryClient.ensureQueryData(sessionQuery);
   const { projects } = await queryClient.ensureQueryData(projectsQuery);
   const rest = projects.map((p) => p.id).filter((id) => id !== session.default_project_id);
   for (const id of [session.default_project_id, ...rest]) {
     try {
-      await api.get<unknown>(path(id));
+      await look(id);
       return id;
     } catch (error) {
       if (!(error instanceof ApiError && (error.status === 404 || error.status === 403))) throw error;
@@ -27,27 +27,39 @@ async function findProject(path: (projectId: string) => string): Promise<string 
 /** The page a target means, as a path; null when no project has it. */
 async function pathOf(target: Target): Promise<string | null> {
   const inside = (projectId: string | null, ...rest: string[]) =>
-    projectId === null ? null : url("/project", projectId, ...rest);
+    projectId === null ? null : ["/project", ...[projectId, ...rest].map(encodeURIComponent)].join("/");
+  const experiment = (experiment_id: string) =>
+    findProject((project_id) =>
+      api.get("/projects/{project_id}/experiments/{experiment_id}", { path: { project_id, experiment_id } }),
+    );
   switch (target.to) {
-    case "trace":
-      return inside(await findProject((p) => url("/projects", p, "traces", target.traceId)), "traces", target.traceId);
+    case "trace": {
+      const trace_id = target.traceId;
+      const project = await findProject((project_id) =>
+        api.get("/projects/{project_id}/traces/{trace_id}", { path: { project_id, trace_id } }),
+      );
+      return inside(project, "traces", trace_id);
+    }
     case "run": {
-      const project = await findProject((p) => url("/projects", p, "runs", target.runId));
-      return inside(project, "experiments", target.experimentId, "runs", target.runId);
+      const run_id = target.runId;
+      const project = await findProject((project_id) =>
+        api.get("/projects/{project_id}/runs/{run_id}", { path: { project_id, run_id } }),
+      );
+      return inside(project, "experiments", target.experimentId, "runs", run_id);
     }
     case "experiment":
-      return inside(
-        await findProject((p) => url("/projects", p, "experiments", target.experimentId)),
-        "experiments",
-        target.experimentId,
-      );
+      return inside(await experiment(target.experimentId), "experiments", target.experimentId);
     case "traces": {
-      const project = await findProject((p) => url("/projects", p, "experiments", target.experimentId));
-      const path = inside(project, "traces");
+      const path = inside(await experiment(target.experimentId), "traces");
       return path && `${path}?q=experiment:${encodeURIComponent(target.experimentId)}&range=all`;
     }
-    case "model":
-      return inside(await findProject((p) => url("/projects", p, "models", target.name)), "models", target.name);
+    case "model": {
+      const { name } = target;
+      const project = await findProject((project_id) =>
+        api.get("/projects/{project_id}/models/{name}", { path: { project_id, name } }),
+      );
+      return inside(project, "models", name);
+    }
     default:
       return inside((await queryClient.ensureQueryData(sessionQuery)).default_project_id, target.to);
   }

@@ -3,6 +3,7 @@ import { useNavigate } from "@tanstack/react-router";
 import { useState } from "react";
 import { api } from "@/api/client";
 import { Logo } from "@/app/Logo";
+import { usePageSearch } from "@/app/url";
 import { Button } from "@/ui/Button";
 import { Input } from "@/ui/Field";
 import css from "./LoginPage.module.css";
@@ -11,13 +12,15 @@ import css from "./LoginPage.module.css";
 export function LoginPage() {
   const navigate = useNavigate();
   const queries = useQueryClient();
+  const { to } = usePageSearch();
   const [email, setEmail] = useState("");
   const [password, setPassword] = useState("");
   const signIn = useMutation({
-    mutationFn: () => api.post<unknown>("/sign-in", { email, password }),
+    mutationFn: () => api.post("/sign-in", { body: { email, password } }),
     onSuccess: async () => {
-      await queries.invalidateQueries();
-      await navigate({ to: "/" });
+      queries.clear();
+      // Only a path of this server: `//host` would be another one.
+      await navigate({ href: to && /^\/(?![/\\])/.test(to) ? to : "/" });
     },
   });
   return (

@@ -35,7 +35,7 @@ export function Onboarding({ projectId, first = "trace" }: OnboardingProps) {
           ? "Point a client you already use at this server, with a key of this project."
           : "Point a client you already use at this server. No account and no key are needed."}
       </p>
-      <Tabs value={tab} onChange={(value) => setTab(value ?? "langfuse")}>
+      <Tabs value={tab} onChange={(value) => setTab(value ?? "langfuse")} keepMounted={false}>
         <Tabs.List>
           {all.map((s) => (
             <Tabs.Tab key={s.id} value={s.id}>

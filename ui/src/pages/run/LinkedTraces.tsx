@@ -1,8 +1,8 @@
 import { useInfiniteQuery } from "@tanstack/react-query";
 import { useNavigate } from "@tanstack/react-router";
 import { useMemo } from "react";
-import { api, url } from "@/api/client";
-import type { TracePage, TraceRow } from "@/api/types";
+import { runTracesQuery } from "@/api/queries";
+import type { TraceRow } from "@/api/types";
 import { traceColumns } from "@/pages/traces/columns";
 import { DataTable } from "@/ui/DataTable";
 import { page } from "@/ui/Page";
@@ -14,17 +14,7 @@ const id = (row: TraceRow) => row.trace_id;
 /** Traces that were recorded under a run. */
 export function LinkedTraces({ projectId, runId }: { readonly projectId: string; readonly runId: string }) {
   const navigate = useNavigate();
-  const query = useInfiniteQuery({
-    queryKey: [projectId, "traces", "of-run", runId],
-    queryFn: ({ pageParam, signal }) =>
-      api.get<TracePage>(
-        url("/projects", projectId, "traces"),
-        { run_id: runId, cursor: pageParam, limit: 100 },
-        signal,
-      ),
-    initialPageParam: null as string | null,
-    getNextPageParam: (p) => p.next_cursor ?? null,
-  });
+  const query = useInfiniteQuery(runTracesQuery(projectId, runId));
   const columns = useMemo(() => {
     const all = traceColumns({
       projectId,

@@ -2,8 +2,8 @@ import { useMutation, useQueryClient } from "@tanstack/react-query";
 import { Link } from "@tanstack/react-router";
 import { Pencil, Plus, X } from "lucide-react";
 import { type ReactNode, useState } from "react";
-import { api, url } from "@/api/client";
-import type { RunDetail, RunEdit, RunRow } from "@/api/types";
+import { api } from "@/api/client";
+import type { RunDetail, RunEdit } from "@/api/types";
 import { dateTime, duration, metric } from "@/base/format";
 import { metricNumber } from "@/base/runs";
 import { Button, IconButton } from "@/ui/Button";
@@ -21,8 +21,11 @@ export function RunSide({ projectId, detail }: { readonly projectId: string; rea
   const queries = useQueryClient();
   const now = useNow();
   const edit = useMutation({
-    mutationFn: (change: Partial<RunEdit>) =>
-      api.patch<RunRow>(url("/projects", projectId, "runs", run.run_id), change),
+    mutationFn: (change: RunEdit) =>
+      api.patch("/projects/{project_id}/runs/{run_id}", {
+        path: { project_id: projectId, run_id: run.run_id },
+        body: change,
+      }),
     onSuccess: () => queries.invalidateQueries({ queryKey: [projectId, "run", run.run_id] }),
     onError: (error) => toast(error.message, { tone: "err" }),
   });

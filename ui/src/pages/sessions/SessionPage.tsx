@@ -1,10 +1,9 @@
 import { useInfiniteQuery, useQuery, useQueryClient } from "@tanstack/react-query";
 import { Link, useParams } from "@tanstack/react-router";
 import { useEffect, useRef, useState } from "react";
-import { api, url } from "@/api/client";
 import { useLive } from "@/api/live";
-import { traceQuery } from "@/api/queries";
-import type { TracePage, TraceRow } from "@/api/types";
+import { sessionTracesQuery, traceQuery } from "@/api/queries";
+import type { TraceRow } from "@/api/types";
 import { useProjectId } from "@/app/url";
 import { type Message, readChat } from "@/base/chat";
 import { compact, dateTime, duration, money, shortId } from "@/base/format";
@@ -22,21 +21,11 @@ export function SessionPage() {
   const projectId = useProjectId();
   const { sessionId } = useParams({ strict: false }) as { sessionId: string };
   const queries = useQueryClient();
-  const key = [projectId, "session", sessionId];
-  const query = useInfiniteQuery({
-    queryKey: key,
-    queryFn: ({ pageParam, signal }) =>
-      api.get<TracePage>(
-        url("/projects", projectId, "traces"),
-        { session_id: sessionId, order: "start", cursor: pageParam, limit: 50 },
-        signal,
-      ),
-    initialPageParam: null as string | null,
-    getNextPageParam: (p) => p.next_cursor ?? null,
-  });
+  const options = sessionTracesQuery(projectId, sessionId);
+  const query = useInfiniteQuery(options);
   useLive((events) => {
     if (events.some((e) => e.kind === "gap" || (e.kind === "trace" && e.trace?.session_id === sessionId)))
-      void queries.invalidateQueries({ queryKey: key });
+      void queries.invalidateQueries({ queryKey: options.queryKey });
   });
   const traces = (query.data?.pages ?? []).flatMap((p) => p.traces);
   const first = traces[0];

@@ -1,7 +1,7 @@
 import { useMutation, useQueryClient } from "@tanstack/react-query";
 import { Pencil, Plus, Trash2 } from "lucide-react";
 import { useRef, useState } from "react";
-import { api, url } from "@/api/client";
+import { api } from "@/api/client";
 import type { NewScore, ScoreRow } from "@/api/types";
 import { ago, dateTime } from "@/base/format";
 import { readScoreValue } from "@/base/score";
@@ -31,7 +31,8 @@ export function Scores({ projectId, traceId, spanId, scores, names }: ScoresProp
   const changed = () => queries.invalidateQueries({ queryKey: [projectId, "trace", traceId] });
   useHotkeys([{ keys: "e", label: "Add a score", group: "Trace", run: () => setAdding(true) }]);
   const add = useMutation({
-    mutationFn: (score: NewScore) => api.post<ScoreRow>(url("/projects", projectId, "scores"), score),
+    mutationFn: (score: NewScore) =>
+      api.post("/projects/{project_id}/scores", { path: { project_id: projectId }, body: score }),
     onSuccess: async (score) => {
       await changed();
       setAdding(false);
@@ -41,7 +42,10 @@ export function Scores({ projectId, traceId, spanId, scores, names }: ScoresProp
   });
   const edit = useMutation({
     mutationFn: ({ id, value, comment }: { id: string; value: number | boolean | string; comment: string }) =>
-      api.patch<ScoreRow>(url("/projects", projectId, "scores", id), { value, comment }),
+      api.patch("/projects/{project_id}/scores/{score_id}", {
+        path: { project_id: projectId, score_id: id },
+        body: { value, comment },
+      }),
     onSuccess: async () => {
       await changed();
       setEditing(null);
@@ -49,7 +53,8 @@ export function Scores({ projectId, traceId, spanId, scores, names }: ScoresProp
     onError: (error) => toast(error.message, { tone: "err" }),
   });
   const remove = useMutation({
-    mutationFn: (id: string) => api.delete<unknown>(url("/projects", projectId, "scores", id)),
+    mutationFn: (id: string) =>
+      api.delete("/projects/{project_id}/scores/{score_id}", { path: { project_id: projectId, score_id: id } }),
     onSuccess: changed,
     onError: (error) => toast(error.message, { tone: "err" }),
   });

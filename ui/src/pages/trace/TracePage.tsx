@@ -2,8 +2,7 @@ import { useMutation, useQueryClient } from "@tanstack/react-query";
 import { Link, useNavigate, useParams } from "@tanstack/react-router";
 import { Bookmark, ChevronDown, ChevronUp, Trash2 } from "lucide-react";
 import { useState } from "react";
-import { api, url } from "@/api/client";
-import type { TracePage as TracePageAnswer, TraceRow } from "@/api/types";
+import { api } from "@/api/client";
 import { usePageSearch, useProjectId } from "@/app/url";
 import { shortId } from "@/base/format";
 import { canonicalTraceId } from "@/base/links";
@@ -31,14 +30,16 @@ export function TracePage() {
   /** The trace before or after this one in time (within the filter of the list one came from). */
   const neighbour = async (newer: boolean) => {
     if (!trace) return;
-    const path = url("/projects", projectId, "traces");
     const found = await api
-      .get<TracePageAnswer>(path, {
-        filter: q,
-        order: newer ? "start" : "-start",
-        from_ms: newer ? trace.start_ms : undefined,
-        to_ms: newer ? undefined : trace.start_ms + 0.001,
-        limit: 5,
+      .get("/projects/{project_id}/traces", {
+        path: { project_id: projectId },
+        query: {
+          filter: q,
+          order: newer ? "start" : "-start",
+          from_ms: newer ? trace.start_ms : null,
+          to_ms: newer ? null : trace.start_ms + 0.001,
+          limit: 5,
+        },
       })
       .catch(() => null);
     const next = found?.traces.find((t) => t.trace_id !== traceId);
@@ -63,13 +64,20 @@ export function TracePage() {
 
   const bookmark = useMutation({
     mutationFn: (on: boolean) =>
-      api.patch<TraceRow>(url("/projects", projectId, "traces", traceId), { bookmarked: on }),
+      api.patch("/projects/{project_id}/traces/{trace_id}", {
+        path: { project_id: projectId, trace_id: traceId },
+        body: { bookmarked: on },
+      }),
     onSuccess: () => queries.invalidateQueries({ queryKey: [projectId, "trace", traceId] }),
     onError: (error) => toast(error.message, { tone: "err" }),
   });
   const [sure, setSure] = useState(false);
   const remove = useMutation({
-    mutationFn: () => api.post<unknown>(url("/projects", projectId, "traces", "delete"), { trace_ids: [traceId] }),
+    mutationFn: () =>
+      api.post("/projects/{project_id}/traces/delete", {
+        path: { project_id: projectId },
+        body: { trace_ids: [traceId] },
+      }),
     onSuccess: async () => {
       toast("Trace deleted", { tone: "ok" });
       await navigate({ to: "/project/$projectId/traces", params: { projectId } });

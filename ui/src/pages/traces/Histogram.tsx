@@ -1,8 +1,7 @@
-import { keepPreviousData, useQuery, useQueryClient } from "@tanstack/react-query";
+import { useQuery, useQueryClient } from "@tanstack/react-query";
 import { useEffect, useRef, useState } from "react";
-import { api, url } from "@/api/client";
 import { useLive } from "@/api/live";
-import type { TraceHistogram } from "@/api/types";
+import { histogramQuery } from "@/api/queries";
 import { dateTime, integer, listTime } from "@/base/format";
 import { bounds, type Range, writeRange } from "@/base/range";
 import css from "./Histogram.module.css";
@@ -20,27 +19,15 @@ const REFRESH_MS = 4_000;
 /** Traces over the range, errors in red; drag to zoom in. Without a range there is nothing to divide, so it is away. */
 export function Histogram({ projectId, filter, range, rangeKey, onRange }: HistogramProps) {
   const queries = useQueryClient();
-  const key = [projectId, "histogram", filter, rangeKey];
-  const data = useQuery({
-    queryKey: key,
-    enabled: range.kind !== "all",
-    placeholderData: keepPreviousData,
-    queryFn: ({ signal }) => {
-      const { from, to } = bounds(range, Date.now());
-      return api.get<TraceHistogram>(
-        url("/projects", projectId, "traces", "histogram"),
-        { filter, from_ms: from, to_ms: to, buckets: 140 },
-        signal,
-      );
-    },
-  });
+  const options = histogramQuery(projectId, filter, rangeKey, () => bounds(range, Date.now()));
+  const data = useQuery({ ...options, enabled: range.kind !== "all" });
   const timer = useRef(0);
   useLive((events) => {
     if (timer.current !== 0 || !events.some((e) => e.kind === "trace" || e.kind === "deleted" || e.kind === "gap"))
       return;
     timer.current = window.setTimeout(() => {
       timer.current = 0;
-      void queries.invalidateQueries({ queryKey: key });
+      void queries.invalidateQueries({ queryKey: options.queryKey });
     }, REFRESH_MS);
   }, range.kind !== "all");
   useEffect(() => () => window.clearTimeout(timer.current), []);

@@ -1,7 +1,7 @@
 import { Modal } from "@mantine/core";
 import { useMutation } from "@tanstack/react-query";
 import { useState } from "react";
-import { api, url } from "@/api/client";
+import { api } from "@/api/client";
 import type { TraceRow } from "@/api/types";
 import { Button } from "@/ui/Button";
 import { Chip } from "@/ui/Chip";
@@ -29,8 +29,9 @@ export function TagDialog({ projectId, traces, onDone, onClose }: TagDialogProps
     mutationFn: () =>
       Promise.all(
         traces.map((t) =>
-          api.patch<TraceRow>(url("/projects", projectId, "traces", t.trace_id), {
-            tags: [...new Set([...t.tags.filter((tag) => !removed.has(tag)), ...added])],
+          api.patch("/projects/{project_id}/traces/{trace_id}", {
+            path: { project_id: projectId, trace_id: t.trace_id },
+            body: { tags: [...new Set([...t.tags.filter((tag) => !removed.has(tag)), ...added])] },
           }),
         ),
       ),

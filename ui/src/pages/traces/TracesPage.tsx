@@ -2,9 +2,9 @@ import { useMutation, useQuery } from "@tanstack/react-query";
 import { useNavigate } from "@tanstack/react-router";
 import { ArrowUp, Pause, Play, Tag, Trash2 } from "lucide-react";
 import { lazy, Suspense, useCallback, useMemo, useState } from "react";
-import { ApiError, api, url } from "@/api/client";
-import { traceFieldsQuery, traceValuesQuery } from "@/api/queries";
-import type { Done, TracePage, TraceRow } from "@/api/types";
+import { ApiError, api } from "@/api/client";
+import { anyTraceQuery, traceFieldsQuery, traceValuesQuery } from "@/api/queries";
+import type { TraceRow } from "@/api/types";
 import { useRange } from "@/app/range";
 import { usePageSearch, useProjectId, useSetSearch } from "@/app/url";
 import type { Completion } from "@/base/filter";
@@ -79,7 +79,10 @@ export function TracesPage() {
 
   const remove = useMutation({
     mutationFn: (ids: readonly string[]) =>
-      api.post<Done>(url("/projects", projectId, "traces", "delete"), { trace_ids: ids }),
+      api.post("/projects/{project_id}/traces/delete", {
+        path: { project_id: projectId },
+        body: { trace_ids: [...ids] },
+      }),
     onSuccess: (done, ids) => {
       drop(ids);
       setSearch({ sel: undefined, peek: peek !== null && ids.includes(peek) ? undefined : (peek ?? undefined) });
@@ -127,12 +130,7 @@ export function TracesPage() {
   const count = rows.length;
   const more = query.hasNextPage;
   /** Only a project that never had a trace gets the onboarding. */
-  const any = useQuery({
-    queryKey: [projectId, "any-trace"],
-    queryFn: ({ signal }) => api.get<TracePage>(url("/projects", projectId, "traces"), { limit: 1 }, signal),
-    enabled: query.isSuccess && count === 0,
-    staleTime: 0,
-  });
+  const any = useQuery({ ...anyTraceQuery(projectId), enabled: query.isSuccess && count === 0 });
   const blank = count === 0 && query.isSuccess && any.data?.traces.length === 0;
   const onEnd = useCallback(() => {
     if (query.hasNextPage && !query.isFetchingNextPage && !query.isError) void query.fetchNextPage();

@@ -1,9 +1,9 @@
 import { useInfiniteQuery, useQueryClient } from "@tanstack/react-query";
 import { useCallback, useEffect, useMemo, useRef, useState } from "react";
-import { api, url } from "@/api/client";
+import { api } from "@/api/client";
 import { useLive } from "@/api/live";
 import { type TraceArgs, tracesQuery } from "@/api/queries";
-import type { LiveEvent, TracePage, TraceRow } from "@/api/types";
+import type { LiveEvent, TraceRow } from "@/api/types";
 import { quoteValue } from "@/base/filter";
 
 interface Options {
@@ -114,14 +114,12 @@ export function useTraceList({ projectId, args, resolve, playing, atTop }: Optio
           if (whole && !natural) await queries.invalidateQueries({ queryKey: options.queryKey });
           else {
             const bounds = resolve();
-            const path = url("/projects", projectId, "traces");
-            const jobs: Promise<TracePage>[] = [];
-            if (whole)
-              jobs.push(
-                api.get<TracePage>(path, { filter: args.filter, from_ms: bounds.from, to_ms: bounds.to, limit: 50 }),
-              );
-            if (ids.length > 0)
-              jobs.push(api.get<TracePage>(path, { filter: `id:${ids.map(quoteValue).join(",")}`, limit: 100 }));
+            const ask = (query: { filter: string; from_ms?: number | null; to_ms?: number | null; limit: number }) =>
+              api.get("/projects/{project_id}/traces", { path: { project_id: projectId }, query });
+            const jobs = [
+              ...(whole ? [ask({ filter: args.filter, from_ms: bounds.from, to_ms: bounds.to, limit: 50 })] : []),
+              ...(ids.length > 0 ? [ask({ filter: `id:${ids.map(quoteValue).join(",")}`, limit: 100 })] : []),
+            ];
             for (const page of await Promise.all(jobs)) take(page.traces);
           }
         } catch {
