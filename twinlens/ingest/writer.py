@@ -28,6 +28,7 @@ from twinlens.store.telemetry.interface import TelemetryStore
 T = TypeVar("T")
 log = logging.getLogger(__name__)
 
+_MOMENT_S = 0.2  #: without writes, before the store may settle
 _LOG_PATIENCE_NS = 24 * 3_600_000_000_000  #: how long content waits for its span
 
 
@@ -159,10 +160,16 @@ class Writer:
     def _loop(self) -> None:
         limits = self._limits
         busy = False
+        unsettled = False
         while not self._queue.drained:
-            items = self._queue.take(limits.group_rows, limits.idle_s, limits.linger_s if busy else 0.0)
+            rest = _MOMENT_S if unsettled else limits.idle_s
+            items = self._queue.take(limits.group_rows, rest, limits.linger_s if busy else 0.0)
             if not items:
-                self._idle()
+                if unsettled:
+                    unsettled = False
+                    self._settle_store(idle=True)
+                else:
+                    self._idle()
                 busy = False
                 continue
             started = time.monotonic()
@@ -170,8 +177,17 @@ class Writer:
                 self._work(items[0])
             else:
                 self._commit(items)
+                self._settle_store(idle=False)
+            unsettled = True
             # company is likely when requests came together, or while the last commit ran
             busy = len(items) > 1 or (self._queue.depth()["items"] > 0 and time.monotonic() - started < 1)
+
+    def _settle_store(self, *, idle: bool) -> None:
+        """The callers have their answer: what fails now is tried again with the next commit or read."""
+        try:
+            self._store.settle(idle=idle)
+        except Exception as error:
+            log.warning("put-off work of the telemetry store failed: %s", error)
 
     def _work(self, item: Submission) -> None:
         assert item.work is not None

@@ -129,6 +129,11 @@ class TelemetryStore(Protocol):
         """Store everything or nothing."""
         ...
 
+    def settle(self, *, idle: bool) -> None:
+        """Called between commits, after their callers have been answered: work an engine has put off. ``idle``: nothing
+        has been written for a moment. Never needed for durability or for what reads see."""
+        ...
+
     def delete_traces(self, project_id: str, trace_ids: Sequence[str]) -> int:
         """Remove traces with their spans and scores; number of traces that existed."""
         ...

@@ -62,14 +62,16 @@ class Committer:
         self.scores = BloomFilter("scores", "skey")
         self.cache.clear()
 
-    def commit(self, rows: WriteSet) -> None:
-        """Store everything or nothing."""
+    def commit(self, rows: WriteSet, taken: int | None = None) -> None:
+        """Store everything or nothing; ``taken`` is the number of the last journal entry among the rows."""
         seq, now = self._seq, now_ns()
         sink = PayloadSink(self.cache, self._locator)
         stored: list[tuple[TraceKey, KnownTrace, bool]] = []
         try:
             with self._engine.transaction() as connection:
                 self._write(connection, rows, _Commit(seq, now, sink, stored))
+                if taken is not None:
+                    set_meta(connection, "journal_taken", taken)
         except BaseException:
             self.cache.forget(sink.slots)
             raise
@@ -115,8 +117,7 @@ class Committer:
         if traces:
             append(connection, "traces", traces)
         if rows.metric_watermark is not None:
-            connection.execute("DELETE FROM meta WHERE key = 'metric_watermark'")
-            connection.execute("INSERT INTO meta VALUES ('metric_watermark', ?)", [rows.metric_watermark])
+            set_meta(connection, "metric_watermark", rows.metric_watermark)
 
     def _delete_spans(
         self, connection: duckdb.DuckDBPyConnection, project_id: str, of: ProjectRows, known: dict[TraceKey, KnownTrace]
@@ -145,7 +146,7 @@ class Committer:
             rows.append(row)
             commit.stored.append((key, row, before is None))
         columns = summary_columns(of.summaries)
-        columns["updated_ns"] = [commit.now] * len(rows)
+        columns["updated_ns"] = [s.updated_ns or commit.now for s in of.summaries]
         columns["seq"] = [commit.seq] * len(rows)
         columns["project"] = [project_id] * len(rows)
         for name in ("tkey", "min_seq", "max_seq", "input", "output", "refs"):
@@ -234,6 +235,11 @@ class _Commit(msgspec.Struct):
     now: int
     sink: PayloadSink
     stored: list[tuple[TraceKey, KnownTrace, bool]]
+
+
+def set_meta(connection: duckdb.DuckDBPyConnection, key: str, value: int) -> None:
+    """Change a row of ``meta``."""
+    connection.execute("UPDATE meta SET value = ? WHERE key = ?", [value, key]).fetchall()
 
 
 def metric_columns(project_id: str, points: list[MetricPoint], seq: int) -> dict[str, list[Any]]:

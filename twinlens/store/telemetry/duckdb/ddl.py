@@ -86,6 +86,9 @@ PAYLOADS: dict[str, str] = {
 
 META: dict[str, str] = {"key": "VARCHAR", "value": "BIGINT"}
 
+#: Rows of ``meta``: the schema, the inbox position of metrics, the last journal entry that is in the tables.
+META_ROWS = {"schema_version": SCHEMA_VERSION, "metric_watermark": 0, "journal_taken": 0}
+
 TABLES: dict[str, dict[str, str]] = {
     "spans": SPANS, "traces": TRACES, "scores": SCORES, "metrics": METRICS, "otel_metrics": OTEL_METRICS,
     "usage": USAGE, "waiting_logs": WAITING_LOGS, "payloads": PAYLOADS, "meta": META,

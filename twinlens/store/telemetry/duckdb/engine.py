@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Generator
+from collections.abc import Callable, Generator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -11,7 +11,7 @@ from typing import Any
 import duckdb
 
 from twinlens.domain.errors import InvalidArgument, StoreUnavailable
-from twinlens.store.telemetry.duckdb.ddl import SCHEMA_VERSION, TABLES, create_table
+from twinlens.store.telemetry.duckdb.ddl import META_ROWS, SCHEMA_VERSION, TABLES, create_table
 
 #: What DuckDB raises for values a user chose (a pattern, a cast), not for the state of the store.
 _USER_ERRORS = (duckdb.InvalidInputException, duckdb.ConversionException, duckdb.OutOfRangeException)
@@ -49,6 +49,7 @@ class Engine:
         self._busy: set[duckdb.DuckDBPyConnection] = set()
         self._closed = False
         self._broken = False
+        self.before_read: Callable[[], None] = lambda: None  #: brings the tables up to date
         self._open()
 
     def _open(self) -> None:
@@ -60,7 +61,8 @@ class Engine:
                 root.begin()
                 for name, columns in TABLES.items():
                     root.execute(create_table(name, columns))
-                root.execute("INSERT INTO meta VALUES ('schema_version', ?)", [SCHEMA_VERSION])
+                for key, value in META_ROWS.items():
+                    root.execute("INSERT INTO meta VALUES (?, ?)", [key, value])
                 root.commit()
             version = one_row(root, "SELECT max(value) FROM meta WHERE key = 'schema_version'")[0]
             if version != SCHEMA_VERSION:
@@ -114,7 +116,8 @@ class Engine:
 
     @contextmanager
     def read(self) -> Generator[duckdb.DuckDBPyConnection]:
-        """A cursor with one snapshot for all statements inside the block."""
+        """A cursor with one snapshot for all statements inside the block: of everything acknowledged before."""
+        self.before_read()
         with self._lock:
             root = self._current()
             cursor = self._idle.pop() if self._idle else root.cursor()

@@ -102,7 +102,7 @@ class SpanColumns:
         put("status_message", [s.status_message or None for s in spans])
         put("scope", [s.scope.name for s in spans])
         put("created_ns", [s.created_ns or self._now for s in spans])
-        put("updated_ns", [self._now] * n)
+        put("updated_ns", [s.updated_ns or self._now for s in spans])
         put(
             "input_preview",
             [preview(s.input) if s.input and s.input_preview is None else s.input_preview for s in spans],

@@ -1,13 +1,21 @@
-"""``TelemetryStore`` on DuckDB: one file, one process. See ``interface.py`` for the contract."""
+"""``TelemetryStore`` on DuckDB: one file and its journal, one process. See ``interface.py`` for the contract.
+
+A small commit goes to the journal (durable) and to the memtable; the tables take over many of them in one transaction, when
+enough are there, when the writer rests, or before anything is read. Large commits go to the tables at once.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+import contextlib
+import logging
+import threading
+from collections.abc import Generator, Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import msgspec
 
+from twinlens.domain.clock import now_ns
 from twinlens.domain.errors import StoreUnavailable
 from twinlens.domain.otlp import OtelMetricPoint, RawLog
 from twinlens.domain.score import MetricPoint, Score
@@ -17,14 +25,26 @@ from twinlens.store.telemetry.duckdb import score_codec
 from twinlens.store.telemetry.duckdb.aggregates import Aggregates
 from twinlens.store.telemetry.duckdb.commit import Committer
 from twinlens.store.telemetry.duckdb.engine import Engine, one_row
+from twinlens.store.telemetry.duckdb.journal import Journal, encode, fits, row_count
 from twinlens.store.telemetry.duckdb.keys import row_key
 from twinlens.store.telemetry.duckdb.maintenance import Maintenance
+from twinlens.store.telemetry.duckdb.memtable import Memtable
 from twinlens.store.telemetry.duckdb.metrics import MetricReader
 from twinlens.store.telemetry.duckdb.pages import Pages
+from twinlens.store.telemetry.duckdb.places import csv
 from twinlens.store.telemetry.duckdb.reader import Reader
 from twinlens.store.telemetry.duckdb.reclaim import Reclaimer
 from twinlens.store.telemetry.interface import Capabilities, MetricBucket, ReclaimReport, WriteSet
 from twinlens.store.telemetry.query import Aggregate, Page, Query
+
+if TYPE_CHECKING:
+    import duckdb
+
+log = logging.getLogger(__name__)
+
+#: Pending rows that the tables take over together. Larger commits go to them at once.
+TAKE_OVER = 2_000
+_MOST_PENDING = 4 * TAKE_OVER
 
 
 class DuckDBTelemetry:
@@ -32,8 +52,13 @@ class DuckDBTelemetry:
 
     capabilities = Capabilities(transactional=True, regex=True, exact_percentiles=True, reclaims_space=True)
 
-    def __init__(self, engine: Engine) -> None:
+    def __init__(self, engine: Engine, journal: Journal) -> None:
         self._engine = engine
+        self._journal = journal
+        self._memtable = Memtable()
+        self._lock = threading.RLock()  #: held by whoever uses the writing connection, the journal or the memtable
+        self._doubtful = False  #: taking over has failed, perhaps after it was durable
+        self._closed = False
         self._committer = Committer(engine)
         self._reader = Reader(engine)
         self._pages = Pages(engine)
@@ -41,6 +66,8 @@ class DuckDBTelemetry:
         self._metrics = MetricReader(engine)
         self._maintenance = Maintenance(engine, self._committer)
         self._reclaimer = Reclaimer(engine, self._committer)
+        self._recover()
+        engine.before_read = self._catch_up
 
     @classmethod
     def open(
@@ -51,29 +78,91 @@ class DuckDBTelemetry:
         Raises:
             StoreUnavailable: the file cannot be opened (another process holds it, no rights, not a database).
         """
-        return cls(Engine(path, memory_limit, threads, checkpoint_threshold))
+        engine = Engine(path, memory_limit, threads, checkpoint_threshold)
+        return cls(engine, Journal(path.with_name(path.name + ".journal")))
+
+    # --- journal and tables ----------------------------------------------------------------------------------------
+    def _recover(self) -> None:
+        """Take over what a process that was killed had acknowledged."""
+        for rows in self._journal.recover(self._taken()):
+            self._memtable.add(rows, row_count(rows))
+        if self._memtable.rows:
+            self._take_over()
+
+    def _taken(self) -> int:
+        with self._engine.write() as connection:
+            return int(one_row(connection, "SELECT max(value) FROM meta WHERE key = 'journal_taken'")[0])
+
+    def _take_over(self) -> None:
+        """Bring everything pending into the tables. The caller holds the lock."""
+        if not self._memtable.rows:
+            return
+        if self._doubtful and self._taken() >= self._journal.number:
+            self._doubtful = False  # it was durable after all
+        else:
+            self._doubtful = True
+            self._apply(self._memtable.write_set(), self._journal.number)
+            self._doubtful = False
+        self._memtable.clear()
+        self._journal.reset()
+
+    def _apply(self, rows: WriteSet, taken: int | None = None) -> None:
+        try:
+            with self._engine.write() as connection:
+                self._committer.start(connection)
+            self._committer.commit(rows, taken)
+        except StoreUnavailable:
+            self._committer.reset()
+            raise
+
+    def _catch_up(self) -> None:
+        """Before a read: the tables get what has been acknowledged."""
+        if self._memtable.rows:
+            with self._lock:
+                self._take_over()
+
+    def settle(self, *, idle: bool) -> None:
+        with self._lock:
+            if idle or self._memtable.rows >= TAKE_OVER:
+                self._take_over()
 
     # --- writer thread ---------------------------------------------------------------------------------------------
     def lookup_traces(self, keys: Sequence[tuple[str, str]]) -> dict[tuple[str, str], TraceSummary]:
-        with self._engine.write() as connection:
-            return {key: known.summary for key, known in self._committer.known.find(connection, keys).items()}
+        with self._lock, self._engine.write() as connection:
+            pending = {key: found for key in keys if (found := self._memtable.summary(*key)) is not None}
+            known = self._committer.known.find(connection, [key for key in keys if key not in pending])
+        return {**{key: of.summary for key, of in known.items()}, **pending}
 
     def lookup_spans(self, project_id: str, wanted: Mapping[str, Sequence[str]]) -> dict[tuple[str, str], Span]:
-        with self._engine.write() as connection:
-            keys = [(project_id, trace_id) for trace_id in wanted]
-            known = [k for k in self._committer.known.find(connection, keys).values() if k.max_seq]
-            ids = sorted({s for k in known for s in wanted[k.summary.trace_id]})
-            if not ids:
-                return {}
-            found = self._reader.fetch_spans(
-                connection, project_id,
-                f"seq BETWEEN {min(k.min_seq for k in known)} AND {max(k.max_seq for k in known)} "
-                f"AND tkey IN ({','.join(str(k.tkey) for k in known)}) AND project = ? "
-                f"AND span_id IN ({','.join('?' * len(ids))})",
-                [project_id, *ids], True, True,
-            )  # fmt: skip
-        sets = {trace_id: set(span_ids) for trace_id, span_ids in wanted.items()}
-        return {(s.trace_id, s.span_id): s for s in found if s.span_id in sets.get(s.trace_id, ())}
+        with self._lock, self._engine.write() as connection:
+            found: dict[tuple[str, str], Span] = {}
+            missing: dict[str, set[str]] = {}
+            for trace_id, span_ids in wanted.items():
+                for span_id in span_ids:
+                    pending = self._memtable.span(project_id, trace_id, span_id)
+                    if pending is not None:
+                        found[trace_id, span_id] = pending
+                    else:
+                        missing.setdefault(trace_id, set()).add(span_id)
+            for span in self._stored_spans(connection, project_id, missing) if missing else ():
+                if span.span_id in missing.get(span.trace_id, ()):
+                    found[span.trace_id, span.span_id] = span
+        return found
+
+    def _stored_spans(
+        self, connection: duckdb.DuckDBPyConnection, project_id: str, wanted: Mapping[str, set[str]]
+    ) -> list[Span]:
+        keys = [(project_id, trace_id) for trace_id in wanted]
+        known = [k for k in self._committer.known.find(connection, keys).values() if k.max_seq]
+        ids = sorted({s for k in known for s in wanted[k.summary.trace_id]})
+        if not ids:
+            return []
+        return self._reader.fetch_spans(
+            connection, project_id,
+            f"seq BETWEEN {min(k.min_seq for k in known)} AND {max(k.max_seq for k in known)} "
+            f"AND tkey IN ({csv([k.tkey for k in known])}) AND project = ? AND span_id IN ({','.join('?' * len(ids))})",
+            [project_id, *ids], True, True,
+        )  # fmt: skip
 
     def lookup_scores(self, project_id: str, score_ids: Sequence[str]) -> dict[str, Score]:
         if not score_ids:
@@ -110,38 +199,61 @@ class DuckDBTelemetry:
         return found
 
     def drop_logs(self, before_ns: int) -> list[tuple[str, str, str]]:
-        with self._engine.transaction() as connection:
+        with self._settled(), self._engine.transaction() as connection:
             return connection.execute(
                 "DELETE FROM waiting_logs WHERE arrived_ns < ? RETURNING project, trace_id, span_id", [before_ns]
             ).fetchall()
 
     def commit(self, rows: WriteSet) -> None:
-        try:
-            with self._engine.write() as connection:
-                self._committer.start(connection)
-            self._committer.commit(rows)
-        except StoreUnavailable:
-            self._committer.reset()
-            raise
+        now = now_ns()
+        for of in rows.projects.values():
+            for span in of.spans:
+                span.created_ns = span.created_ns or now
+                span.updated_ns = now
+        count = row_count(rows)
+        with self._lock:
+            if self._closed:
+                raise StoreUnavailable("the telemetry store is closed")
+            entry = _entry(rows) if count < TAKE_OVER else None
+            if entry is None or self._memtable.rows + count > _MOST_PENDING:
+                self._take_over()
+            if entry is None:
+                self._apply(rows)
+            else:
+                self._journal.append(entry)
+                self._memtable.add(rows, count)
+
+    @contextlib.contextmanager
+    def _settled(self) -> Generator[None]:
+        """Hold the lock, with everything in the tables."""
+        with self._lock:
+            self._take_over()
+            yield
 
     def delete_traces(self, project_id: str, trace_ids: Sequence[str]) -> int:
-        return self._maintenance.delete_traces(project_id, trace_ids)
+        with self._settled():
+            return self._maintenance.delete_traces(project_id, trace_ids)
 
     def delete_scores(self, project_id: str, score_ids: Sequence[str]) -> int:
-        return self._maintenance.delete_scores(project_id, score_ids)
+        with self._settled():
+            return self._maintenance.delete_scores(project_id, score_ids)
 
     def delete_metrics(self, project_id: str, run_ids: Sequence[str]) -> None:
-        self._maintenance.delete_metrics(project_id, run_ids)
+        with self._settled():
+            self._maintenance.delete_metrics(project_id, run_ids)
 
     def delete_project(self, project_id: str) -> None:
-        self._maintenance.delete_project(project_id)
+        with self._settled():
+            self._maintenance.delete_project(project_id)
 
     def drop_payloads(self, project_id: str, before_ns: int) -> int:
-        return self._maintenance.drop_payloads(project_id, before_ns)
+        with self._settled():
+            return self._maintenance.drop_payloads(project_id, before_ns)
 
     def reclaim(self) -> ReclaimReport:
-        self._maintenance.deleted = False
-        return self._reclaimer.reclaim()
+        with self._settled():
+            self._maintenance.deleted = False
+            return self._reclaimer.reclaim()
 
     def reclaim_due(self) -> bool:
         return self._maintenance.deleted and self._reclaimer.due
@@ -232,10 +344,32 @@ class DuckDBTelemetry:
         return self._metrics.otel(project_id, name, since_ns, until_ns, limit)
 
     def stats(self) -> dict[str, Any]:
-        return self._maintenance.stats()
+        found = self._maintenance.stats()
+        found["bytes"] += self._journal.size()
+        return found
 
     def checkpoint(self) -> None:
-        self._reclaimer.tidy()
+        with self._settled():
+            self._reclaimer.tidy()
+            self._journal.reset(shrink=True)
 
     def close(self) -> None:
-        self._engine.close()
+        with self._lock:
+            if self._closed:
+                return
+            self._closed = True
+            try:
+                self._take_over()
+                self._journal.reset(shrink=True)
+            except StoreUnavailable as error:  # the journal keeps it until the next start
+                log.warning("pending telemetry stays in the journal: %s", error.message)
+            self._journal.close()
+            self._engine.close()
+
+
+def _entry(rows: WriteSet) -> bytes | None:
+    """The journal entry; None for rows that only the tables can judge (numbers beyond 64 bits, broken text)."""
+    try:
+        return encode(rows) if fits(rows) else None
+    except (OverflowError, UnicodeEncodeError, TypeError, ValueError):
+        return None
