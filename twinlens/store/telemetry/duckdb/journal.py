@@ -1,4 +1,4 @@
-"""The journal: small commits, durable on disk, not yet in the tables (docs/adr/0004-journal-before-tables.md).
+"""The journal: small commits, durable on disk, not yet in the tables (docs/adr/0007-journal-before-tables.md).
 
 One file next to the database. An entry is a header (length, number, checksum) and a WriteSet in MessagePack; it is durable when
 ``append`` returns. Numbers follow one another without a gap. When the tables have taken the entries over, they say up to
