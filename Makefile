@@ -45,8 +45,10 @@ serve: $(STAMP) $(WEB)  ## Start a server on your own data (ARGS="--port 5001 --
 	$(BIN)/twinlens serve $(ARGS)
 
 # --- proof -----------------------------------------------------------------------------------------------------------
+# The browser's driver keeps an event loop running in its process, so its tests get one of their own.
 test: system $(STAMP) lint ui-test envs  ## Everything: linters, types, UI, all suites
-	$(PYTEST) tests
+	$(PYTEST) tests --ignore tests/browser
+	$(BIN)/python -m pytest tests/browser
 
 lint: $(STAMP)  ## Formatting, linting, types, layering
 	$(BIN)/ruff format --check .
@@ -68,7 +70,7 @@ guide: $(STAMP) envs  ## The guide's snippets, unmodified
 	$(PYTEST) tests/guide
 
 browser: $(STAMP) $(WEB)  ## The UI in a real Chromium
-	$(PYTEST) tests/browser
+	$(BIN)/python -m pytest tests/browser
 
 envs: $(STAMP)  ## Environments of the clients that tests run
 	UV=$(UV) $(BIN)/python -m tests.envs
