@@ -38,12 +38,14 @@ class PayloadSink:
         self._key = b""
         self.used: list[int] = []  #: locators named since the caller last cleared it
         self._memo: dict[str, tuple[str, list[int]]] = {}
+        self._forms: dict[str, Any] = {}
 
     def project(self, project_id: str) -> None:
         """Payloads from here on belong to this project."""
         self._project = project_id
         self._key = self._cache.project_key(project_id)
         self._memo.clear()
+        self._forms.clear()
 
     def put(self, data: bytes) -> int:
         """Locator of a text, stored once per project."""
@@ -84,7 +86,10 @@ class PayloadSink:
     def form(self, text: str) -> Any:
         """Like ``cell`` for a long text, but the bare form."""
         cell = self.cell(text)
-        return cells.form_of(cell) if cell.startswith(cells.MARK) else cell
+        found = self._forms.get(cell)
+        if found is None:
+            found = self._forms[cell] = cells.form_of(cell) if cell.startswith(cells.MARK) else cell
+        return found
 
     def _add(self, kind: int, data: bytes, refs: list[int] | None) -> int:
         locator = self.next_locator

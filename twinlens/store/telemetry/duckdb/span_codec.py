@@ -170,7 +170,7 @@ class SpanColumns:
         if len(whole) <= _MAP_INLINE:
             return whole.decode()
         form = self._sink.form
-        if into == "a" and len(values) > _FAMILY:
+        if into == "a" and len(values) > _FAMILY and any(".0." in key for key in values):
             values = self._families(values)
         small: dict[str, Any] = {}
         large: dict[str, Any] = {}
