@@ -12,7 +12,7 @@ from typing import Annotated, Literal
 from urllib.parse import quote
 
 from litestar import get
-from litestar.params import Parameter, QueryParameter
+from litestar.params import FromPath, QueryParameter
 from litestar.response import Stream
 
 from twinlens.faces.http import AnyRequest, in_thread, services
@@ -45,7 +45,9 @@ PathText = Annotated[str, QueryParameter(name="path", description="Path below th
 
 
 @get("/projects/{project_id:str}/runs/{run_id:str}/artifacts", summary="List artifacts")
-async def list_artifacts(request: AnyRequest, project_id: str, run_id: str, path_text: PathText = "") -> s.ArtifactList:
+async def list_artifacts(
+    request: AnyRequest, project_id: FromPath[str], run_id: FromPath[str], path_text: PathText = ""
+) -> s.ArtifactList:
     """Direct children of a folder; folders first."""
     allowed, uri = await _root(request, project_id, run_id)
     found = await services(request).artifacts.list_at(allowed, uri, path_text)
@@ -57,7 +59,9 @@ async def list_artifacts(request: AnyRequest, project_id: str, run_id: str, path
 
 
 @get("/projects/{project_id:str}/runs/{run_id:str}/artifacts/preview", summary="Preview an artifact")
-async def preview_artifact(request: AnyRequest, project_id: str, run_id: str, path_text: PathText) -> s.ArtifactPreview:
+async def preview_artifact(
+    request: AnyRequest, project_id: FromPath[str], run_id: FromPath[str], path_text: PathText
+) -> s.ArtifactPreview:
     """The first 256 KiB of text, or where to show the file from."""
     allowed, uri = await _root(request, project_id, run_id)
     artifact = await services(request).artifacts.open_at(allowed, uri, path_text)
@@ -90,10 +94,10 @@ async def preview_artifact(request: AnyRequest, project_id: str, run_id: str, pa
 )
 async def artifact_file(
     request: AnyRequest,
-    project_id: str,
-    run_id: str,
+    project_id: FromPath[str],
+    run_id: FromPath[str],
     path_text: PathText,
-    download: Annotated[bool, Parameter(description="Offer it as a download instead of showing it.")] = False,
+    download: Annotated[bool, QueryParameter(description="Offer it as a download instead of showing it.")] = False,
 ) -> Stream:
     """Streams; safe to open in a browser whatever it holds."""
     allowed, uri = await _root(request, project_id, run_id)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Annotated, Literal
 
 from litestar import delete, get, patch, post
-from litestar.params import Parameter
+from litestar.params import FromPath, JSONBody, QueryParameter
 
 from twinlens.domain.run import Experiment
 from twinlens.faces.http import AnyRequest, in_thread, services
@@ -13,11 +13,11 @@ from twinlens.faces.native import schemas as s
 from twinlens.faces.native.reply import reading, whole_id, writing
 from twinlens.faces.native.run_rows import experiment_row
 
-View = Annotated[Literal["active", "deleted", "all"], Parameter(description="Which lifecycle stages.")]
+View = Annotated[Literal["active", "deleted", "all"], QueryParameter(description="Which lifecycle stages.")]
 
 
 @get("/projects/{project_id:str}/experiments", summary="List experiments")
-async def list_experiments(request: AnyRequest, project_id: str, view: View = "active") -> s.ExperimentList:
+async def list_experiments(request: AnyRequest, project_id: FromPath[str], view: View = "active") -> s.ExperimentList:
     """Newest first, with the number of active runs and the start of the newest one."""
     allowed = await reading(request, whole_id(project_id))
     found: list[Experiment] = await in_thread(services(request).experiments.list, allowed, view)
@@ -25,7 +25,9 @@ async def list_experiments(request: AnyRequest, project_id: str, view: View = "a
 
 
 @post("/projects/{project_id:str}/experiments", summary="Create an experiment")
-async def create_experiment(request: AnyRequest, project_id: str, data: s.NewExperiment) -> s.ExperimentRow:
+async def create_experiment(
+    request: AnyRequest, project_id: FromPath[str], data: JSONBody[s.NewExperiment]
+) -> s.ExperimentRow:
     """409 when the name is taken, be it by a deleted experiment."""
     allowed = await writing(request, whole_id(project_id))
     experiments = services(request).experiments
@@ -37,7 +39,9 @@ async def create_experiment(request: AnyRequest, project_id: str, data: s.NewExp
 
 
 @get("/projects/{project_id:str}/experiments/{experiment_id:str}", summary="One experiment")
-async def get_experiment(request: AnyRequest, project_id: str, experiment_id: str) -> s.ExperimentRow:
+async def get_experiment(
+    request: AnyRequest, project_id: FromPath[str], experiment_id: FromPath[str]
+) -> s.ExperimentRow:
     """Deleted or not."""
     allowed = await reading(request, whole_id(project_id))
     return experiment_row(await in_thread(services(request).experiments.get, allowed, experiment_id))
@@ -45,7 +49,7 @@ async def get_experiment(request: AnyRequest, project_id: str, experiment_id: st
 
 @patch("/projects/{project_id:str}/experiments/{experiment_id:str}", summary="Rename an experiment")
 async def rename_experiment(
-    request: AnyRequest, project_id: str, experiment_id: str, data: s.ExperimentEdit
+    request: AnyRequest, project_id: FromPath[str], experiment_id: FromPath[str], data: JSONBody[s.ExperimentEdit]
 ) -> s.ExperimentRow:
     """Active ones only."""
     allowed = await writing(request, whole_id(project_id))
@@ -55,7 +59,7 @@ async def rename_experiment(
 
 
 @delete("/projects/{project_id:str}/experiments/{experiment_id:str}", summary="Delete an experiment")
-async def delete_experiment(request: AnyRequest, project_id: str, experiment_id: str) -> None:
+async def delete_experiment(request: AnyRequest, project_id: FromPath[str], experiment_id: FromPath[str]) -> None:
     """With its runs; can be restored."""
     allowed = await writing(request, whole_id(project_id))
     await in_thread(services(request).experiments.delete, allowed, experiment_id)
@@ -66,7 +70,9 @@ async def delete_experiment(request: AnyRequest, project_id: str, experiment_id:
     status_code=200,
     summary="Restore an experiment",
 )
-async def restore_experiment(request: AnyRequest, project_id: str, experiment_id: str) -> s.ExperimentRow:
+async def restore_experiment(
+    request: AnyRequest, project_id: FromPath[str], experiment_id: FromPath[str]
+) -> s.ExperimentRow:
     """With the runs that were deleted with it."""
     allowed = await writing(request, whole_id(project_id))
     experiments = services(request).experiments

@@ -7,6 +7,7 @@ import time
 
 from litestar import Response, delete, get, post
 from litestar.datastructures import Cookie
+from litestar.params import FromPath, JSONBody
 
 from twinlens import __version__
 from twinlens.domain.errors import Unauthenticated
@@ -50,7 +51,7 @@ async def session(request: AnyRequest) -> s.Session:
 
 
 @post("/sign-in", status_code=204, summary="Open a browser session")
-async def sign_in(request: AnyRequest, data: s.SignIn) -> Response[None]:
+async def sign_in(request: AnyRequest, data: JSONBody[s.SignIn]) -> Response[None]:
     """Sets an HttpOnly cookie."""
     token = await in_thread(services(request).access.sign_in, data.email, data.password)
     secure = request.url.scheme == "https" or (services(request).settings.base_url or "").startswith("https:")
@@ -81,7 +82,7 @@ async def list_projects(request: AnyRequest) -> s.ProjectList:
 
 
 @post("/projects", summary="Create a project")
-async def create_project(request: AnyRequest, data: s.NewProject) -> s.ProjectInfo:
+async def create_project(request: AnyRequest, data: JSONBody[s.NewProject]) -> s.ProjectInfo:
     """In the caller's organization."""
     who = await principal(request)
     who.require("organization")
@@ -96,20 +97,20 @@ async def create_project(request: AnyRequest, data: s.NewProject) -> s.ProjectIn
 
 
 @get("/projects/{project_id:str}", summary="One project")
-async def get_project(request: AnyRequest, project_id: str) -> s.ProjectInfo:
+async def get_project(request: AnyRequest, project_id: FromPath[str]) -> s.ProjectInfo:
     """404 when it does not exist for this caller."""
     return _project(await in_thread(services(request).projects.get, await reading(request, whole_id(project_id))))
 
 
 @get("/projects/{project_id:str}/keys", summary="API keys")
-async def list_keys(request: AnyRequest, project_id: str) -> s.KeyList:
+async def list_keys(request: AnyRequest, project_id: FromPath[str]) -> s.KeyList:
     """Without secrets."""
     allowed = await _managing(request, project_id)
     return s.KeyList(keys=[_key(key) for key in await in_thread(services(request).projects.keys, allowed)])
 
 
 @post("/projects/{project_id:str}/keys", summary="Create an API key")
-async def create_key(request: AnyRequest, project_id: str, data: s.NewKey) -> s.KeyInfo:
+async def create_key(request: AnyRequest, project_id: FromPath[str], data: JSONBody[s.NewKey]) -> s.KeyInfo:
     """The answer holds the secret, this once."""
     allowed = await _managing(request, project_id)
     key, secret = await in_thread(services(request).projects.create_key, allowed, note=data.note, kind=data.kind)
@@ -117,7 +118,7 @@ async def create_key(request: AnyRequest, project_id: str, data: s.NewKey) -> s.
 
 
 @delete("/projects/{project_id:str}/keys/{key_id:str}", summary="Revoke an API key")
-async def delete_key(request: AnyRequest, project_id: str, key_id: str) -> None:
+async def delete_key(request: AnyRequest, project_id: FromPath[str], key_id: FromPath[str]) -> None:
     """In force at once."""
     allowed = await _managing(request, project_id)
     await in_thread(services(request).projects.delete_key, allowed, key_id)

@@ -8,7 +8,7 @@ from typing import Annotated, Any
 import msgspec
 from litestar import MediaType, get
 from litestar.openapi.datastructures import ResponseSpec
-from litestar.params import Parameter
+from litestar.params import FromPath, QueryParameter
 from litestar.response import Stream
 
 from twinlens.domain.live import Notice
@@ -35,8 +35,8 @@ _HEADERS = {"Cache-Control": "no-cache, no-transform", "X-Accel-Buffering": "no"
 )
 async def live(
     request: AnyRequest,
-    project_id: str,
-    kinds: Annotated[str, Parameter(description="Comma-separated kinds of events; all when empty.")] = "",
+    project_id: FromPath[str],
+    kinds: Annotated[str, QueryParameter(description="Comma-separated kinds of events; all when empty.")] = "",
 ) -> Stream:
     """Server-sent events, each a ``LiveEvent``; ends with the client or the server.
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Annotated, Literal
 
 from litestar import get
-from litestar.params import Parameter, QueryParameter
+from litestar.params import FromPath, QueryParameter
 
 from twinlens.domain.errors import InvalidArgument
 from twinlens.faces.http import AnyRequest, in_thread, services
@@ -20,13 +20,15 @@ MAX_SERIES = 500
 @get("/projects/{project_id:str}/metrics/buckets", summary="Metric curves")
 async def metric_buckets(
     request: AnyRequest,
-    project_id: str,
+    project_id: FromPath[str],
     run_id: Annotated[list[str], QueryParameter(name="run_id", description="Runs; repeatable.", min_items=1)],
     key: Annotated[list[str], QueryParameter(name="key", description="Metric keys; repeatable.", min_items=1)],
-    buckets: Annotated[int, Parameter(ge=1, le=4_000, description="At most this many per curve: one per pixel.")] = 600,
-    x: Annotated[Literal["step", "time"], Parameter(description="What the curve runs over.")] = "step",
-    lower: Annotated[int | None, Parameter(description="Only from this step, or time in ms.")] = None,
-    upper: Annotated[int | None, Parameter(description="Only up to this step, or time in ms.")] = None,
+    buckets: Annotated[
+        int, QueryParameter(ge=1, le=4_000, description="At most this many per curve: one per pixel.")
+    ] = 600,
+    x: Annotated[Literal["step", "time"], QueryParameter(description="What the curve runs over.")] = "step",
+    lower: Annotated[int | None, QueryParameter(description="Only from this step, or time in ms.")] = None,
+    upper: Annotated[int | None, QueryParameter(description="Only up to this step, or time in ms.")] = None,
 ) -> s.SeriesList:
     """Runs that do not have a metric are left out. Everything logged before the request is in the answer."""
     allowed = await reading(request, whole_id(project_id))

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Annotated
 
 from litestar import get
-from litestar.params import QueryParameter
+from litestar.params import FromPath, QueryParameter
 
 from twinlens.faces.http import AnyRequest, in_thread, services
 from twinlens.faces.native import schemas as s
@@ -16,7 +16,7 @@ from twinlens.faces.native.run_rows import model_row, version_row
 @get("/projects/{project_id:str}/models", summary="List registered models")
 async def list_models(
     request: AnyRequest,
-    project_id: str,
+    project_id: FromPath[str],
     filter_text: Annotated[
         str, QueryParameter(name="filter", description="MLflow's grammar: `name ILIKE '%churn%'`.")
     ] = "",
@@ -31,7 +31,7 @@ async def list_models(
 
 
 @get("/projects/{project_id:str}/models/{name:str}", summary="One registered model")
-async def get_model(request: AnyRequest, project_id: str, name: str) -> s.RegisteredModelDetail:
+async def get_model(request: AnyRequest, project_id: FromPath[str], name: FromPath[str]) -> s.RegisteredModelDetail:
     """With all its versions, newest first."""
     allowed = await reading(request, whole_id(project_id))
     registry = services(request).registry

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Annotated
 
 from litestar import get
-from litestar.params import Parameter
+from litestar.params import FromPath, QueryParameter
 
 from twinlens.faces.http import AnyRequest, in_thread, services
 from twinlens.faces.native import schemas as s
@@ -19,10 +19,10 @@ from twinlens.store.telemetry.query import Query
 @get("/projects/{project_id:str}/overview", summary="Totals, timeline, models, names, scores, recent activity")
 async def overview(
     request: AnyRequest,
-    project_id: str,
+    project_id: FromPath[str],
     from_ms: FromMs = None,
     to_ms: ToMs = None,
-    buckets: Annotated[int, Parameter(ge=1, le=400, description="At most this many points on the timeline.")] = 60,
+    buckets: Annotated[int, QueryParameter(ge=1, le=400, description="At most this many points on the timeline.")] = 60,
 ) -> s.Overview:
     """By default of the last 24 hours, with the range before for comparison."""
     allowed = await reading(request, whole_id(project_id))

@@ -6,6 +6,7 @@ from typing import Any
 
 import msgspec
 from litestar import delete, get, post, put
+from litestar.params import FromPath, JSONBody
 
 from twinlens.domain.price import Price, PriceTier, Unit
 from twinlens.faces.http import AnyRequest, in_thread, services
@@ -68,7 +69,7 @@ class RepriceResult(msgspec.Struct, kw_only=True):
 
 
 @get("/projects/{project_id:str}/prices", summary="List price rows")
-async def list_prices(request: AnyRequest, project_id: str) -> PriceList:
+async def list_prices(request: AnyRequest, project_id: FromPath[str]) -> PriceList:
     """By model name, newest start first."""
     allowed = await reading(request, whole_id(project_id))
     found = await in_thread(services(request).prices.list, allowed)
@@ -76,28 +77,30 @@ async def list_prices(request: AnyRequest, project_id: str) -> PriceList:
 
 
 @post("/projects/{project_id:str}/prices", summary="Add a price row")
-async def add_price(request: AnyRequest, project_id: str, data: NewPrice) -> PriceRow:
+async def add_price(request: AnyRequest, project_id: FromPath[str], data: JSONBody[NewPrice]) -> PriceRow:
     """It holds from the next span on; what is stored keeps its cost until it is priced again."""
     allowed = await writing(request, whole_id(project_id))
     return _row(await in_thread(services(request).prices.create, allowed, _price("", data)))
 
 
 @put("/projects/{project_id:str}/prices/{price_id:str}", summary="Replace a price row")
-async def edit_price(request: AnyRequest, project_id: str, price_id: str, data: NewPrice) -> PriceRow:
+async def edit_price(
+    request: AnyRequest, project_id: FromPath[str], price_id: FromPath[str], data: JSONBody[NewPrice]
+) -> PriceRow:
     """The whole row is replaced."""
     allowed = await writing(request, whole_id(project_id))
     return _row(await in_thread(services(request).prices.update, allowed, _price(whole_id(price_id), data)))
 
 
 @delete("/projects/{project_id:str}/prices/{price_id:str}", summary="Delete a price row")
-async def delete_price(request: AnyRequest, project_id: str, price_id: str) -> None:
+async def delete_price(request: AnyRequest, project_id: FromPath[str], price_id: FromPath[str]) -> None:
     """What it has priced keeps its cost until it is priced again."""
     allowed = await writing(request, whole_id(project_id))
     await in_thread(services(request).prices.delete, allowed, whole_id(price_id))
 
 
 @post("/projects/{project_id:str}/prices/reprice", status_code=200, summary="Price stored spans again")
-async def reprice(request: AnyRequest, project_id: str, data: RepriceRequest) -> RepriceResult:
+async def reprice(request: AnyRequest, project_id: FromPath[str], data: JSONBody[RepriceRequest]) -> RepriceResult:
     """With today's rows. Costs that clients sent are never touched. ``dry_run`` (the default) only counts. Large projects take a
     while: limit the time range, and repeat the call if the connection ends; what is done stays done."""
     allowed = await writing(request, whole_id(project_id))

@@ -6,7 +6,7 @@ from typing import Annotated, Any
 
 import msgspec
 from litestar import Response
-from litestar.params import Parameter, QueryParameter
+from litestar.params import QueryParameter
 
 from twinlens.domain.clock import now_ns
 from twinlens.domain.errors import InvalidArgument
@@ -16,10 +16,10 @@ from twinlens.store.telemetry.query import Order
 
 MAX_PAGE = 500
 
-Limit = Annotated[int, Parameter(ge=1, le=MAX_PAGE, description="Rows per page.")]
-Cursor = Annotated[str | None, Parameter(description="`next_cursor` of the page before.")]
-FromMs = Annotated[float | None, Parameter(description="Only what started at or after this time.")]
-ToMs = Annotated[float | None, Parameter(description="Only what started before this time.")]
+Limit = Annotated[int, QueryParameter(ge=1, le=MAX_PAGE, description="Rows per page.")]
+Cursor = Annotated[str | None, QueryParameter(description="`next_cursor` of the page before.")]
+FromMs = Annotated[float | None, QueryParameter(description="Only what started at or after this time.")]
+ToMs = Annotated[float | None, QueryParameter(description="Only what started before this time.")]
 FilterText = Annotated[
     str, QueryParameter(name="filter", description="Filter text, like `user:alice cost>0.01 tag:prod`.")
 ]

@@ -7,7 +7,7 @@ from typing import Annotated, Any
 
 import msgspec
 from litestar import get, patch, post
-from litestar.params import QueryParameter
+from litestar.params import FromPath, JSONBody, QueryParameter
 
 from twinlens.domain.errors import InvalidArgument, TwinlensError
 from twinlens.domain.run import Run
@@ -26,7 +26,7 @@ MAX_COMPARED = 100
 @get("/projects/{project_id:str}/runs", summary="Search runs")
 async def list_runs(
     request: AnyRequest,
-    project_id: str,
+    project_id: FromPath[str],
     experiment_id: Annotated[
         list[str] | None,
         QueryParameter(name="experiment_id", description="Of these experiments; all active ones if none."),
@@ -71,7 +71,7 @@ async def list_runs(
 @get("/projects/{project_id:str}/runs/compare", summary="Compare runs")
 async def compare_runs(
     request: AnyRequest,
-    project_id: str,
+    project_id: FromPath[str],
     run_id: Annotated[
         list[str], QueryParameter(name="run_id", description="Two or more runs.", min_items=1, max_items=MAX_COMPARED)
     ],
@@ -93,7 +93,7 @@ async def compare_runs(
 
 
 @get("/projects/{project_id:str}/runs/{run_id:str}", summary="One run")
-async def get_run(request: AnyRequest, project_id: str, run_id: str) -> s.RunDetail:
+async def get_run(request: AnyRequest, project_id: FromPath[str], run_id: FromPath[str]) -> s.RunDetail:
     """Deleted or not, with its experiment, data sets, models and the number of linked traces."""
     allowed = await reading(request, whole_id(project_id))
     graph = services(request)
@@ -123,7 +123,7 @@ async def get_run(request: AnyRequest, project_id: str, run_id: str) -> s.RunDet
 
 
 @get("/projects/{project_id:str}/runs/{run_id:str}/metrics", summary="Newest value of every metric")
-async def run_metrics(request: AnyRequest, project_id: str, run_id: str) -> s.MetricKeys:
+async def run_metrics(request: AnyRequest, project_id: FromPath[str], run_id: FromPath[str]) -> s.MetricKeys:
     """By key."""
     allowed = await reading(request, whole_id(project_id))
     run = await in_thread(services(request).runs.get, allowed, run_id)
@@ -131,7 +131,9 @@ async def run_metrics(request: AnyRequest, project_id: str, run_id: str) -> s.Me
 
 
 @patch("/projects/{project_id:str}/runs/{run_id:str}", summary="Rename, describe, tag a run")
-async def edit_run(request: AnyRequest, project_id: str, run_id: str, data: s.RunEdit) -> s.RunRow:
+async def edit_run(
+    request: AnyRequest, project_id: FromPath[str], run_id: FromPath[str], data: JSONBody[s.RunEdit]
+) -> s.RunRow:
     """Fields left out stay as they are."""
     allowed = await writing(request, whole_id(project_id))
     runs = services(request).runs
@@ -154,14 +156,14 @@ async def edit_run(request: AnyRequest, project_id: str, run_id: str, data: s.Ru
 
 
 @post("/projects/{project_id:str}/runs/delete", status_code=200, summary="Delete runs")
-async def delete_runs(request: AnyRequest, project_id: str, data: s.RunIds) -> s.Done:
+async def delete_runs(request: AnyRequest, project_id: FromPath[str], data: JSONBody[s.RunIds]) -> s.Done:
     """Can be restored."""
     allowed = await writing(request, whole_id(project_id))
     return await _each(services(request).runs.delete, allowed, data.run_ids)
 
 
 @post("/projects/{project_id:str}/runs/restore", status_code=200, summary="Restore runs")
-async def restore_runs(request: AnyRequest, project_id: str, data: s.RunIds) -> s.Done:
+async def restore_runs(request: AnyRequest, project_id: FromPath[str], data: JSONBody[s.RunIds]) -> s.Done:
     """The opposite of deleting."""
     allowed = await writing(request, whole_id(project_id))
     return await _each(services(request).runs.restore, allowed, data.run_ids)

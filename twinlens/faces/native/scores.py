@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import msgspec
 from litestar import delete, patch, post
+from litestar.params import FromPath, JSONBody
 
 from twinlens.domain.clock import now_ns
 from twinlens.domain.errors import InvalidArgument
@@ -18,7 +19,7 @@ from twinlens.ingest.batch import Batch
 
 
 @post("/projects/{project_id:str}/scores", summary="Add a score")
-async def add_score(request: AnyRequest, project_id: str, data: s.NewScore) -> s.ScoreRow:
+async def add_score(request: AnyRequest, project_id: FromPath[str], data: JSONBody[s.NewScore]) -> s.ScoreRow:
     """To a trace, a span of it, or a session. A score with a known ``score_id`` is replaced."""
     who = await project_principal(request, whole_id(project_id))
     who.require("score")
@@ -44,7 +45,9 @@ async def add_score(request: AnyRequest, project_id: str, data: s.NewScore) -> s
 
 
 @patch("/projects/{project_id:str}/scores/{score_id:str}", summary="Change a score")
-async def edit_score(request: AnyRequest, project_id: str, score_id: str, data: s.ScoreEdit) -> s.ScoreRow:
+async def edit_score(
+    request: AnyRequest, project_id: FromPath[str], score_id: FromPath[str], data: JSONBody[s.ScoreEdit]
+) -> s.ScoreRow:
     """Value and comment; name and type stay."""
     allowed = await writing(request, whole_id(project_id))
     graph = services(request)
@@ -59,7 +62,7 @@ async def edit_score(request: AnyRequest, project_id: str, score_id: str, data: 
 
 
 @delete("/projects/{project_id:str}/scores/{score_id:str}", summary="Delete a score")
-async def delete_score(request: AnyRequest, project_id: str, score_id: str) -> None:
+async def delete_score(request: AnyRequest, project_id: FromPath[str], score_id: FromPath[str]) -> None:
     """Gone when this answers."""
     allowed = await writing(request, whole_id(project_id))
     await in_thread(services(request).scores.delete, allowed, whole_id(score_id))

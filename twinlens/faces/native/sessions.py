@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from litestar import get
+from litestar.params import FromPath
 
 from twinlens.faces.http import AnyRequest, in_thread, services
 from twinlens.faces.native import schemas as s
@@ -15,7 +16,7 @@ from twinlens.faces.native.rows import ms
 @get("/projects/{project_id:str}/sessions", summary="List sessions")
 async def list_sessions(
     request: AnyRequest,
-    project_id: str,
+    project_id: FromPath[str],
     from_ms: FromMs = None,
     to_ms: ToMs = None,
     limit: Limit = 50,

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Annotated
 
 from litestar import get, patch, post
-from litestar.params import Parameter, QueryParameter
+from litestar.params import FromPath, JSONBody, QueryParameter
 
 from twinlens.domain.errors import InvalidArgument, NotFound
 from twinlens.domain.ids import canonical_trace_id
@@ -72,7 +72,7 @@ def _where(
 @get("/projects/{project_id:str}/traces", summary="List traces")
 async def list_traces(
     request: AnyRequest,
-    project_id: str,
+    project_id: FromPath[str],
     filter_text: FilterText = "",
     from_ms: FromMs = None,
     to_ms: ToMs = None,
@@ -81,7 +81,8 @@ async def list_traces(
     session_id: SessionId = None,
     user_id: UserId = None,
     order: Annotated[
-        str | None, Parameter(description="Field to sort by, `-` for descending: `-start`, `cost`, `-score.quality`.")
+        str | None,
+        QueryParameter(description="Field to sort by, `-` for descending: `-start`, `cost`, `-score.quality`."),
     ] = None,
     limit: Limit = 50,
     cursor: Cursor = None,
@@ -109,7 +110,7 @@ async def list_traces(
 
 @get("/projects/{project_id:str}/traces/count", summary="Count traces")
 async def count_traces(
-    request: AnyRequest, project_id: str, filter_text: FilterText = "", from_ms: FromMs = None, to_ms: ToMs = None,
+    request: AnyRequest, project_id: FromPath[str], filter_text: FilterText = "", from_ms: FromMs = None, to_ms: ToMs = None,
     experiment_id: Experiment = None, run_id: RunId = None,
 ) -> s.CountAnswer:  # fmt: skip
     """How many traces the same parameters would list."""
@@ -120,9 +121,9 @@ async def count_traces(
 
 @get("/projects/{project_id:str}/traces/histogram", summary="Traces over time")
 async def trace_histogram(
-    request: AnyRequest, project_id: str, filter_text: FilterText = "", from_ms: FromMs = None, to_ms: ToMs = None,
+    request: AnyRequest, project_id: FromPath[str], filter_text: FilterText = "", from_ms: FromMs = None, to_ms: ToMs = None,
     experiment_id: Experiment = None, run_id: RunId = None,
-    buckets: Annotated[int, Parameter(ge=1, le=400, description="At most this many bars.")] = 100,
+    buckets: Annotated[int, QueryParameter(ge=1, le=400, description="At most this many bars.")] = 100,
 ) -> s.TraceHistogram:  # fmt: skip
     """The same filter as the list, counted over time, without gaps. By default the last 24 hours."""
     allowed = await reading(request, whole_id(project_id))
@@ -137,7 +138,7 @@ async def trace_histogram(
 
 
 @get("/projects/{project_id:str}/traces/fields", summary="Words of the filter language")
-async def filter_fields(request: AnyRequest, project_id: str) -> s.FilterFields:
+async def filter_fields(request: AnyRequest, project_id: FromPath[str]) -> s.FilterFields:
     """For help and typeahead."""
     await reading(request, whole_id(project_id))
     return s.FilterFields(
@@ -158,12 +159,12 @@ async def filter_fields(request: AnyRequest, project_id: str) -> s.FilterFields:
 @get("/projects/{project_id:str}/traces/values", summary="Most frequent values of a field")
 async def field_values(
     request: AnyRequest,
-    project_id: str,
+    project_id: FromPath[str],
     field_name: Annotated[
         str, QueryParameter(name="field", description="A word of the filter language: `user`, `metadata.plan`.")
     ],
-    prefix: Annotated[str, Parameter(description="Only values that contain this text.")] = "",
-    limit: Annotated[int, Parameter(ge=1, le=200)] = 50,
+    prefix: Annotated[str, QueryParameter(description="Only values that contain this text.")] = "",
+    limit: Annotated[int, QueryParameter(ge=1, le=200)] = 50,
 ) -> s.FieldValues:
     """For filter menus and typeahead."""
     allowed = await reading(request, whole_id(project_id))
@@ -183,7 +184,7 @@ async def field_values(
 
 
 @get("/projects/{project_id:str}/traces/{trace_id:str}", summary="One trace: skeleton and scores")
-async def get_trace(request: AnyRequest, project_id: str, trace_id: str) -> s.TraceDetail:
+async def get_trace(request: AnyRequest, project_id: FromPath[str], trace_id: FromPath[str]) -> s.TraceDetail:
     """Spans without payloads, by start time; at most 50,000 of them."""
     allowed = await reading(request, whole_id(project_id))
     wanted = canonical_trace_id(whole_id(trace_id))
@@ -214,7 +215,9 @@ async def get_trace(request: AnyRequest, project_id: str, trace_id: str) -> s.Tr
 
 
 @get("/projects/{project_id:str}/traces/{trace_id:str}/spans/{span_id:str}", summary="One whole span")
-async def get_span(request: AnyRequest, project_id: str, trace_id: str, span_id: str) -> s.SpanDetail:
+async def get_span(
+    request: AnyRequest, project_id: FromPath[str], trace_id: FromPath[str], span_id: FromPath[str]
+) -> s.SpanDetail:
     """With input, output, raw attributes, events and links."""
     allowed = await reading(request, whole_id(project_id))
     wanted, span_wanted = canonical_trace_id(whole_id(trace_id)), whole_id(span_id)
@@ -231,7 +234,9 @@ async def get_span(request: AnyRequest, project_id: str, trace_id: str, span_id:
 
 
 @patch("/projects/{project_id:str}/traces/{trace_id:str}", summary="Bookmark, publish, tag")
-async def edit_trace(request: AnyRequest, project_id: str, trace_id: str, data: s.TraceEdit) -> s.TraceRow:
+async def edit_trace(
+    request: AnyRequest, project_id: FromPath[str], trace_id: FromPath[str], data: JSONBody[s.TraceEdit]
+) -> s.TraceRow:
     """Fields left out stay as they are."""
     allowed = await writing(request, whole_id(project_id))
     wanted = canonical_trace_id(whole_id(trace_id))
@@ -259,7 +264,7 @@ async def edit_trace(request: AnyRequest, project_id: str, trace_id: str, data: 
 
 
 @post("/projects/{project_id:str}/traces/delete", status_code=200, summary="Delete traces")
-async def delete_traces(request: AnyRequest, project_id: str, data: s.TraceIds) -> s.Done:
+async def delete_traces(request: AnyRequest, project_id: FromPath[str], data: JSONBody[s.TraceIds]) -> s.Done:
     """With their spans and scores; gone when this answers. At most 1,000 at once."""
     allowed = await writing(request, whole_id(project_id))
     if len(data.trace_ids) > 1_000:
