@@ -99,6 +99,34 @@ export const anyTraceQuery = (projectId: string) =>
     staleTime: 0,
   });
 
+/** The first trace of a project: where its history begins. */
+export const oldestTraceQuery = (projectId: string) =>
+  queryOptions({
+    queryKey: [projectId, "oldest-trace"],
+    queryFn: ({ signal }) =>
+      api.get("/projects/{project_id}/traces", {
+        path: { project_id: projectId },
+        query: { order: "start", limit: 1 },
+        signal,
+      }),
+    staleTime: 60_000,
+  });
+
+/** How many traces a list would have in the end. Under the histogram's key: both are refreshed together. */
+export const traceCountQuery = (projectId: string, args: TraceArgs, resolve: () => Bounds) =>
+  queryOptions({
+    queryKey: [projectId, "histogram", "count", args.filter, args.rangeKey],
+    queryFn: ({ signal }) => {
+      const { from, to } = resolve();
+      return api.get("/projects/{project_id}/traces/count", {
+        path: { project_id: projectId },
+        query: { filter: args.filter, from_ms: from, to_ms: to },
+        signal,
+      });
+    },
+    placeholderData: keepPreviousData,
+  });
+
 export const histogramQuery = (projectId: string, filter: string, rangeKey: string, resolve: () => Bounds) =>
   queryOptions({
     queryKey: [projectId, "histogram", filter, rangeKey],

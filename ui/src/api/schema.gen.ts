@@ -15,7 +15,7 @@ export interface paths {
          * What the UI needs first
          * @description Answers without credentials too: then ``signed_in`` is false.
          */
-        get: operations["ApiTwinlensV1SessionSession"];
+        get: operations["session"];
         put?: never;
         post?: never;
         delete?: never;
@@ -37,7 +37,7 @@ export interface paths {
          * Open a browser session
          * @description Sets an HttpOnly cookie.
          */
-        post: operations["ApiTwinlensV1SignInSignIn"];
+        post: operations["sign_in"];
         delete?: never;
         options?: never;
         head?: never;
@@ -57,7 +57,7 @@ export interface paths {
          * Close the browser session
          * @description Harmless when there is none.
          */
-        post: operations["ApiTwinlensV1SignOutSignOut"];
+        post: operations["sign_out"];
         delete?: never;
         options?: never;
         head?: never;
@@ -75,13 +75,13 @@ export interface paths {
          * Projects the caller may use
          * @description Oldest first.
          */
-        get: operations["ApiTwinlensV1ProjectsListProjects"];
+        get: operations["list_projects"];
         put?: never;
         /**
          * Create a project
          * @description In the caller's organization.
          */
-        post: operations["ApiTwinlensV1ProjectsCreateProject"];
+        post: operations["create_project"];
         delete?: never;
         options?: never;
         head?: never;
@@ -99,7 +99,7 @@ export interface paths {
          * One project
          * @description 404 when it does not exist for this caller.
          */
-        get: operations["ApiTwinlensV1ProjectsProjectIdGetProject"];
+        get: operations["get_project"];
         put?: never;
         post?: never;
         delete?: never;
@@ -119,13 +119,13 @@ export interface paths {
          * API keys
          * @description Without secrets.
          */
-        get: operations["ApiTwinlensV1ProjectsProjectIdKeysListKeys"];
+        get: operations["list_keys"];
         put?: never;
         /**
          * Create an API key
          * @description The answer holds the secret, this once.
          */
-        post: operations["ApiTwinlensV1ProjectsProjectIdKeysCreateKey"];
+        post: operations["create_key"];
         delete?: never;
         options?: never;
         head?: never;
@@ -146,7 +146,7 @@ export interface paths {
          * Revoke an API key
          * @description In force at once.
          */
-        delete: operations["ApiTwinlensV1ProjectsProjectIdKeysKeyIdDeleteKey"];
+        delete: operations["delete_key"];
         options?: never;
         head?: never;
         patch?: never;
@@ -163,7 +163,7 @@ export interface paths {
          * Rows and bytes of the instance
          * @description For ``twinlens doctor`` and the settings page.
          */
-        get: operations["ApiTwinlensV1StatsStats"];
+        get: operations["stats"];
         put?: never;
         post?: never;
         delete?: never;
@@ -185,7 +185,7 @@ export interface paths {
          * Give back the disk space of deleted data
          * @description Drops payloads that nothing refers to any more. Writes wait meanwhile.
          */
-        post: operations["ApiTwinlensV1ReclaimReclaim"];
+        post: operations["reclaim"];
         delete?: never;
         options?: never;
         head?: never;
@@ -203,7 +203,7 @@ export interface paths {
          * Totals, timeline, models, names, scores, recent activity
          * @description By default of the last 24 hours, with the range before for comparison.
          */
-        get: operations["ApiTwinlensV1ProjectsProjectIdOverviewOverview"];
+        get: operations["overview"];
         put?: never;
         post?: never;
         delete?: never;
@@ -223,7 +223,7 @@ export interface paths {
          * List traces
          * @description Newest first unless ``order`` says otherwise. With scores and previews, without payloads.
          */
-        get: operations["ApiTwinlensV1ProjectsProjectIdTracesListTraces"];
+        get: operations["list_traces"];
         put?: never;
         post?: never;
         delete?: never;
@@ -243,7 +243,7 @@ export interface paths {
          * Count traces
          * @description How many traces the same parameters would list.
          */
-        get: operations["ApiTwinlensV1ProjectsProjectIdTracesCountCountTraces"];
+        get: operations["count_traces"];
         put?: never;
         post?: never;
         delete?: never;
@@ -263,7 +263,7 @@ export interface paths {
          * Traces over time
          * @description The same filter as the list, counted over time, without gaps. By default the last 24 hours.
          */
-        get: operations["ApiTwinlensV1ProjectsProjectIdTracesHistogramTraceHistogram"];
+        get: operations["trace_histogram"];
         put?: never;
         post?: never;
         delete?: never;
@@ -283,7 +283,7 @@ export interface paths {
          * Words of the filter language
          * @description For help and typeahead.
          */
-        get: operations["ApiTwinlensV1ProjectsProjectIdTracesFieldsFilterFields"];
+        get: operations["filter_fields"];
         put?: never;
         post?: never;
         delete?: never;
@@ -303,7 +303,7 @@ export interface paths {
          * Most frequent values of a field
          * @description For filter menus and typeahead.
          */
-        get: operations["ApiTwinlensV1ProjectsProjectIdTracesValuesFieldValues"];
+        get: operations["field_values"];
         put?: never;
         post?: never;
         delete?: never;
@@ -323,7 +323,7 @@ export interface paths {
          * One trace: skeleton and scores
          * @description Spans without payloads, by start time; at most 50,000 of them.
          */
-        get: operations["ApiTwinlensV1ProjectsProjectIdTracesTraceIdGetTrace"];
+        get: operations["get_trace"];
         put?: never;
         post?: never;
         delete?: never;
@@ -333,7 +333,7 @@ export interface paths {
          * Bookmark, publish, tag
          * @description Fields left out stay as they are.
          */
-        patch: operations["ApiTwinlensV1ProjectsProjectIdTracesTraceIdEditTrace"];
+        patch: operations["edit_trace"];
         trace?: never;
     };
     "/api/twinlens/v1/projects/{project_id}/traces/{trace_id}/spans/{span_id}": {
@@ -347,7 +347,7 @@ export interface paths {
          * One whole span
          * @description With input, output, raw attributes, events and links.
          */
-        get: operations["ApiTwinlensV1ProjectsProjectIdTracesTraceIdSpansSpanIdGetSpan"];
+        get: operations["get_span"];
         put?: never;
         post?: never;
         delete?: never;
@@ -369,7 +369,7 @@ export interface paths {
          * Delete traces
          * @description With their spans and scores; gone when this answers. At most 1,000 at once.
          */
-        post: operations["ApiTwinlensV1ProjectsProjectIdTracesDeleteDeleteTraces"];
+        post: operations["delete_traces"];
         delete?: never;
         options?: never;
         head?: never;
@@ -389,7 +389,7 @@ export interface paths {
          * Add a score
          * @description To a trace, a span of it, or a session. A score with a known ``score_id`` is replaced.
          */
-        post: operations["ApiTwinlensV1ProjectsProjectIdScoresAddScore"];
+        post: operations["add_score"];
         delete?: never;
         options?: never;
         head?: never;
@@ -410,14 +410,14 @@ export interface paths {
          * Delete a score
          * @description Gone when this answers.
          */
-        delete: operations["ApiTwinlensV1ProjectsProjectIdScoresScoreIdDeleteScore"];
+        delete: operations["delete_score"];
         options?: never;
         head?: never;
         /**
          * Change a score
          * @description Value and comment; name and type stay.
          */
-        patch: operations["ApiTwinlensV1ProjectsProjectIdScoresScoreIdEditScore"];
+        patch: operations["edit_score"];
         trace?: never;
     };
     "/api/twinlens/v1/projects/{project_id}/sessions": {
@@ -431,7 +431,7 @@ export interface paths {
          * List sessions
          * @description Most recently active first; by default of the last 30 days.
          */
-        get: operations["ApiTwinlensV1ProjectsProjectIdSessionsListSessions"];
+        get: operations["list_sessions"];
         put?: never;
         post?: never;
         delete?: never;
@@ -451,13 +451,13 @@ export interface paths {
          * List experiments
          * @description Newest first, with the number of active runs and the start of the newest one.
          */
-        get: operations["ApiTwinlensV1ProjectsProjectIdExperimentsListExperiments"];
+        get: operations["list_experiments"];
         put?: never;
         /**
          * Create an experiment
          * @description 409 when the name is taken, be it by a deleted experiment.
          */
-        post: operations["ApiTwinlensV1ProjectsProjectIdExperimentsCreateExperiment"];
+        post: operations["create_experiment"];
         delete?: never;
         options?: never;
         head?: never;
@@ -475,21 +475,21 @@ export interface paths {
          * One experiment
          * @description Deleted or not.
          */
-        get: operations["ApiTwinlensV1ProjectsProjectIdExperimentsExperimentIdGetExperiment"];
+        get: operations["get_experiment"];
         put?: never;
         post?: never;
         /**
          * Delete an experiment
          * @description With its runs; can be restored.
          */
-        delete: operations["ApiTwinlensV1ProjectsProjectIdExperimentsExperimentIdDeleteExperiment"];
+        delete: operations["delete_experiment"];
         options?: never;
         head?: never;
         /**
          * Rename an experiment
          * @description Active ones only.
          */
-        patch: operations["ApiTwinlensV1ProjectsProjectIdExperimentsExperimentIdRenameExperiment"];
+        patch: operations["rename_experiment"];
         trace?: never;
     };
     "/api/twinlens/v1/projects/{project_id}/experiments/{experiment_id}/restore": {
@@ -505,7 +505,7 @@ export interface paths {
          * Restore an experiment
          * @description With the runs that were deleted with it.
          */
-        post: operations["ApiTwinlensV1ProjectsProjectIdExperimentsExperimentIdRestoreRestoreExperiment"];
+        post: operations["restore_experiment"];
         delete?: never;
         options?: never;
         head?: never;
@@ -523,7 +523,7 @@ export interface paths {
          * Search runs
          * @description Newest first unless ``order_by`` says otherwise; with metrics, params and tags.
          */
-        get: operations["ApiTwinlensV1ProjectsProjectIdRunsListRuns"];
+        get: operations["list_runs"];
         put?: never;
         post?: never;
         delete?: never;
@@ -543,7 +543,7 @@ export interface paths {
          * Compare runs
          * @description Whole rows in the order asked for, and the keys in which they differ.
          */
-        get: operations["ApiTwinlensV1ProjectsProjectIdRunsCompareCompareRuns"];
+        get: operations["compare_runs"];
         put?: never;
         post?: never;
         delete?: never;
@@ -563,7 +563,7 @@ export interface paths {
          * One run
          * @description Deleted or not, with its experiment, data sets, models and the number of linked traces.
          */
-        get: operations["ApiTwinlensV1ProjectsProjectIdRunsRunIdGetRun"];
+        get: operations["get_run"];
         put?: never;
         post?: never;
         delete?: never;
@@ -573,7 +573,7 @@ export interface paths {
          * Rename, describe, tag a run
          * @description Fields left out stay as they are.
          */
-        patch: operations["ApiTwinlensV1ProjectsProjectIdRunsRunIdEditRun"];
+        patch: operations["edit_run"];
         trace?: never;
     };
     "/api/twinlens/v1/projects/{project_id}/runs/{run_id}/metrics": {
@@ -587,7 +587,7 @@ export interface paths {
          * Newest value of every metric
          * @description By key.
          */
-        get: operations["ApiTwinlensV1ProjectsProjectIdRunsRunIdMetricsRunMetrics"];
+        get: operations["run_metrics"];
         put?: never;
         post?: never;
         delete?: never;
@@ -609,7 +609,7 @@ export interface paths {
          * Delete runs
          * @description Can be restored.
          */
-        post: operations["ApiTwinlensV1ProjectsProjectIdRunsDeleteDeleteRuns"];
+        post: operations["delete_runs"];
         delete?: never;
         options?: never;
         head?: never;
@@ -629,7 +629,7 @@ export interface paths {
          * Restore runs
          * @description The opposite of deleting.
          */
-        post: operations["ApiTwinlensV1ProjectsProjectIdRunsRestoreRestoreRuns"];
+        post: operations["restore_runs"];
         delete?: never;
         options?: never;
         head?: never;
@@ -647,7 +647,7 @@ export interface paths {
          * Metric curves
          * @description Runs that do not have a metric are left out. Everything logged before the request is in the answer.
          */
-        get: operations["ApiTwinlensV1ProjectsProjectIdMetricsBucketsMetricBuckets"];
+        get: operations["metric_buckets"];
         put?: never;
         post?: never;
         delete?: never;
@@ -667,7 +667,7 @@ export interface paths {
          * List artifacts
          * @description Direct children of a folder; folders first.
          */
-        get: operations["ApiTwinlensV1ProjectsProjectIdRunsRunIdArtifactsListArtifacts"];
+        get: operations["list_artifacts"];
         put?: never;
         post?: never;
         delete?: never;
@@ -687,7 +687,7 @@ export interface paths {
          * Preview an artifact
          * @description The first 256 KiB of text, or where to show the file from.
          */
-        get: operations["ApiTwinlensV1ProjectsProjectIdRunsRunIdArtifactsPreviewPreviewArtifact"];
+        get: operations["preview_artifact"];
         put?: never;
         post?: never;
         delete?: never;
@@ -707,7 +707,7 @@ export interface paths {
          * An artifact's bytes
          * @description Streams; safe to open in a browser whatever it holds.
          */
-        get: operations["ApiTwinlensV1ProjectsProjectIdRunsRunIdArtifactsFileArtifactFile"];
+        get: operations["artifact_file"];
         put?: never;
         post?: never;
         delete?: never;
@@ -727,7 +727,7 @@ export interface paths {
          * List registered models
          * @description By name.
          */
-        get: operations["ApiTwinlensV1ProjectsProjectIdModelsListModels"];
+        get: operations["list_models"];
         put?: never;
         post?: never;
         delete?: never;
@@ -747,7 +747,7 @@ export interface paths {
          * One registered model
          * @description With all its versions, newest first.
          */
-        get: operations["ApiTwinlensV1ProjectsProjectIdModelsNameGetModel"];
+        get: operations["get_model"];
         put?: never;
         post?: never;
         delete?: never;
@@ -767,13 +767,13 @@ export interface paths {
          * List price rows
          * @description By model name, newest start first.
          */
-        get: operations["ApiTwinlensV1ProjectsProjectIdPricesListPrices"];
+        get: operations["list_prices"];
         put?: never;
         /**
          * Add a price row
          * @description It holds from the next span on; what is stored keeps its cost until it is priced again.
          */
-        post: operations["ApiTwinlensV1ProjectsProjectIdPricesAddPrice"];
+        post: operations["add_price"];
         delete?: never;
         options?: never;
         head?: never;
@@ -792,13 +792,13 @@ export interface paths {
          * Replace a price row
          * @description The whole row is replaced.
          */
-        put: operations["ApiTwinlensV1ProjectsProjectIdPricesPriceIdEditPrice"];
+        put: operations["edit_price"];
         post?: never;
         /**
          * Delete a price row
          * @description What it has priced keeps its cost until it is priced again.
          */
-        delete: operations["ApiTwinlensV1ProjectsProjectIdPricesPriceIdDeletePrice"];
+        delete: operations["delete_price"];
         options?: never;
         head?: never;
         patch?: never;
@@ -818,7 +818,7 @@ export interface paths {
          * @description With today's rows. Costs that clients sent are never touched. ``dry_run`` (the default) only counts. Large projects take a
          *     while: limit the time range, and repeat the call if the connection ends; what is done stays done.
          */
-        post: operations["ApiTwinlensV1ProjectsProjectIdPricesRepriceReprice"];
+        post: operations["reprice"];
         delete?: never;
         options?: never;
         head?: never;
@@ -838,7 +838,7 @@ export interface paths {
          *
          *     Everything committed after the first byte is reported, or a ``gap`` event says that something was missed.
          */
-        get: operations["ApiTwinlensV1ProjectsProjectIdLiveLive"];
+        get: operations["live"];
         put?: never;
         post?: never;
         delete?: never;
@@ -1595,7 +1595,7 @@ export interface components {
 }
 export type $defs = Record<string, never>;
 export interface operations {
-    ApiTwinlensV1SessionSession: {
+    session: {
         parameters: {
             query?: never;
             header?: never;
@@ -1624,7 +1624,7 @@ export interface operations {
             };
         };
     };
-    ApiTwinlensV1SignInSignIn: {
+    sign_in: {
         parameters: {
             query?: never;
             header?: never;
@@ -1657,7 +1657,7 @@ export interface operations {
             };
         };
     };
-    ApiTwinlensV1SignOutSignOut: {
+    sign_out: {
         parameters: {
             query?: never;
             header?: never;
@@ -1686,7 +1686,7 @@ export interface operations {
             };
         };
     };
-    ApiTwinlensV1ProjectsListProjects: {
+    list_projects: {
         parameters: {
             query?: never;
             header?: never;
@@ -1715,7 +1715,7 @@ export interface operations {
             };
         };
     };
-    ApiTwinlensV1ProjectsCreateProject: {
+    create_project: {
         parameters: {
             query?: never;
             header?: never;
@@ -1748,7 +1748,7 @@ export interface operations {
             };
         };
     };
-    ApiTwinlensV1ProjectsProjectIdGetProject: {
+    get_project: {
         parameters: {
             query?: never;
             header?: never;
@@ -1779,7 +1779,7 @@ export interface operations {
             };
         };
     };
-    ApiTwinlensV1ProjectsProjectIdKeysListKeys: {
+    list_keys: {
         parameters: {
             query?: never;
             header?: never;
@@ -1810,7 +1810,7 @@ export interface operations {
             };
         };
     };
-    ApiTwinlensV1ProjectsProjectIdKeysCreateKey: {
+    create_key: {
         parameters: {
             query?: never;
             header?: never;
@@ -1845,7 +1845,7 @@ export interface operations {
             };
         };
     };
-    ApiTwinlensV1ProjectsProjectIdKeysKeyIdDeleteKey: {
+    delete_key: {
         parameters: {
             query?: never;
             header?: never;
@@ -1875,7 +1875,7 @@ export interface operations {
             };
         };
     };
-    ApiTwinlensV1StatsStats: {
+    stats: {
         parameters: {
             query?: never;
             header?: never;
@@ -1904,7 +1904,7 @@ export interface operations {
             };
         };
     };
-    ApiTwinlensV1ReclaimReclaim: {
+    reclaim: {
         parameters: {
             query?: never;
             header?: never;
@@ -1933,7 +1933,7 @@ export interface operations {
             };
         };
     };
-    ApiTwinlensV1ProjectsProjectIdOverviewOverview: {
+    overview: {
         parameters: {
             query?: {
                 /** @description Only what started at or after this time. */
@@ -1971,7 +1971,7 @@ export interface operations {
             };
         };
     };
-    ApiTwinlensV1ProjectsProjectIdTracesListTraces: {
+    list_traces: {
         parameters: {
             query?: {
                 /** @description Filter text, like `user:alice cost>0.01 tag:prod`. */
@@ -2023,7 +2023,7 @@ export interface operations {
             };
         };
     };
-    ApiTwinlensV1ProjectsProjectIdTracesCountCountTraces: {
+    count_traces: {
         parameters: {
             query?: {
                 /** @description Filter text, like `user:alice cost>0.01 tag:prod`. */
@@ -2065,7 +2065,7 @@ export interface operations {
             };
         };
     };
-    ApiTwinlensV1ProjectsProjectIdTracesHistogramTraceHistogram: {
+    trace_histogram: {
         parameters: {
             query?: {
                 /** @description Filter text, like `user:alice cost>0.01 tag:prod`. */
@@ -2109,7 +2109,7 @@ export interface operations {
             };
         };
     };
-    ApiTwinlensV1ProjectsProjectIdTracesFieldsFilterFields: {
+    filter_fields: {
         parameters: {
             query?: never;
             header?: never;
@@ -2140,7 +2140,7 @@ export interface operations {
             };
         };
     };
-    ApiTwinlensV1ProjectsProjectIdTracesValuesFieldValues: {
+    field_values: {
         parameters: {
             query: {
                 /** @description A word of the filter language: `user`, `metadata.plan`. */
@@ -2177,7 +2177,7 @@ export interface operations {
             };
         };
     };
-    ApiTwinlensV1ProjectsProjectIdTracesTraceIdGetTrace: {
+    get_trace: {
         parameters: {
             query?: never;
             header?: never;
@@ -2209,7 +2209,7 @@ export interface operations {
             };
         };
     };
-    ApiTwinlensV1ProjectsProjectIdTracesTraceIdEditTrace: {
+    edit_trace: {
         parameters: {
             query?: never;
             header?: never;
@@ -2245,7 +2245,7 @@ export interface operations {
             };
         };
     };
-    ApiTwinlensV1ProjectsProjectIdTracesTraceIdSpansSpanIdGetSpan: {
+    get_span: {
         parameters: {
             query?: never;
             header?: never;
@@ -2278,7 +2278,7 @@ export interface operations {
             };
         };
     };
-    ApiTwinlensV1ProjectsProjectIdTracesDeleteDeleteTraces: {
+    delete_traces: {
         parameters: {
             query?: never;
             header?: never;
@@ -2313,7 +2313,7 @@ export interface operations {
             };
         };
     };
-    ApiTwinlensV1ProjectsProjectIdScoresAddScore: {
+    add_score: {
         parameters: {
             query?: never;
             header?: never;
@@ -2348,7 +2348,7 @@ export interface operations {
             };
         };
     };
-    ApiTwinlensV1ProjectsProjectIdScoresScoreIdDeleteScore: {
+    delete_score: {
         parameters: {
             query?: never;
             header?: never;
@@ -2378,7 +2378,7 @@ export interface operations {
             };
         };
     };
-    ApiTwinlensV1ProjectsProjectIdScoresScoreIdEditScore: {
+    edit_score: {
         parameters: {
             query?: never;
             header?: never;
@@ -2414,7 +2414,7 @@ export interface operations {
             };
         };
     };
-    ApiTwinlensV1ProjectsProjectIdSessionsListSessions: {
+    list_sessions: {
         parameters: {
             query?: {
                 /** @description Only what started at or after this time. */
@@ -2454,7 +2454,7 @@ export interface operations {
             };
         };
     };
-    ApiTwinlensV1ProjectsProjectIdExperimentsListExperiments: {
+    list_experiments: {
         parameters: {
             query?: {
                 /** @description Which lifecycle stages. */
@@ -2488,7 +2488,7 @@ export interface operations {
             };
         };
     };
-    ApiTwinlensV1ProjectsProjectIdExperimentsCreateExperiment: {
+    create_experiment: {
         parameters: {
             query?: never;
             header?: never;
@@ -2523,7 +2523,7 @@ export interface operations {
             };
         };
     };
-    ApiTwinlensV1ProjectsProjectIdExperimentsExperimentIdGetExperiment: {
+    get_experiment: {
         parameters: {
             query?: never;
             header?: never;
@@ -2555,7 +2555,7 @@ export interface operations {
             };
         };
     };
-    ApiTwinlensV1ProjectsProjectIdExperimentsExperimentIdDeleteExperiment: {
+    delete_experiment: {
         parameters: {
             query?: never;
             header?: never;
@@ -2585,7 +2585,7 @@ export interface operations {
             };
         };
     };
-    ApiTwinlensV1ProjectsProjectIdExperimentsExperimentIdRenameExperiment: {
+    rename_experiment: {
         parameters: {
             query?: never;
             header?: never;
@@ -2621,7 +2621,7 @@ export interface operations {
             };
         };
     };
-    ApiTwinlensV1ProjectsProjectIdExperimentsExperimentIdRestoreRestoreExperiment: {
+    restore_experiment: {
         parameters: {
             query?: never;
             header?: never;
@@ -2653,7 +2653,7 @@ export interface operations {
             };
         };
     };
-    ApiTwinlensV1ProjectsProjectIdRunsListRuns: {
+    list_runs: {
         parameters: {
             query?: {
                 /** @description Of these experiments; all active ones if none. */
@@ -2697,7 +2697,7 @@ export interface operations {
             };
         };
     };
-    ApiTwinlensV1ProjectsProjectIdRunsCompareCompareRuns: {
+    compare_runs: {
         parameters: {
             query: {
                 /** @description Two or more runs. */
@@ -2731,7 +2731,7 @@ export interface operations {
             };
         };
     };
-    ApiTwinlensV1ProjectsProjectIdRunsRunIdGetRun: {
+    get_run: {
         parameters: {
             query?: never;
             header?: never;
@@ -2763,7 +2763,7 @@ export interface operations {
             };
         };
     };
-    ApiTwinlensV1ProjectsProjectIdRunsRunIdEditRun: {
+    edit_run: {
         parameters: {
             query?: never;
             header?: never;
@@ -2799,7 +2799,7 @@ export interface operations {
             };
         };
     };
-    ApiTwinlensV1ProjectsProjectIdRunsRunIdMetricsRunMetrics: {
+    run_metrics: {
         parameters: {
             query?: never;
             header?: never;
@@ -2831,7 +2831,7 @@ export interface operations {
             };
         };
     };
-    ApiTwinlensV1ProjectsProjectIdRunsDeleteDeleteRuns: {
+    delete_runs: {
         parameters: {
             query?: never;
             header?: never;
@@ -2866,7 +2866,7 @@ export interface operations {
             };
         };
     };
-    ApiTwinlensV1ProjectsProjectIdRunsRestoreRestoreRuns: {
+    restore_runs: {
         parameters: {
             query?: never;
             header?: never;
@@ -2901,7 +2901,7 @@ export interface operations {
             };
         };
     };
-    ApiTwinlensV1ProjectsProjectIdMetricsBucketsMetricBuckets: {
+    metric_buckets: {
         parameters: {
             query: {
                 /** @description Runs; repeatable. */
@@ -2945,7 +2945,7 @@ export interface operations {
             };
         };
     };
-    ApiTwinlensV1ProjectsProjectIdRunsRunIdArtifactsListArtifacts: {
+    list_artifacts: {
         parameters: {
             query?: {
                 /** @description Path below the run's artifact root. */
@@ -2980,7 +2980,7 @@ export interface operations {
             };
         };
     };
-    ApiTwinlensV1ProjectsProjectIdRunsRunIdArtifactsPreviewPreviewArtifact: {
+    preview_artifact: {
         parameters: {
             query: {
                 /** @description Path below the run's artifact root. */
@@ -3015,7 +3015,7 @@ export interface operations {
             };
         };
     };
-    ApiTwinlensV1ProjectsProjectIdRunsRunIdArtifactsFileArtifactFile: {
+    artifact_file: {
         parameters: {
             query: {
                 /** @description Path below the run's artifact root. */
@@ -3052,7 +3052,7 @@ export interface operations {
             };
         };
     };
-    ApiTwinlensV1ProjectsProjectIdModelsListModels: {
+    list_models: {
         parameters: {
             query?: {
                 /** @description MLflow's grammar: `name ILIKE '%churn%'`. */
@@ -3090,7 +3090,7 @@ export interface operations {
             };
         };
     };
-    ApiTwinlensV1ProjectsProjectIdModelsNameGetModel: {
+    get_model: {
         parameters: {
             query?: never;
             header?: never;
@@ -3122,7 +3122,7 @@ export interface operations {
             };
         };
     };
-    ApiTwinlensV1ProjectsProjectIdPricesListPrices: {
+    list_prices: {
         parameters: {
             query?: never;
             header?: never;
@@ -3153,7 +3153,7 @@ export interface operations {
             };
         };
     };
-    ApiTwinlensV1ProjectsProjectIdPricesAddPrice: {
+    add_price: {
         parameters: {
             query?: never;
             header?: never;
@@ -3188,7 +3188,7 @@ export interface operations {
             };
         };
     };
-    ApiTwinlensV1ProjectsProjectIdPricesPriceIdEditPrice: {
+    edit_price: {
         parameters: {
             query?: never;
             header?: never;
@@ -3224,7 +3224,7 @@ export interface operations {
             };
         };
     };
-    ApiTwinlensV1ProjectsProjectIdPricesPriceIdDeletePrice: {
+    delete_price: {
         parameters: {
             query?: never;
             header?: never;
@@ -3254,7 +3254,7 @@ export interface operations {
             };
         };
     };
-    ApiTwinlensV1ProjectsProjectIdPricesRepriceReprice: {
+    reprice: {
         parameters: {
             query?: never;
             header?: never;
@@ -3289,7 +3289,7 @@ export interface operations {
             };
         };
     };
-    ApiTwinlensV1ProjectsProjectIdLiveLive: {
+    live: {
         parameters: {
             query?: {
                 /** @description Comma-separated kinds of events; all when empty. */
@@ -3309,7 +3309,7 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    "text/plain": components["schemas"]["LiveEvent"];
+                    "text/event-stream": components["schemas"]["LiveEvent"];
                 };
             };
             /** @description Any error. */

@@ -256,11 +256,15 @@ const STEPS = [
 
 /** Round times of the reader's own clock. */
 function timeSplits(min: number, max: number, width: number): number[] {
-  const wanted = (max - min) / Math.max(2, Math.floor(width / 110));
+  const wanted = (max - min) / Math.max(2, Math.floor(width / 88));
   const step = STEPS.find((s) => s >= wanted) ?? 2_160 * HOUR;
   const offset = new Date(min).getTimezoneOffset() * 60_000;
   const out: number[] = [];
-  for (let t = Math.ceil((min - offset) / step) * step + offset; t <= max; t += step) out.push(t);
+  // A label needs room on both sides of its mark.
+  const room = ((max - min) / Math.max(100, width - 56)) * 18;
+  for (let t = Math.ceil((min - offset) / step) * step + offset; t <= max - room; t += step) {
+    if (t >= min + room) out.push(t);
+  }
   return out;
 }
 

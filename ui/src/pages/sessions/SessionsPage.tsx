@@ -55,7 +55,7 @@ export function SessionsPage() {
         label: "Span of time",
         width: 110,
         align: "right",
-        cell: (s) => <span>{duration(s.last_ms - s.first_ms)}</span>,
+        cell: (s) => <span>{s.traces > 1 ? duration(s.last_ms - s.first_ms) : "–"}</span>,
       },
       { id: "traces", label: "Traces", width: 80, align: "right", cell: (s) => <span>{integer(s.traces)}</span> },
       {

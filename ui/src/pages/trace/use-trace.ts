@@ -10,22 +10,30 @@ export interface ViewSpan extends TreeSpan {
 }
 
 const REFRESH_MS = 400;
+/** A trace that takes long to load is loaded again at most this share of the time. */
+const SHARE = 4;
 
 /** One trace with its spans ready for the tree; follows what is committed while it is open. */
 export function useTrace(projectId: string, traceId: string) {
   const queries = useQueryClient();
   const query = useQuery(traceQuery(projectId, traceId));
   const timer = useRef(0);
+  const took = useRef(0);
   useEffect(() => () => window.clearTimeout(timer.current), []);
   useLive((events) => {
     const mine = events.some(
       (e) => e.kind === "gap" || e.trace_id === traceId || (e.kind === "trace" && e.id === traceId),
     );
     if (!mine || timer.current !== 0) return;
-    timer.current = window.setTimeout(() => {
-      timer.current = 0;
-      void queries.invalidateQueries({ queryKey: [projectId, "trace", traceId] });
-    }, REFRESH_MS);
+    timer.current = window.setTimeout(
+      async () => {
+        const begun = performance.now();
+        await queries.invalidateQueries({ queryKey: [projectId, "trace", traceId] });
+        took.current = performance.now() - begun;
+        timer.current = 0;
+      },
+      Math.max(REFRESH_MS, took.current * SHARE),
+    );
   });
   const spans = useMemo(() => (query.data?.spans ?? []).map(viewSpan), [query.data]);
   return { query, spans };

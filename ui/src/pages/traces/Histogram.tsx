@@ -1,7 +1,7 @@
 import { useQuery, useQueryClient } from "@tanstack/react-query";
 import { useEffect, useRef, useState } from "react";
 import { useLive } from "@/api/live";
-import { histogramQuery } from "@/api/queries";
+import { histogramQuery, oldestTraceQuery } from "@/api/queries";
 import { dateTime, integer, listTime } from "@/base/format";
 import { bounds, type Range, writeRange } from "@/base/range";
 import css from "./Histogram.module.css";
@@ -15,27 +15,38 @@ interface HistogramProps {
 }
 
 const REFRESH_MS = 4_000;
+/** The chart takes at most this share of the server's time. */
+const SHARE = 20;
 
-/** Traces over the range, errors in red; drag to zoom in. Without a range there is nothing to divide, so it is away. */
+/** Traces over the range, errors in red; drag to zoom in. Without bounds it reaches back to the oldest trace. */
 export function Histogram({ projectId, filter, range, rangeKey, onRange }: HistogramProps) {
   const queries = useQueryClient();
-  const options = histogramQuery(projectId, filter, rangeKey, () => bounds(range, Date.now()));
-  const data = useQuery({ ...options, enabled: range.kind !== "all" });
+  const endless = range.kind === "all";
+  const oldest = useQuery({ ...oldestTraceQuery(projectId), enabled: endless });
+  const start = oldest.data?.traces[0]?.start_ms ?? null;
+  const resolve = () => (endless ? { from: start, to: null } : bounds(range, Date.now()));
+  const options = histogramQuery(projectId, filter, endless ? `${rangeKey}|${start}` : rangeKey, resolve);
+  const data = useQuery({ ...options, enabled: !endless || start !== null });
   const timer = useRef(0);
+  const took = useRef(0);
   useLive((events) => {
     if (timer.current !== 0 || !events.some((e) => e.kind === "trace" || e.kind === "deleted" || e.kind === "gap"))
       return;
-    timer.current = window.setTimeout(() => {
-      timer.current = 0;
-      void queries.invalidateQueries({ queryKey: options.queryKey });
-    }, REFRESH_MS);
-  }, range.kind !== "all");
+    timer.current = window.setTimeout(
+      async () => {
+        const begun = performance.now();
+        await queries.invalidateQueries({ queryKey: [projectId, "histogram"] });
+        took.current = performance.now() - begun;
+        timer.current = 0;
+      },
+      Math.max(REFRESH_MS, took.current * SHARE),
+    );
+  });
   useEffect(() => () => window.clearTimeout(timer.current), []);
 
   const plot = useRef<HTMLDivElement>(null);
   const [hover, setHover] = useState<number | null>(null);
   const [drag, setDrag] = useState<{ from: number; to: number } | null>(null);
-  if (range.kind === "all") return null;
   const bars = data.data?.bars ?? [];
   const width = data.data?.bucket_ms ?? 0;
   const most = Math.max(1, ...bars.map((b) => b.traces));

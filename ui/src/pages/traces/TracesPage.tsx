@@ -3,7 +3,7 @@ import { useNavigate } from "@tanstack/react-router";
 import { ArrowUp, Pause, Play, Tag, Trash2 } from "lucide-react";
 import { lazy, Suspense, useCallback, useMemo, useState } from "react";
 import { ApiError, api } from "@/api/client";
-import { anyTraceQuery, traceFieldsQuery, traceValuesQuery } from "@/api/queries";
+import { anyTraceQuery, traceCountQuery, traceFieldsQuery, traceValuesQuery } from "@/api/queries";
 import type { TraceRow } from "@/api/types";
 import { useRange } from "@/app/range";
 import { usePageSearch, useProjectId, useSetSearch } from "@/app/url";
@@ -44,7 +44,7 @@ export function TracesPage() {
   const filter = search.q ?? "";
   const order = search.sort ?? "-start";
   const playing = search.live !== "off";
-  const { range, key: rangeKey, resolve } = useRange("7d");
+  const { range, key: rangeKey, resolve } = useRange("all");
   const [atTop, setAtTop] = useState(true);
   const [toTop, setToTop] = useState(0);
   const [tagging, setTagging] = useState(false);
@@ -128,7 +128,11 @@ export function TracesPage() {
   const wrong = query.error instanceof ApiError && query.error.status === 400 && filter !== "";
   const sort = { field: order.replace(/^-/, ""), descending: order.startsWith("-") };
   const count = rows.length;
-  const more = query.hasNextPage;
+  const total = useQuery({
+    ...traceCountQuery(projectId, args, resolve),
+    enabled: query.isSuccess && query.hasNextPage,
+  });
+  const known = query.hasNextPage ? Math.max(total.data?.count ?? 0, count) : count;
   /** Only a project that never had a trace gets the onboarding. */
   const any = useQuery({ ...anyTraceQuery(projectId), enabled: query.isSuccess && count === 0 });
   const blank = count === 0 && query.isSuccess && any.data?.traces.length === 0;
@@ -140,9 +144,7 @@ export function TracesPage() {
     <>
       <PageHeader title="Traces" name="Traces">
         <span className="muted num" aria-live="off">
-          {query.isPending
-            ? ""
-            : `${count.toLocaleString("en-US")}${more ? "+" : ""} ${count === 1 ? "trace" : "traces"}`}
+          {query.isPending ? "" : `${known.toLocaleString("en-US")} ${known === 1 ? "trace" : "traces"}`}
         </span>
         <IconButton
           label={playing ? "Pause new rows" : "Let new rows in"}
@@ -175,7 +177,7 @@ export function TracesPage() {
             onFilter={setFilter}
           />
         ))}
-        <RangePicker value={range} onChange={(text) => setSearch({ range: text === "7d" ? undefined : text })} />
+        <RangePicker value={range} onChange={(text) => setSearch({ range: text === "all" ? undefined : text })} />
         <ColumnMenu
           choices={all}
           shown={shown}
@@ -230,7 +232,7 @@ export function TracesPage() {
               }}
             >
               <ArrowUp size={13} aria-hidden="true" />
-              {held.toLocaleString("en-US")} new
+              {held >= 1_000 ? "1,000+" : held} new
             </button>
           ) : null}
           {query.isPending ? (

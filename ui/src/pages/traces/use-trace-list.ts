@@ -16,6 +16,8 @@ interface Options {
 }
 
 const REFRESH_MS = 600;
+/** When this many rows have come in, the list starts again from its first page instead of growing for ever. */
+const MOST = 1_000;
 
 /**
  * The pages of a trace list with what has happened since laid over them. Changes to rows in sight show at once; new rows
@@ -83,16 +85,43 @@ export function useTraceList({ projectId, args, resolve, playing, atTop }: Optio
     if (plays && top) {
       setAdded((was) => [...sorted, ...was].sort((a, b) => b.start_ms - a.start_ms));
       setFresh(new Set(sorted.map((t) => t.trace_id)));
-    } else setHeld((was) => [...sorted, ...was]);
+    } else setHeld((was) => [...sorted, ...was].slice(0, MOST));
   }, []);
+
+  /** Load the first page again and forget what was laid over it. */
+  const rebase = useCallback(async () => {
+    const { from, to } = resolve();
+    const page = await api.get("/projects/{project_id}/traces", {
+      path: { project_id: projectId },
+      query: { filter: args.filter, order: args.order, from_ms: from, to_ms: to, limit: 100 },
+    });
+    queries.setQueryData(options.queryKey, { pages: [page], pageParams: [null] });
+    setAdded([]);
+    setHeld([]);
+    setChanged(new Map());
+  }, [args.filter, args.order, options.queryKey, projectId, queries, resolve]);
+  const rebasing = useRef(false);
+  useEffect(() => {
+    if (added.length < MOST || rebasing.current) return;
+    rebasing.current = true;
+    rebase()
+      .catch(() => undefined)
+      .finally(() => {
+        rebasing.current = false;
+      });
+  }, [added.length, rebase]);
 
   const release = useCallback(() => {
     const { held: waiting } = state.current;
     if (waiting.length === 0) return;
+    if (waiting.length >= MOST) {
+      void rebase().catch(() => undefined);
+      return;
+    }
     setAdded((was) => [...waiting, ...was].sort((a, b) => b.start_ms - a.start_ms));
     setFresh(new Set(waiting.slice(0, 40).map((t) => t.trace_id)));
     setHeld([]);
-  }, []);
+  }, [rebase]);
   useEffect(() => {
     if (playing && atTop) release();
   }, [playing, atTop, release]);
