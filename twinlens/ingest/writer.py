@@ -248,8 +248,9 @@ class Writer:
                     self._store.reclaim()
                 else:
                     self._store.checkpoint()
-            except TwinlensError as error:
-                log.warning("idle maintenance failed: %s", error.message)
+            except Exception as error:  # this thread must live on; the next idle moment tries again
+                self._dirty = True
+                log.warning("idle maintenance failed: %s", error)
 
 
 def _on_loop() -> tuple[Done, asyncio.Future[None]]:
