@@ -205,3 +205,46 @@ def test_content_in_logs_joins_its_span(tmp_path: Path, order: str) -> None:
     assert found is not None and found.input == '"hello again"'
     writer.close()
     store.close()
+
+
+def test_an_idle_moment_settles_folds_and_gives_back(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    store = DuckDBTelemetry.open(tmp_path / "t.duckdb")
+    folded, reclaimed = threading.Event(), threading.Event()
+    checkpoint, reclaim = store.checkpoint, store.reclaim
+
+    def noted_checkpoint() -> None:
+        checkpoint()
+        folded.set()
+
+    def noted_reclaim() -> Any:
+        report = reclaim()
+        reclaimed.set()
+        return report
+
+    monkeypatch.setattr(store, "checkpoint", noted_checkpoint)
+    monkeypatch.setattr(store, "reclaim", noted_reclaim)
+    monkeypatch.setattr("twinlens.ingest.writer._MOMENT_S", 0.01)
+    with running_writer(store, limits=WriterLimits(idle_s=0.01)) as writer:
+        writer.submit_sync(Batch(project_id="p", spans=[make_span("t", "a", input='"' + "x" * 2000 + '"')]))
+        assert folded.wait(30)
+        assert (tmp_path / "t.duckdb.journal").stat().st_size == 0
+        writer.run_sync(lambda s: s.delete_traces("p", ["t"]))
+        assert reclaimed.wait(30)
+        assert store.stats()["rows"]["payloads"] == 0
+    store.close()
+
+
+def test_failing_maintenance_does_not_stop_the_writer(store: TelemetryStore, monkeypatch: pytest.MonkeyPatch) -> None:
+    tried = threading.Event()
+
+    def fail() -> None:
+        tried.set()
+        raise RuntimeError("broken")
+
+    monkeypatch.setattr(store, "checkpoint", fail)
+    monkeypatch.setattr("twinlens.ingest.writer._MOMENT_S", 0.01)
+    with running_writer(store, limits=WriterLimits(idle_s=0.01)) as writer:
+        writer.submit_sync(Batch(project_id="p", spans=[make_span("t", "a")]))
+        assert tried.wait(30)
+        writer.submit_sync(Batch(project_id="p", spans=[make_span("t", "b")]))
+    assert store.count("spans", Query(project_id="p")) == 2
