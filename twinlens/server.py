@@ -330,14 +330,12 @@ def serve(settings: Settings, ready: Callable[[Instance, Sequence[str]], None] |
         Conflict, InvalidState: as ``Instance`` and ``listen``.
     """
     logging.basicConfig(level=settings.log_level.upper(), format="%(asctime)s %(levelname)s %(name)s: %(message)s")
-    sockets = listen(settings)
+    instance = Instance(
+        settings
+    )  # before the ports: who starts a second server should hear of the first, not of its port
+    sockets: list[socket.socket] = []
     try:
-        instance = Instance(settings)
-    except BaseException:
-        for sock in sockets:
-            sock.close()
-        raise
-    try:
+        sockets = listen(settings)
         config = uvicorn.Config(
             create_app(instance),  # pyright: ignore[reportArgumentType] - Litestar's and uvicorn's ASGI types differ
             loop="uvloop" if sys.platform != "win32" else "asyncio",

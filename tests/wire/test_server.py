@@ -24,6 +24,8 @@ def test_second_process_on_a_data_folder_is_told_who_holds_it(start_server: Call
     assert second.returncode == 1
     assert f"in use by process {first.pid} on " in second.stderr.replace("\n", " ")
     assert "Traceback" not in second.stderr
+    same_port = serve("serve", "--port", first.url.rpartition(":")[2], "--data", str(first.data))
+    assert "in use by process" in same_port.stderr.replace("\n", " ")
     first.kill()
     assert first.restart().url
 
