@@ -6,7 +6,7 @@ import type { SpanDetail, SpanRow, TraceDetail } from "@/api/types";
 import { usePageSearch, useSetSearch } from "@/app/url";
 import { dateTime, duration } from "@/base/format";
 import { Io, type IoMode } from "@/ui/ChatView";
-import { StatusText, traceStatus } from "@/ui/Chip";
+import { StatusDot, StatusText, traceStatus } from "@/ui/Chip";
 import { CopyButton } from "@/ui/Copy";
 import { JsonTree } from "@/ui/JsonTree";
 import { Bar, Failure } from "@/ui/State";
@@ -59,7 +59,12 @@ export function SpanPane({ projectId, detail, span }: SpanPaneProps) {
           {span ? (
             <Tabs.Tab value="events">
               Events{events.length > 0 ? ` ${events.length}` : ""}
-              {bad ? " !" : ""}
+              {bad ? (
+                <>
+                  {" "}
+                  <StatusDot status="error" label="with an exception" />
+                </>
+              ) : null}
             </Tabs.Tab>
           ) : null}
           <Tabs.Tab value="scores">Scores{scores.length > 0 ? ` ${scores.length}` : ""}</Tabs.Tab>

@@ -144,7 +144,7 @@ export function TracesPage() {
     <>
       <PageHeader title="Traces" name="Traces">
         <span className="muted num" aria-live="off">
-          {query.isPending ? "" : `${known.toLocaleString("en-US")} ${known === 1 ? "trace" : "traces"}`}
+          {query.isPending || wrong ? "" : `${known.toLocaleString("en-US")} ${known === 1 ? "trace" : "traces"}`}
         </span>
         <IconButton
           label={playing ? "Pause new rows" : "Let new rows in"}
@@ -276,7 +276,12 @@ export function TracesPage() {
               toTop={toTop}
               foot={query.isFetchingNextPage ? "Loading more…" : null}
               empty={
-                any.data ? (
+                wrong ? (
+                  <Empty
+                    title="The filter cannot be read"
+                    actions={<Button onClick={() => setFilter("")}>Clear it</Button>}
+                  />
+                ) : any.data ? (
                   <NothingFound
                     filter={filter}
                     onFilter={setFilter}
