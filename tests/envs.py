@@ -17,6 +17,14 @@ from pathlib import Path
 
 from bench.envs import ENVS, uv
 
+#: What the SDK and its command need; the package itself is put on the path (``PYTHONPATH``), so that tests run this code.
+SDK = (
+    "opentelemetry-sdk>=1.38",
+    "opentelemetry-exporter-otlp-proto-http>=1.38",
+    "cyclopts>=4.0",
+    "rich>=14.0",
+    "pyyaml>=6.0",
+)
 #: Pinned: these are the protocols that the tests are about. mlflow 3.17.2 is the newest release whose companion packages
 #: (mlflow-skinny, mlflow-tracing) are published in the same version.
 REQUIREMENTS: dict[str, tuple[str, ...]] = {
@@ -26,12 +34,20 @@ REQUIREMENTS: dict[str, tuple[str, ...]] = {
     "langfuse3": ("langfuse==3.15.0",),
     "langfuse4": ("langfuse==4.18.0",),
     "langfuse5": ("langfuse==5.0.4",),
+    "openai": ("openai==3.54.0", "opentelemetry-instrumentation-genai-openai==1.3b0", *SDK),
 }
+#: Heavy ones, made only when they are named: `make examples`.
+OPTIONAL: dict[str, tuple[str, ...]] = {"superoptix": ("superoptix==0.3.16", *SDK)}
+
+
+def requirements(name: str) -> tuple[str, ...]:
+    """What an environment holds."""
+    return REQUIREMENTS.get(name) or OPTIONAL[name]
 
 
 def _key(name: str) -> str:
     version = f"{sys.version_info.major}.{sys.version_info.minor}"
-    return hashlib.sha256("\n".join((version, *REQUIREMENTS[name])).encode()).hexdigest()
+    return hashlib.sha256("\n".join((version, *requirements(name))).encode()).hexdigest()
 
 
 def ensure(name: str) -> Path:
@@ -51,7 +67,7 @@ def ensure(name: str) -> Path:
         if not python.exists():
             subprocess.run([*tool, "venv", "-q", "--clear", "-p", sys.executable, folder], check=True)
         subprocess.run(
-            [*tool, "pip", "install", "-q", "--compile-bytecode", "-p", python, *REQUIREMENTS[name]], check=True
+            [*tool, "pip", "install", "-q", "--compile-bytecode", "-p", python, *requirements(name)], check=True
         )
         marker.write_text(_key(name))
     return python
@@ -64,9 +80,10 @@ def python_of(name: str) -> str:
 
 def main(names: list[str]) -> None:
     """Make the named environments, all without names."""
-    unknown = sorted(set(names) - set(REQUIREMENTS))
+    known = {**REQUIREMENTS, **OPTIONAL}
+    unknown = sorted(set(names) - set(known))
     if unknown:
-        sys.exit(f"unknown: {', '.join(unknown)}; known: {', '.join(REQUIREMENTS)}")
+        sys.exit(f"unknown: {', '.join(unknown)}; known: {', '.join(known)}")
     for name in names or REQUIREMENTS:
         print(f"{name}: {ensure(name)}", flush=True)
 

@@ -140,8 +140,9 @@ class _Reader:
             self.remark("", f"expected a mapping, found {type(raw).__name__}")
             return self.block
         values = {str(k): self._expand(v, str(k)) for k, v in raw.items()}
+        beside = BACKENDS.get(str(values.get("backend")), {})  # the single-backend form keeps options beside the name
         for name in values:
-            if name not in BLOCK:
+            if name not in BLOCK and name not in beside:
                 self.remark(name, _unknown(name, [*BLOCK]))
         self._general(values, document)
         self._backends(values)

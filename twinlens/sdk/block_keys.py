@@ -106,7 +106,11 @@ BLOCK: dict[str, Key] = _keys(
     Key("trace_export", "any", "describes the older local export", "kept"),
     Key("config", "map", "holds the options of a single backend"),
     Key("debug", "any", "is a switch of older adapters", "kept"),
-    Key("debug_mode", "bool", "is a switch of older adapters", "kept"),
+    *(
+        Key(name, "bool", "is a switch of older adapters", "kept")
+        for name in ("debug_mode", "step_mode", "enable_breakpoints", "break_on_error", "break_on_memory")
+    ),
+    Key("trace_memory", "bool", "is always on", "kept"),
     Key("enable_mlflow", "bool", "adds mlflow to backends (older spelling)"),
     Key("enable_langfuse", "bool", "adds langfuse to backends (older spelling)"),
     Key("track_tool_latency", "bool", "is always on", "kept"),

@@ -107,6 +107,42 @@ def test_switches_are_bool_or_map(shape: Any, enabled: bool) -> None:
     assert of(shape).enabled is enabled
 
 
+#: Shapes of sibling guides, of the extended schema and of shipped playbooks. All are legal; none may be told off.
+WILD: list[dict[str, Any]] = [
+    {
+        "backend": "mlflow", "tracking_uri": "http://h", "mlflow": {
+            "tags": {"tier": "oracles"}, "metadata": {"region": "eu"}, "custom_metrics": [{"name": "x", "type": "number"}],
+            "batch_processing": {"enabled": True, "batch_size": 100}, "debug": True, "log_level": "DEBUG",
+        },
+    },
+    {
+        "backends": ["langfuse"], "langfuse": {
+            "tags": {"tier": "oracles"}, "custom_attributes": [], "feedback": {"enabled": True, "score_range": [1, 5]},
+            "ab_testing": {"enabled": True, "variants": [{"name": "a", "config": {"temperature": 0.1}}]},
+            "cost_optimization": {"enabled": True}, "load_balancing": {"enabled": True}, "debug": True, "verbose": True,
+            "test_mode": False, "flush_interval": 5, "log_level": "DEBUG",
+        }, "trace_export": {"format": "langfuse", "batch_size": 50},
+    },
+    {
+        "enabled": True, "debug": {"debug_mode": True}, "dashboard": {"port": 8501}, "performance": {"alerts": {}},
+        "tracing": {"enabled": True, "trace_memory": True, "filters": {}, "sampling": {"enabled": False, "rate": 1.0}},
+        "export": {"enabled": True, "formats": ["json"]},
+    },
+    {"tracing": True, "logging": True, "metrics": True},
+    {"tracing": {"enabled": True, "level": "detailed"}, "monitoring": {"alerts": [{"error_rate_threshold": 0.1}]}},
+    {"metrics": {"track_latency": True}, "debugging": {"log_level": "INFO"}, "track_tool_latency": True},
+    {"debug_mode": False, "trace_memory": True, "enable_breakpoints": False, "step_mode": False, "break_on_error": True,
+     "break_on_memory": False, "enable_mlflow": False},
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("shape", WILD)
+def test_shapes_found_in_the_wild_are_legal(shape: dict[str, Any]) -> None:
+    block = of(shape)
+    assert [str(remark) for remark in block.remarks] == []
+    assert block.enabled
+
+
 def test_unknown_keys_name_the_nearest_known_one(tmp_path: Path) -> None:
     path = tmp_path / "playbook.yaml"
     path.write_text(GUIDE_MLFLOW.replace("experiment_name", "experiment_nam").replace("enabled", "enable"))
