@@ -6,12 +6,14 @@ imported where it is used.
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 import gc
 import logging
 import signal
 import socket
 import sys
+import threading
 from collections.abc import Callable, Generator, Sequence
 from pathlib import Path
 from typing import Any
@@ -21,14 +23,17 @@ from litestar import Litestar, Response
 from litestar.config.app import AppConfig
 from litestar.datastructures import State
 from litestar.exceptions import NotFoundException
-from litestar.types import ASGIApp, ControllerRouterHandler
+from litestar.plugins import PluginProtocol
+from litestar.plugins.core import MsgspecDIPlugin
+from litestar.types import ASGIApp, ControllerRouterHandler, Receive, Scope, Send
 
 from twinlens import __version__
 from twinlens.domain.errors import InvalidState, NotFound
 from twinlens.domain.trace import Span
-from twinlens.faces import langfuse, mlflow, native, otlp
+from twinlens.faces import langfuse, mlflow, otlp
 from twinlens.faces.guard import Guard
 from twinlens.faces.http import AnyRequest
+from twinlens.faces.later import Later
 from twinlens.faces.paths import KeepSlashes
 from twinlens.faces.web import Web
 from twinlens.features.access import Access
@@ -71,6 +76,9 @@ from twinlens.store.lock import FolderLock
 from twinlens.store.telemetry.duckdb import DuckDBTelemetry
 
 log = logging.getLogger("twinlens.server")
+
+NATIVE = "/api/twinlens/"  #: where the native API lives
+_WARM_AFTER = 0.3  #: seconds from the first answer to building what it did not need
 
 
 class Instance:
@@ -239,13 +247,40 @@ def check_exposure(settings: Settings, access: Access, projects: Projects) -> No
     )
 
 
-def create_app(instance: Instance) -> ASGIApp:
-    """The ASGI application over an instance."""
-    services = instance.services
-    routers = [mlflow.router(services), langfuse.router(services), otlp.router(services), native.router(services)]
-    app = Litestar.from_config(
+class _Litestar(Litestar):
+    """Litestar without its support for pydantic models, which costs a tenth of a second at start and has no use here."""
+
+    @staticmethod
+    def _get_default_plugins(plugins: list[PluginProtocol]) -> list[PluginProtocol]:
+        plugins.append(MsgspecDIPlugin())
+        return plugins
+
+
+class App:
+    """The ASGI application over an instance. ``warm`` builds what the first answer need not wait for."""
+
+    def __init__(self, instance: Instance) -> None:
+        services = instance.services
+        routers = [mlflow.router(services), langfuse.router(services), otlp.router(services)]
+        faces = Later(_litestar(services, routers), NATIVE, lambda: _native(services))
+        self.warm = faces.warm
+        self._app = Guard(Web(faces), services.settings, secured=services.access.secured)
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Serve one request."""
+        await self._app(scope, receive, send)
+
+
+def _native(services: Services) -> ASGIApp:
+    from twinlens.faces import native
+
+    return KeepSlashes(_litestar(services, [native.router(services)]), NATIVE.encode())
+
+
+def _litestar(services: Services, routers: Sequence[ControllerRouterHandler]) -> Litestar:
+    return _Litestar.from_config(
         AppConfig(
-            route_handlers=list[ControllerRouterHandler](routers),
+            route_handlers=list(routers),
             state=State({"services": services}),
             openapi_config=None,
             request_max_body_size=services.settings.max_body,
@@ -253,7 +288,6 @@ def create_app(instance: Instance) -> ASGIApp:
             exception_handlers={NotFoundException: _not_found},
         )
     )
-    return Guard(Web(KeepSlashes(app, b"/api/twinlens/")), services.settings, secured=services.access.secured)
 
 
 def _not_found(request: AnyRequest, _: NotFoundException) -> Response[str]:
@@ -293,9 +327,12 @@ def listen(settings: Settings) -> list[socket.socket]:
 class _Server(uvicorn.Server):
     """Ends live streams first, so that they do not hold up the shutdown; says when it is ready."""
 
-    def __init__(self, config: uvicorn.Config, instance: Instance, ready: Callable[[list[str]], None]) -> None:
+    def __init__(
+        self, config: uvicorn.Config, instance: Instance, app: App, ready: Callable[[list[str]], None]
+    ) -> None:
         super().__init__(config)
         self._instance = instance
+        self._warm = app.warm
         self._ready = ready
         self._grpc: Any = None
 
@@ -303,6 +340,10 @@ class _Server(uvicorn.Server):
         await super().startup(sockets)
         if self.started:
             self._ready(await self._start_grpc())
+            asyncio.get_running_loop().call_later(_WARM_AFTER, self._warm_up)
+
+    def _warm_up(self) -> None:
+        threading.Thread(target=self._warm, name="twinlens-warm", daemon=True).start()
 
     async def _start_grpc(self) -> list[str]:
         """Receive OTLP over gRPC too, when a port is set; its address."""
@@ -336,8 +377,9 @@ def serve(settings: Settings, ready: Callable[[Instance, Sequence[str]], None] |
     sockets: list[socket.socket] = []
     try:
         sockets = listen(settings)
+        app = App(instance)
         config = uvicorn.Config(
-            create_app(instance),  # pyright: ignore[reportArgumentType] - Litestar's and uvicorn's ASGI types differ
+            app,  # pyright: ignore[reportArgumentType] - Litestar's and uvicorn's ASGI types differ
             loop="uvloop" if sys.platform != "win32" else "asyncio",
             http="httptools",
             ws="none",
@@ -354,7 +396,7 @@ def serve(settings: Settings, ready: Callable[[Instance, Sequence[str]], None] |
         gc.enable()
         urls = [_url(settings, sock) for sock in sockets]
         instance.lock.describe(url=urls[0], version=__version__)
-        server = _Server(config, instance, lambda more: ready(instance, [*urls, *more]) if ready else None)
+        server = _Server(config, instance, app, lambda more: ready(instance, [*urls, *more]) if ready else None)
         # uvicorn raises the signal again when it is done; that must not end the process before the stores are closed.
         signal.signal(signal.SIGTERM, lambda *_: None)
         with contextlib.suppress(KeyboardInterrupt):

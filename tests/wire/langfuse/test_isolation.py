@@ -14,7 +14,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from twinlens.server import Instance, create_app
+from twinlens.server import App, Instance
 from twinlens.settings import Settings
 
 IDS = ("one", "two")
@@ -26,7 +26,7 @@ def clients(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, tupl
     """By project: the application and the project's key pair."""
     instance = Instance(Settings(data=tmp_path_factory.mktemp("data"), mode="secured"))
     try:
-        app = create_app(instance)
+        app = App(instance)
         found: dict[str, tuple[Any, tuple[str, str]]] = {}
         for name in ("alpha", "beta"):
             instance.services.projects.create(name, project_id=name)

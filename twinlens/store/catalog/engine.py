@@ -16,14 +16,17 @@ import threading
 from collections.abc import Generator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import sqlalchemy as sa
 from sqlalchemy import event
-from sqlalchemy.dialects import postgresql, sqlite
+from sqlalchemy.dialects import sqlite
 from sqlalchemy.exc import DataError, DBAPIError, OperationalError
 
 from twinlens.domain.errors import InvalidArgument, StoreUnavailable
+
+if TYPE_CHECKING:
+    from sqlalchemy.dialects import postgresql
 
 #: Constraint names are fixed so that migrations can name them on both engines.
 metadata = sa.MetaData(
@@ -132,4 +135,8 @@ def upsert(connection: sa.Connection, table: sa.Table) -> sqlite.Insert | postgr
 
 def insert_for(dialect: str, table: sa.Table) -> sqlite.Insert | postgresql.Insert:
     """``upsert`` by name of the dialect, for statements that are built once."""
-    return sqlite.insert(table) if dialect == "sqlite" else postgresql.insert(table)
+    if dialect == "sqlite":
+        return sqlite.insert(table)
+    from sqlalchemy.dialects import postgresql  # here: a start on SQLite need not wait for it
+
+    return postgresql.insert(table)

@@ -21,7 +21,6 @@ from typing import Any, NamedTuple
 
 import msgspec
 import sqlalchemy as sa
-from sqlalchemy.dialects import postgresql
 
 from twinlens.domain.errors import InvalidArgument
 from twinlens.domain.run import LatestMetric, ModelOutput, Run, RunPage, View
@@ -297,7 +296,9 @@ def among(dialect: str, column: sa.ColumnElement[Any], name: str = "numbers") ->
     if dialect == "sqlite":
         each = sa.func.json_each(sa.bindparam(name, type_=sa.Text)).table_valued("value")
         return column.in_(sa.select(each.c.value))
-    return column == sa.any_(sa.bindparam(name, type_=postgresql.ARRAY(sa.BigInteger)))
+    from sqlalchemy.dialects.postgresql import ARRAY  # here: a start on SQLite need not wait for it
+
+    return column == sa.any_(sa.bindparam(name, type_=ARRAY(sa.BigInteger)))
 
 
 def numbers_value(dialect: str, numbers: Sequence[int]) -> Any:
