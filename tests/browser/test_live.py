@@ -132,6 +132,20 @@ def test_open_trace_grows(live_server: LiveServer, open_page: OpenPage) -> None:
         expect(page.get_by_role("treeitem", name="late child")).to_be_visible(timeout=10_000)
 
 
+def test_deleted_trace_leaves_list_and_page(live_server: LiveServer, open_page: OpenPage) -> None:
+    with live_server.client() as client:
+        trace_id = send_trace(client, "soon gone")
+        listed = open_page(f"{live_server.url}/project/default/traces")
+        opened = open_page(f"{live_server.url}/project/default/traces/{trace_id}")
+        expect(listed.get_by_role("link", name="soon gone")).to_be_visible()
+        expect(opened.get_by_role("treeitem")).to_have_count(3)
+        is_live(listed)
+        is_live(opened)
+        client.post("/api/twinlens/v1/projects/default/traces/delete", json={"trace_ids": [trace_id]})
+        expect(listed.get_by_role("link", name="soon gone")).to_have_count(0)
+        expect(opened.get_by_text("This trace was deleted")).to_be_visible()
+
+
 @pytest.mark.parametrize("path", ["", "/traces"])
 def test_empty_page_turns_into_the_first_event(
     path: str, start_server: Callable[..., LiveServer], open_page: OpenPage

@@ -9,6 +9,7 @@ from litestar.params import FromPath, JSONBody, QueryParameter
 
 from twinlens.domain.errors import InvalidArgument, NotFound
 from twinlens.domain.ids import canonical_trace_id
+from twinlens.domain.live import Notice
 from twinlens.domain.score import Score
 from twinlens.domain.trace import TracePatch, TraceSummary
 from twinlens.faces.http import AnyRequest, in_thread, services
@@ -270,7 +271,10 @@ async def delete_traces(request: AnyRequest, project_id: FromPath[str], data: JS
     if len(data.trace_ids) > 1_000:
         raise InvalidArgument("trace_ids: at most 1,000 at once")
     ids = [canonical_trace_id(i) for i in data.trace_ids]
-    return s.Done(count=await services(request).ingest.run(lambda store: store.delete_traces(allowed, ids)))
+    graph = services(request)
+    count = await graph.ingest.run(lambda store: store.delete_traces(allowed, ids))
+    graph.live.publish([Notice(kind="deleted", project_id=allowed, id=one) for one in ids])
+    return s.Done(count=count)
 
 
 HANDLERS = [

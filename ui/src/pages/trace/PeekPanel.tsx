@@ -4,7 +4,7 @@ import { shortId } from "@/base/format";
 import { IconButton } from "@/ui/Button";
 import { CopyButton } from "@/ui/Copy";
 import { useHotkeys } from "@/ui/hotkeys";
-import { Failure } from "@/ui/State";
+import { Empty, Failure } from "@/ui/State";
 import css from "./PeekPanel.module.css";
 import { TraceLoading, TraceView } from "./TraceView";
 import { useTrace } from "./use-trace";
@@ -20,7 +20,7 @@ interface PeekPanelProps {
 
 /** A trace beside its list: j and k go on through the list, Enter opens the page, Escape closes. */
 export function PeekPanel({ projectId, traceId, onClose, onStep, hasPrevious, hasNext }: PeekPanelProps) {
-  const { query, spans } = useTrace(projectId, traceId);
+  const { query, spans, gone } = useTrace(projectId, traceId);
   useHotkeys([{ keys: "escape", label: "Close the panel", group: "List", run: onClose }]);
   const name = query.data?.trace.name ?? shortId(traceId);
   return (
@@ -53,7 +53,9 @@ export function PeekPanel({ projectId, traceId, onClose, onStep, hasPrevious, ha
           <X size={15} aria-hidden="true" />
         </IconButton>
       </div>
-      {query.data ? (
+      {gone ? (
+        <Empty title="This trace was deleted" />
+      ) : query.data ? (
         <TraceView projectId={projectId} detail={query.data} spans={spans} stacked />
       ) : query.isError ? (
         <Failure error={query.error} retry={() => void query.refetch()} />

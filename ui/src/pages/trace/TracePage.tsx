@@ -10,7 +10,7 @@ import { Button, IconButton } from "@/ui/Button";
 import { CopyButton } from "@/ui/Copy";
 import { useHotkeys } from "@/ui/hotkeys";
 import { PageHeader } from "@/ui/Page";
-import { Failure } from "@/ui/State";
+import { Empty, Failure } from "@/ui/State";
 import { toast } from "@/ui/toast";
 import { TraceLoading, TraceView } from "./TraceView";
 import { useTrace } from "./use-trace";
@@ -20,8 +20,20 @@ export function TracePage() {
   const params = useParams({ strict: false }) as { traceId: string };
   const traceId = canonicalTraceId(params.traceId);
   const { q } = usePageSearch();
-  const { query, spans } = useTrace(projectId, traceId);
   const navigate = useNavigate();
+  const remove = useMutation({
+    mutationFn: () =>
+      api.post("/projects/{project_id}/traces/delete", {
+        path: { project_id: projectId },
+        body: { trace_ids: [traceId] },
+      }),
+    onSuccess: async () => {
+      toast("Trace deleted", { tone: "ok" });
+      await navigate({ to: "/project/$projectId/traces", params: { projectId } });
+    },
+    onError: (error) => toast(error.message, { tone: "err" }),
+  });
+  const { query, spans, gone } = useTrace(projectId, traceId, remove.isIdle || remove.isError);
   const queries = useQueryClient();
   const detail = query.data;
   const trace = detail?.trace;
@@ -72,18 +84,6 @@ export function TracePage() {
     onError: (error) => toast(error.message, { tone: "err" }),
   });
   const [sure, setSure] = useState(false);
-  const remove = useMutation({
-    mutationFn: () =>
-      api.post("/projects/{project_id}/traces/delete", {
-        path: { project_id: projectId },
-        body: { trace_ids: [traceId] },
-      }),
-    onSuccess: async () => {
-      toast("Trace deleted", { tone: "ok" });
-      await navigate({ to: "/project/$projectId/traces", params: { projectId } });
-    },
-    onError: (error) => toast(error.message, { tone: "err" }),
-  });
 
   return (
     <>
@@ -131,7 +131,9 @@ export function TracePage() {
           {sure ? "Delete for good?" : null}
         </Button>
       </PageHeader>
-      {detail ? (
+      {gone ? (
+        <Empty title="This trace was deleted" />
+      ) : detail ? (
         <TraceView projectId={projectId} detail={detail} spans={spans} />
       ) : query.isError ? (
         <Failure error={query.error} retry={() => void query.refetch()} />

@@ -1,5 +1,5 @@
 import { useQuery, useQueryClient } from "@tanstack/react-query";
-import { useEffect, useMemo, useRef } from "react";
+import { useEffect, useMemo, useRef, useState } from "react";
 import { useLive } from "@/api/live";
 import { traceQuery } from "@/api/queries";
 import type { SpanRow, TraceDetail } from "@/api/types";
@@ -14,13 +14,25 @@ const REFRESH_MS = 400;
 const SHARE = 4;
 
 /** One trace with its spans ready for the tree; follows what is committed while it is open. */
-export function useTrace(projectId: string, traceId: string) {
+export function useTrace(projectId: string, traceId: string, follow = true) {
   const queries = useQueryClient();
   const query = useQuery(traceQuery(projectId, traceId));
   const timer = useRef(0);
   const took = useRef(0);
+  // False once this page itself deletes the trace: nothing must ask for it any more.
+  const stays = useRef(follow);
+  stays.current = follow;
   useEffect(() => () => window.clearTimeout(timer.current), []);
+  const [gone, setGone] = useState(false);
+  // biome-ignore lint/correctness/useExhaustiveDependencies: another trace, another fate
+  useEffect(() => setGone(false), [traceId]);
   useLive((events) => {
+    if (events.some((e) => e.kind === "deleted" && e.id === traceId)) {
+      window.clearTimeout(timer.current);
+      setGone(true);
+      return;
+    }
+    if (!stays.current) return;
     const mine = events.some(
       (e) => e.kind === "gap" || e.trace_id === traceId || (e.kind === "trace" && e.id === traceId),
     );
@@ -28,15 +40,15 @@ export function useTrace(projectId: string, traceId: string) {
     timer.current = window.setTimeout(
       async () => {
         const begun = performance.now();
-        await queries.invalidateQueries({ queryKey: [projectId, "trace", traceId] });
+        if (stays.current) await queries.invalidateQueries({ queryKey: [projectId, "trace", traceId] });
         took.current = performance.now() - begun;
-        timer.current = 0;
+        timer.current = 0; // only now: a reload must not be overtaken by the next one before it is done
       },
       Math.max(REFRESH_MS, took.current * SHARE),
     );
   });
   const spans = useMemo(() => (query.data?.spans ?? []).map(viewSpan), [query.data]);
-  return { query, spans };
+  return { query, spans, gone };
 }
 
 function viewSpan(row: SpanRow): ViewSpan {
