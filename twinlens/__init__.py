@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from twinlens.sdk import deployments
     from twinlens.sdk.api import (
         agent,
         flush,
@@ -27,6 +28,7 @@ __all__ = [
     "Langfuse",
     "__version__",
     "agent",
+    "deployments",
     "flush",
     "generation",
     "langfuse",
@@ -49,6 +51,8 @@ def __getattr__(name: str) -> Any:
         from twinlens.sdk import api
 
         value = getattr(api, name)
+    elif name == "deployments":
+        from twinlens.sdk import deployments as value
     elif name in ("Langfuse", "langfuse"):
         from twinlens.sdk import langfuse as module
 

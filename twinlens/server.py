@@ -42,6 +42,8 @@ from twinlens.features.assessments import Assessments
 from twinlens.features.comments import Comments
 from twinlens.features.dataset_experiments import DatasetExperiments
 from twinlens.features.datasets import Datasets
+from twinlens.features.deployment_targets import Targets
+from twinlens.features.deployments import Deployments
 from twinlens.features.experiments import Experiments
 from twinlens.features.live import LiveBus
 from twinlens.features.logged_models import LoggedModels
@@ -172,6 +174,7 @@ class Instance:
             datasets=datasets,
             dataset_experiments=DatasetExperiments(datasets, telemetry),
             media=MediaLibrary(catalog, blobs, hasher),
+            deployments=Deployments(catalog, Targets(registry, prompts, logged_models, runs), live),
         )
 
     def close(self) -> None:

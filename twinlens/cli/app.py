@@ -12,6 +12,7 @@ from twinlens import __version__
 from twinlens.cli.admin import key, user
 from twinlens.cli.config import config
 from twinlens.cli.demo import demo
+from twinlens.cli.deployment import deployment
 from twinlens.cli.doctor import doctor
 from twinlens.cli.maintenance import reclaim
 from twinlens.cli.serve import serve, server
@@ -37,6 +38,7 @@ app.command(config)
 app.command(user)
 app.command(key)
 app.command(spool)
+app.command(deployment)
 
 
 @app.command
@@ -58,7 +60,9 @@ def run() -> None:
             raise
         fail(f"this command needs the server parts ({error.name} is missing): pip install 'twinlens[server]'")
     except Exception as error:
-        if not hasattr(error, "message") or not hasattr(error, "status"):  # not one of twinlens.domain.errors
+        if not hasattr(error, "message") or not hasattr(
+            error, "status"
+        ):  # not one of twinlens.domain.errors or ServerError
             raise
         fail(str(error))
 

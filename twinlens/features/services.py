@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     from twinlens.features.comments import Comments
     from twinlens.features.dataset_experiments import DatasetExperiments
     from twinlens.features.datasets import Datasets
+    from twinlens.features.deployments import Deployments
     from twinlens.features.experiments import Experiments
     from twinlens.features.live import LiveBus
     from twinlens.features.logged_models import LoggedModels
@@ -62,3 +63,4 @@ class Services:
     datasets: Datasets
     dataset_experiments: DatasetExperiments
     media: MediaLibrary
+    deployments: Deployments

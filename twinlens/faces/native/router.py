@@ -13,6 +13,7 @@ from litestar.types import ControllerRouterHandler
 from twinlens import __version__
 from twinlens.faces.native import (
     artifacts,
+    deployments,
     experiments,
     instance,
     live,
@@ -29,7 +30,21 @@ from twinlens.faces.native.reply import handle_error
 from twinlens.features.services import Services
 
 PREFIX = "/api/twinlens/v1"
-_MODULES = (instance, overview, traces, scores, sessions, experiments, runs, metrics, artifacts, models, prices, live)
+_MODULES = (
+    instance,
+    overview,
+    traces,
+    scores,
+    sessions,
+    experiments,
+    runs,
+    metrics,
+    artifacts,
+    models,
+    deployments,
+    prices,
+    live,
+)
 
 
 def _handlers() -> list[ControllerRouterHandler]:

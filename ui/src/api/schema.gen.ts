@@ -756,6 +756,190 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/api/twinlens/v1/projects/{project_id}/deployments": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * List deployments
+         * @description By environment and name.
+         */
+        get: operations["list_deployments"];
+        put?: never;
+        /**
+         * Deploy something new
+         * @description A version of a model, prompt or agent, under a name that is free in the environment.
+         */
+        post: operations["create_deployment"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/twinlens/v1/projects/{project_id}/deployments/{deployment_id}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * One deployment
+         * @description By its id, or as `name@environment`.
+         */
+        get: operations["get_deployment"];
+        put?: never;
+        post?: never;
+        /**
+         * Retire a deployment
+         * @description It serves no more; its history stays and its name may be used again.
+         */
+        delete: operations["retire_deployment"];
+        options?: never;
+        head?: never;
+        /**
+         * Deploy another version
+         * @description Or change address or configuration. Each is a new release.
+         */
+        patch: operations["update_deployment"];
+        trace?: never;
+    };
+    "/api/twinlens/v1/projects/{project_id}/deployments/{deployment_id}/history": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * History of a deployment
+         * @description Every release, newest first.
+         */
+        get: operations["deployment_history"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/twinlens/v1/projects/{project_id}/deployments/{deployment_id}/promote": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Promote a deployment
+         * @description Let the same version serve in another environment too; answers the deployment there.
+         */
+        post: operations["promote_deployment"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/twinlens/v1/projects/{project_id}/deployments/{deployment_id}/rollback": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Roll a deployment back
+         * @description To an earlier release; again, and it goes further back.
+         */
+        post: operations["rollback_deployment"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/twinlens/v1/projects/{project_id}/deployments/{deployment_id}/health": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        /**
+         * Report health
+         * @description Of the version that serves now; another version starts as `unknown`.
+         */
+        put: operations["report_health"];
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/twinlens/v1/projects/{project_id}/environments": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * List environments
+         * @description Those that were created or deployed into, by name.
+         */
+        get: operations["list_environments"];
+        put?: never;
+        /**
+         * Create an environment
+         * @description Also made by the first deployment into it.
+         */
+        post: operations["create_environment"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/twinlens/v1/projects/{project_id}/environments/{name}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * One environment
+         * @description With its configuration.
+         */
+        get: operations["get_environment"];
+        put?: never;
+        post?: never;
+        /**
+         * Delete an environment
+         * @description Refused while something serves there.
+         */
+        delete: operations["delete_environment"];
+        options?: never;
+        head?: never;
+        /**
+         * Change an environment
+         * @description Replaces its configuration.
+         */
+        patch: operations["update_environment"];
+        trace?: never;
+    };
     "/api/twinlens/v1/projects/{project_id}/prices": {
         parameters: {
             query?: never;
@@ -886,9 +1070,65 @@ export interface components {
             source_type: string;
             context: string | null;
         };
+        /** DeploymentEdit */
+        DeploymentEdit: {
+            version?: string | null;
+            model_uri?: string | null;
+            run_id?: string | null;
+            url?: string | null;
+            config?: {
+                [key: string]: unknown;
+            } | null;
+            /** @default  */
+            note?: string;
+            /** @default  */
+            by?: string;
+            expected_release?: number | null;
+        };
+        /** DeploymentPage */
+        DeploymentPage: {
+            deployments: components["schemas"]["DeploymentRow"][];
+            next_cursor: string | null;
+        };
+        /** DeploymentRow */
+        DeploymentRow: {
+            deployment_id: string;
+            name: string;
+            environment: string;
+            /** @enum {string} */
+            kind: "model" | "prompt" | "agent";
+            subject: string;
+            release: components["schemas"]["ReleaseRow"];
+            /** @enum {string} */
+            health: "unknown" | "healthy" | "degraded" | "down";
+            health_message: string;
+            health_ms: number | null;
+            retired: boolean;
+            created_ms: number;
+            updated_ms: number;
+        };
         /** Done */
         Done: {
             count: number;
+        };
+        /** EnvironmentEdit */
+        EnvironmentEdit: {
+            config: {
+                [key: string]: unknown;
+            };
+        };
+        /** EnvironmentList */
+        EnvironmentList: {
+            environments: components["schemas"]["EnvironmentRow"][];
+        };
+        /** EnvironmentRow */
+        EnvironmentRow: {
+            name: string;
+            config: {
+                [key: string]: unknown;
+            };
+            created_ms: number;
+            updated_ms: number;
         };
         /** ExperimentEdit */
         ExperimentEdit: {
@@ -937,6 +1177,13 @@ export interface components {
         /** FilterFields */
         FilterFields: {
             fields: components["schemas"]["FilterField"][];
+        };
+        /** HealthReport */
+        HealthReport: {
+            /** @enum {string} */
+            health: "unknown" | "healthy" | "degraded" | "down";
+            /** @default  */
+            message?: string;
         };
         /** HistogramBar */
         HistogramBar: {
@@ -1033,6 +1280,33 @@ export interface components {
             errors: number;
             total_cost: number;
             latency: components["schemas"]["Percentiles"];
+        };
+        /** NewDeployment */
+        NewDeployment: {
+            name: string;
+            /** @default production */
+            environment?: string;
+            /** @enum {null|string} */
+            kind?: "model" | "prompt" | "agent" | null;
+            subject?: string | null;
+            version?: string | null;
+            model_uri?: string | null;
+            run_id?: string | null;
+            url?: string | null;
+            config?: {
+                [key: string]: unknown;
+            };
+            /** @default  */
+            note?: string;
+            /** @default  */
+            by?: string;
+        };
+        /** NewEnvironment */
+        NewEnvironment: {
+            name: string;
+            config?: {
+                [key: string]: unknown;
+            };
         };
         /** NewExperiment */
         NewExperiment: {
@@ -1180,6 +1454,21 @@ export interface components {
         ProjectList: {
             projects: components["schemas"]["ProjectInfo"][];
         };
+        /** Promotion */
+        Promotion: {
+            /** @default production */
+            environment?: string;
+            name?: string | null;
+            url?: string | null;
+            config?: {
+                [key: string]: unknown;
+            } | null;
+            /** @default  */
+            note?: string;
+            /** @default  */
+            by?: string;
+            expected_release?: number | null;
+        };
         /** Reclaimed */
         Reclaimed: {
             payloads_kept: number;
@@ -1210,6 +1499,30 @@ export interface components {
             created_ms: number;
             updated_ms: number;
         };
+        /** ReleasePage */
+        ReleasePage: {
+            releases: components["schemas"]["ReleaseRow"][];
+            next_cursor: string | null;
+        };
+        /** ReleaseRow */
+        ReleaseRow: {
+            number: number;
+            /** @enum {string} */
+            action: "create" | "update" | "promote" | "rollback" | "retire";
+            version: string;
+            model_uri: string | null;
+            run_id: string | null;
+            url: string | null;
+            config: {
+                [key: string]: unknown;
+            };
+            note: string;
+            by: string;
+            at_ms: number;
+            until_ms: number | null;
+            from_environment: string | null;
+            restores: number | null;
+        };
         /** RepriceRequest */
         RepriceRequest: {
             from_ms?: number | null;
@@ -1225,6 +1538,15 @@ export interface components {
             cost_before: number;
             cost_after: number;
             dry_run: boolean;
+        };
+        /** Rollback */
+        Rollback: {
+            to?: number | null;
+            /** @default  */
+            note?: string;
+            /** @default  */
+            by?: string;
+            expected_release?: number | null;
         };
         /** RunCompare */
         RunCompare: {
@@ -3109,6 +3431,497 @@ export interface operations {
                 };
                 content: {
                     "application/json": components["schemas"]["RegisteredModelDetail"];
+                };
+            };
+            /** @description Any error. */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    list_deployments: {
+        parameters: {
+            query?: {
+                /** @description Only with exactly this value. */
+                environment?: string | null;
+                kind?: "model" | "prompt" | "agent" | null;
+                /** @description Only with exactly this value. */
+                subject?: string | null;
+                /** @description Only with exactly this value. */
+                version?: string | null;
+                /** @description Only with exactly this value. */
+                run_id?: string | null;
+                /** @description Only with exactly this value. */
+                name?: string | null;
+                /** @description Also those that serve no more. */
+                retired?: boolean;
+                /** @description Rows per page. */
+                limit?: number;
+                /** @description `next_cursor` of the page before. */
+                cursor?: string | null;
+            };
+            header?: never;
+            path: {
+                project_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Request fulfilled, document follows */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["DeploymentPage"];
+                };
+            };
+            /** @description Any error. */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    create_deployment: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                project_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["NewDeployment"];
+            };
+        };
+        responses: {
+            /** @description Document created, URL follows */
+            201: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["DeploymentRow"];
+                };
+            };
+            /** @description Any error. */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    get_deployment: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                project_id: string;
+                deployment_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Request fulfilled, document follows */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["DeploymentRow"];
+                };
+            };
+            /** @description Any error. */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    retire_deployment: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                project_id: string;
+                deployment_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Request fulfilled, nothing follows */
+            204: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            /** @description Any error. */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    update_deployment: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                project_id: string;
+                deployment_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["DeploymentEdit"];
+            };
+        };
+        responses: {
+            /** @description Request fulfilled, document follows */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["DeploymentRow"];
+                };
+            };
+            /** @description Any error. */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    deployment_history: {
+        parameters: {
+            query?: {
+                /** @description Rows per page. */
+                limit?: number;
+                /** @description `next_cursor` of the page before. */
+                cursor?: string | null;
+            };
+            header?: never;
+            path: {
+                project_id: string;
+                deployment_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Request fulfilled, document follows */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ReleasePage"];
+                };
+            };
+            /** @description Any error. */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    promote_deployment: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                project_id: string;
+                deployment_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["Promotion"];
+            };
+        };
+        responses: {
+            /** @description Document created, URL follows */
+            201: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["DeploymentRow"];
+                };
+            };
+            /** @description Any error. */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    rollback_deployment: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                project_id: string;
+                deployment_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["Rollback"];
+            };
+        };
+        responses: {
+            /** @description Document created, URL follows */
+            201: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["DeploymentRow"];
+                };
+            };
+            /** @description Any error. */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    report_health: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                project_id: string;
+                deployment_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["HealthReport"];
+            };
+        };
+        responses: {
+            /** @description Request fulfilled, document follows */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["DeploymentRow"];
+                };
+            };
+            /** @description Any error. */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    list_environments: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                project_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Request fulfilled, document follows */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["EnvironmentList"];
+                };
+            };
+            /** @description Any error. */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    create_environment: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                project_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["NewEnvironment"];
+            };
+        };
+        responses: {
+            /** @description Document created, URL follows */
+            201: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["EnvironmentRow"];
+                };
+            };
+            /** @description Any error. */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    get_environment: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                project_id: string;
+                name: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Request fulfilled, document follows */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["EnvironmentRow"];
+                };
+            };
+            /** @description Any error. */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    delete_environment: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                project_id: string;
+                name: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Request fulfilled, nothing follows */
+            204: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            /** @description Any error. */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    update_environment: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                project_id: string;
+                name: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["EnvironmentEdit"];
+            };
+        };
+        responses: {
+            /** @description Request fulfilled, document follows */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["EnvironmentRow"];
                 };
             };
             /** @description Any error. */

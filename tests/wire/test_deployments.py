@@ -1,0 +1,175 @@
+"""Deployments through every door: MLflow's deployments client, our SDK, the command line, the native API."""
+
+from __future__ import annotations
+
+import http.server
+import json
+import threading
+from collections.abc import Iterator
+
+import httpx
+import pytest
+
+import twinlens
+from tests.plugin import installed
+from tests.servers import LiveServer
+from tests.wire.mlflow.peer import ClientError, MlflowPeer
+from tests.wire.test_cli import twinlens as command
+
+pytestmark = pytest.mark.peer
+NATIVE = "/api/twinlens/v1/projects/default"
+
+
+@pytest.fixture(scope="module")
+def mlflow(live_server: LiveServer, tmp_path_factory: pytest.TempPathFactory) -> Iterator[MlflowPeer]:
+    """MLflow's client with Twinlens installed beside it, two versions of a model registered."""
+    folder = tmp_path_factory.mktemp("peer")
+    with MlflowPeer(live_server.url, folder, PYTHONPATH=installed(folder)) as peer:
+        peer.run(f"""
+        from mlflow.deployments import get_deploy_client
+        target = "twinlens://{live_server.url.removeprefix("http://")}"
+        deploy = get_deploy_client(target)
+        with mlflow.start_run() as run:
+            mlflow.log_metric("accuracy", 0.9)
+        client.create_registered_model("churn")
+        for _ in range(2):
+            client.create_model_version("churn", f"runs:/{{run.info.run_id}}/model", run.info.run_id)
+        client.set_registered_model_alias("churn", "champion", 2)
+        """)
+        yield peer
+
+
+@pytest.fixture
+def scorer() -> Iterator[str]:
+    """The address of a model server that answers with how many rows it was sent."""
+
+    class Handler(http.server.BaseHTTPRequestHandler):
+        def do_POST(self) -> None:
+            sent = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
+            good = self.path == "/invocations" and ("inputs" in sent or "dataframe_split" in sent)
+            rows = len(sent.get("inputs") or sent["dataframe_split"]["data"])
+            body = json.dumps({"predictions": [rows]}).encode()
+            self.send_response(200 if good else 400)
+            self.end_headers()
+            self.wfile.write(body)
+
+        def log_message(self, *_: object) -> None:
+            pass
+
+    with http.server.ThreadingHTTPServer(("127.0.0.1", 0), Handler) as server:
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        yield f"http://127.0.0.1:{server.server_port}"
+        server.shutdown()
+
+
+def test_mlflows_deployments_client(mlflow: MlflowPeer, scorer: str) -> None:
+    found = mlflow.run(f"""
+    import pandas
+    made = deploy.create_deployment("churn", "models:/churn/1", endpoint="staging", config={{"replicas": 2}})
+    moved = deploy.update_deployment("churn", "models:/churn@champion", config={{"url": "{scorer}"}}, endpoint="staging")
+    live = deploy.create_deployment("churn", f"runs:/{{run.info.run_id}}/model", flavor="sklearn")
+    result = {{
+        "made": made, "moved": moved, "live": live, "run": run.info.run_id,
+        "all": [(d["name"], d["endpoint"]) for d in deploy.list_deployments()],
+        "staging": [d["version"] for d in deploy.list_deployments(endpoint="staging")],
+        "same": deploy.get_deployment("churn@staging") == deploy.get_deployment("churn", endpoint="staging"),
+        "frame": deploy.predict("churn", pandas.DataFrame({{"x": [1, 2, 3]}}), endpoint="staging")["predictions"],
+        "list": deploy.predict("churn", [1, 2], endpoint="staging")["predictions"],
+        "help": "environment" in __import__("twinlens.sdk.mlflow_deployments").sdk.mlflow_deployments.target_help(),
+    }}
+    """)
+    made, moved, live = found["made"], found["moved"], found["live"]
+    assert (made["name"], made["kind"], made["version"], made["release"]["run_id"]) == (
+        "churn",
+        "model",
+        "1",
+        found["run"],
+    )
+    assert made["release"]["config"] == {"replicas": 2}
+    assert (moved["version"], moved["model_uri"], moved["release"]["number"]) == ("2", "models:/churn@champion", 2)
+    assert moved["release"]["config"] == {"replicas": 2}  # a new address does not take the configuration away
+    assert (live["environment"], live["version"], live["flavor"]) == ("production", found["run"][:8], "sklearn")
+    assert found["all"] == [["churn", "production"], ["churn", "staging"]]
+    assert (found["staging"], found["same"], found["help"]) == (["2"], True, True)
+    assert (found["frame"], found["list"]) == ([3], [2])
+
+
+def test_mlflows_client_gets_mlflows_errors(mlflow: MlflowPeer) -> None:
+    for program, code in (
+        ('deploy.get_deployment("nobody")', "RESOURCE_DOES_NOT_EXIST"),
+        ('deploy.create_deployment("x", "models:/churn/9")', "RESOURCE_DOES_NOT_EXIST"),
+        ('deploy.create_deployment("x", "models:/churn/1", endpoint="a b")', "INVALID_PARAMETER_VALUE"),
+        ('[deploy.create_deployment("twice", "models:/churn/1") for _ in "ab"]', "RESOURCE_ALREADY_EXISTS"),
+        ('deploy.predict("twice", [1])', "INVALID_PARAMETER_VALUE"),
+        ('[deploy.create_endpoint("eu") for _ in "ab"]', "RESOURCE_ALREADY_EXISTS"),
+        ('get_deploy_client("twinlens://127.0.0.1:9").list_deployments()', "TEMPORARILY_UNAVAILABLE"),
+    ):
+        with pytest.raises(ClientError) as caught:
+            mlflow.run(program)
+        assert caught.value.code == code, program
+    assert "has no URL" in _message(mlflow, 'deploy.predict("twice", [1])')
+    found = mlflow.run("""
+    deploy.update_endpoint("eu", {"region": "eu-1"})
+    before = deploy.get_endpoint("eu")["config"]
+    deploy.delete_endpoint("eu")
+    deploy.delete_deployment("twice")
+    deploy.delete_deployment("twice")
+    result = [before, "eu" in [e["name"] for e in deploy.list_endpoints()]]
+    """)
+    assert found == [{"region": "eu-1"}, False]
+
+
+def _message(mlflow: MlflowPeer, program: str) -> str:
+    with pytest.raises(ClientError) as caught:
+        mlflow.run(program)
+    return caught.value.message
+
+
+def test_sdk_and_command_line_tell_the_same_story(live_server: LiveServer) -> None:
+    here = live_server.url
+    made = twinlens.deployments.create("bot", environment="staging", version="1.0", note="first", server=here)
+    assert (made["kind"], made["subject"], made["release"]["by"]) == ("agent", "bot", made["release"]["by"]) != ""
+    env = {"TWINLENS_URL": here}
+    live = json.loads(command("deployment", "promote", "bot@staging", "--json", env=env).stdout)
+    assert (live["environment"], live["release"]["from_environment"]) == ("production", "staging")
+    twinlens.deployments.update("bot", version="1.1", url="http://bot.internal:80", server=here)
+    back = command("deployment", "rollback", "bot", "--note", "broke", env=env)
+    assert back.returncode == 0 and "1.0" in back.stdout and "rollback" in back.stdout
+    history = twinlens.deployments.history("bot", server=here)
+    assert [(r["action"], r["version"]) for r in history] == [
+        ("rollback", "1.0"),
+        ("update", "1.1"),
+        ("promote", "1.0"),
+    ]
+    assert "broke" in command("deployment", "history", "bot", "--tracking-uri", here).stdout
+    command("deployment", "health", "bot", "down", "--message", "disk full", env=env)
+    assert "down disk full" in command("deployment", "show", "bot", env=env).stdout
+    listed = command("deployment", "list", "--kind", "agent", env=env).stdout
+    assert "staging" in listed and "production" in listed
+    wrong = command("deployment", "show", "nobody", env=env)
+    assert wrong.returncode == 1 and "name@environment" in wrong.stderr and "Traceback" not in wrong.stderr
+    away = command("deployment", "list", "--server", "http://127.0.0.1:9")
+    assert away.returncode == 1 and "cannot be reached" in away.stderr and "Traceback" not in away.stderr
+
+
+def test_prompts_are_deployed_by_label(live_server: LiveServer) -> None:
+    with live_server.client(auth=("pk-lf-any", "sk-lf-any")) as client:
+        for text in ("one", "two"):
+            body = {"name": "greet", "type": "text", "prompt": text, "labels": ["fresh"]}
+            client.post("/api/public/v2/prompts", json=body).raise_for_status()
+        new = {"name": "greeting", "model_uri": "prompts:/greet@fresh"}
+        made = client.post(f"{NATIVE}/deployments", json=new).raise_for_status().json()
+        assert (made["kind"], made["subject"], made["release"]["version"]) == ("prompt", "greet", "2")
+        for edit, status in (
+            ({"version": "7"}, 404), ({"version": "x"}, 400), ({"model_uri": "prompts:/other/1"}, 400), ({}, 400),
+            ({"version": "1", "expected_release": 5}, 409), ({"version": 3}, 400),
+        ):  # fmt: skip
+            answer = client.patch(f"{NATIVE}/deployments/greeting", json=edit)
+            assert answer.status_code == status, (edit, answer.text)
+            assert answer.json()["message"]
+        assert _history(client, "greeting") == [("create", "2")]
+
+
+def _history(client: httpx.Client, name: str) -> list[tuple[str, str]]:
+    page = client.get(f"{NATIVE}/deployments/{name}/history").raise_for_status().json()
+    return [(r["action"], r["version"]) for r in page["releases"]]

@@ -1,0 +1,240 @@
+"""Deployments: what serves where, and its history."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+from litestar import delete, get, patch, post, put
+from litestar.params import FromPath, JSONBody, QueryParameter
+
+from twinlens.domain.deployment import Deployment, Environment, Release
+from twinlens.domain.project import Principal
+from twinlens.faces.http import AnyRequest, in_thread, project_principal, services
+from twinlens.faces.native import deployment_schemas as s
+from twinlens.faces.native.reply import Cursor, Limit, reading, whole_id
+from twinlens.features.deployments import Change
+
+Text = Annotated[str | None, QueryParameter(description="Only with exactly this value.")]
+
+
+@get("/projects/{project_id:str}/deployments", summary="List deployments")
+async def list_deployments(
+    request: AnyRequest, project_id: FromPath[str], environment: Text = None, kind: s.Kind | None = None,
+    subject: Text = None, version: Text = None, run_id: Text = None, name: Text = None,
+    retired: Annotated[bool, QueryParameter(description="Also those that serve no more.")] = False,
+    limit: Limit = 100, cursor: Cursor = None,
+) -> s.DeploymentPage:  # fmt: skip
+    """By environment and name."""
+    allowed = await reading(request, whole_id(project_id))
+    page = await in_thread(
+        services(request).deployments.list, allowed, environment=environment, kind=kind, subject=subject,
+        version=version, run_id=run_id, name=name, retired=retired, limit=limit, cursor=cursor,
+    )  # fmt: skip
+    return s.DeploymentPage(deployments=[deployment_row(d) for d in page.deployments], next_cursor=page.next_cursor)
+
+
+@post("/projects/{project_id:str}/deployments", summary="Deploy something new")
+async def create_deployment(
+    request: AnyRequest, project_id: FromPath[str], data: JSONBody[s.NewDeployment]
+) -> s.DeploymentRow:
+    """A version of a model, prompt or agent, under a name that is free in the environment."""
+    who = await _writer(request, project_id)
+    change = Change(
+        version=data.version, model_uri=data.model_uri, run_id=data.run_id, url=data.url, config=data.config,
+        note=data.note, by=_by(who, data.by),
+    )  # fmt: skip
+    made = await in_thread(
+        services(request).deployments.create, who.project_id, data.name, data.environment, change, kind=data.kind,
+        subject=data.subject,
+    )  # fmt: skip
+    return deployment_row(made)
+
+
+@get("/projects/{project_id:str}/deployments/{deployment_id:str}", summary="One deployment")
+async def get_deployment(
+    request: AnyRequest, project_id: FromPath[str], deployment_id: FromPath[str]
+) -> s.DeploymentRow:
+    """By its id, or as `name@environment`."""
+    allowed = await reading(request, whole_id(project_id))
+    return deployment_row(await in_thread(services(request).deployments.get, allowed, whole_id(deployment_id)))
+
+
+@patch("/projects/{project_id:str}/deployments/{deployment_id:str}", summary="Deploy another version")
+async def update_deployment(
+    request: AnyRequest, project_id: FromPath[str], deployment_id: FromPath[str], data: JSONBody[s.DeploymentEdit]
+) -> s.DeploymentRow:
+    """Or change address or configuration. Each is a new release."""
+    who = await _writer(request, project_id)
+    change = Change(
+        version=data.version, model_uri=data.model_uri, run_id=data.run_id, url=data.url, config=data.config,
+        note=data.note, by=_by(who, data.by), expected_release=data.expected_release,
+    )  # fmt: skip
+    update = services(request).deployments.update
+    return deployment_row(await in_thread(update, who.project_id, whole_id(deployment_id), change))
+
+
+@delete("/projects/{project_id:str}/deployments/{deployment_id:str}", summary="Retire a deployment")
+async def retire_deployment(request: AnyRequest, project_id: FromPath[str], deployment_id: FromPath[str]) -> None:
+    """It serves no more; its history stays and its name may be used again."""
+    who = await _writer(request, project_id)
+    retire = services(request).deployments.retire
+    await in_thread(retire, who.project_id, whole_id(deployment_id), by=_by(who, ""))
+
+
+@get("/projects/{project_id:str}/deployments/{deployment_id:str}/history", summary="History of a deployment")
+async def deployment_history(
+    request: AnyRequest, project_id: FromPath[str], deployment_id: FromPath[str], limit: Limit = 100,
+    cursor: Cursor = None,
+) -> s.ReleasePage:  # fmt: skip
+    """Every release, newest first."""
+    allowed = await reading(request, whole_id(project_id))
+    history = services(request).deployments.history
+    page = await in_thread(history, allowed, whole_id(deployment_id), limit=limit, cursor=cursor)
+    return s.ReleasePage(releases=[release_row(r) for r in page.releases], next_cursor=page.next_cursor)
+
+
+@post("/projects/{project_id:str}/deployments/{deployment_id:str}/promote", summary="Promote a deployment")
+async def promote_deployment(
+    request: AnyRequest, project_id: FromPath[str], deployment_id: FromPath[str], data: JSONBody[s.Promotion]
+) -> s.DeploymentRow:
+    """Let the same version serve in another environment too; answers the deployment there."""
+    who = await _writer(request, project_id)
+    change = Change(
+        url=data.url, config=data.config, note=data.note, by=_by(who, data.by),
+        expected_release=data.expected_release,
+    )  # fmt: skip
+    promote = services(request).deployments.promote
+    return deployment_row(
+        await in_thread(promote, who.project_id, whole_id(deployment_id), data.environment, change, data.name)
+    )
+
+
+@post("/projects/{project_id:str}/deployments/{deployment_id:str}/rollback", summary="Roll a deployment back")
+async def rollback_deployment(
+    request: AnyRequest, project_id: FromPath[str], deployment_id: FromPath[str], data: JSONBody[s.Rollback]
+) -> s.DeploymentRow:
+    """To an earlier release; again, and it goes further back."""
+    who = await _writer(request, project_id)
+    change = Change(note=data.note, by=_by(who, data.by), expected_release=data.expected_release)
+    rollback = services(request).deployments.rollback
+    return deployment_row(await in_thread(rollback, who.project_id, whole_id(deployment_id), change, data.to))
+
+
+@put("/projects/{project_id:str}/deployments/{deployment_id:str}/health", summary="Report health")
+async def report_health(
+    request: AnyRequest, project_id: FromPath[str], deployment_id: FromPath[str], data: JSONBody[s.HealthReport]
+) -> s.DeploymentRow:
+    """Of the version that serves now; another version starts as `unknown`."""
+    who = await _writer(request, project_id)
+    report = services(request).deployments.report_health
+    return deployment_row(
+        await in_thread(report, who.project_id, whole_id(deployment_id), data.health, data.message)
+    )  # fmt: skip
+
+
+# --- environments ------------------------------------------------------------------------------------------------------
+@get("/projects/{project_id:str}/environments", summary="List environments")
+async def list_environments(request: AnyRequest, project_id: FromPath[str]) -> s.EnvironmentList:
+    """Those that were created or deployed into, by name."""
+    allowed = await reading(request, whole_id(project_id))
+    found = await in_thread(services(request).deployments.environments, allowed)
+    return s.EnvironmentList(environments=[_environment_row(e) for e in found])
+
+
+@post("/projects/{project_id:str}/environments", summary="Create an environment")
+async def create_environment(
+    request: AnyRequest, project_id: FromPath[str], data: JSONBody[s.NewEnvironment]
+) -> s.EnvironmentRow:
+    """Also made by the first deployment into it."""
+    who = await _writer(request, project_id)
+    create = services(request).deployments.create_environment
+    return _environment_row(await in_thread(create, who.project_id, data.name, data.config))
+
+
+@get("/projects/{project_id:str}/environments/{name:str}", summary="One environment")
+async def get_environment(request: AnyRequest, project_id: FromPath[str], name: FromPath[str]) -> s.EnvironmentRow:
+    """With its configuration."""
+    allowed = await reading(request, whole_id(project_id))
+    return _environment_row(await in_thread(services(request).deployments.environment, allowed, whole_id(name)))
+
+
+@patch("/projects/{project_id:str}/environments/{name:str}", summary="Change an environment")
+async def update_environment(
+    request: AnyRequest, project_id: FromPath[str], name: FromPath[str], data: JSONBody[s.EnvironmentEdit]
+) -> s.EnvironmentRow:
+    """Replaces its configuration."""
+    who = await _writer(request, project_id)
+    update = services(request).deployments.update_environment
+    return _environment_row(await in_thread(update, who.project_id, whole_id(name), data.config))
+
+
+@delete("/projects/{project_id:str}/environments/{name:str}", summary="Delete an environment")
+async def delete_environment(request: AnyRequest, project_id: FromPath[str], name: FromPath[str]) -> None:
+    """Refused while something serves there."""
+    who = await _writer(request, project_id)
+    await in_thread(services(request).deployments.delete_environment, who.project_id, whole_id(name))
+
+
+# --- shapes ------------------------------------------------------------------------------------------------------------
+def deployment_row(deployment: Deployment) -> s.DeploymentRow:
+    """One deployment with its current release."""
+    return s.DeploymentRow(
+        deployment_id=deployment.deployment_id,
+        name=deployment.name,
+        environment=deployment.environment,
+        kind=deployment.kind,
+        subject=deployment.subject,
+        release=release_row(deployment.release),
+        health=deployment.health,
+        health_message=deployment.health_message,
+        health_ms=None if deployment.health_ns is None else deployment.health_ns / 1e6,
+        retired=deployment.retired,
+        created_ms=deployment.created_ns / 1e6,
+        updated_ms=deployment.updated_ns / 1e6,
+    )
+
+
+def release_row(release: Release) -> s.ReleaseRow:
+    """One release."""
+    return s.ReleaseRow(
+        number=release.number,
+        action=release.action,
+        version=release.version,
+        model_uri=release.model_uri,
+        run_id=release.run_id,
+        url=release.url,
+        config=release.config,
+        note=release.note,
+        by=release.by,
+        at_ms=release.at_ns / 1e6,
+        until_ms=None if release.until_ns is None else release.until_ns / 1e6,
+        from_environment=release.from_environment,
+        restores=release.restores,
+    )
+
+
+def _environment_row(environment: Environment) -> s.EnvironmentRow:
+    return s.EnvironmentRow(
+        name=environment.name,
+        config=environment.config,
+        created_ms=environment.created_ns / 1e6,
+        updated_ms=environment.updated_ns / 1e6,
+    )
+
+
+async def _writer(request: AnyRequest, project_id: str) -> Principal:
+    who = await project_principal(request, whole_id(project_id))
+    who.require("write")
+    return who
+
+
+def _by(who: Principal, said: str) -> str:
+    """A signed-in caller cannot speak for somebody else; behind a key, many may."""
+    return who.user_name or said or who.public_key or ""
+
+
+HANDLERS = [
+    list_deployments, create_deployment, get_deployment, update_deployment, retire_deployment, deployment_history,
+    promote_deployment, rollback_deployment, report_health, list_environments, create_environment, get_environment,
+    update_environment, delete_environment,
+]  # fmt: skip
