@@ -44,6 +44,7 @@ from twinlens.features.dataset_experiments import DatasetExperiments
 from twinlens.features.datasets import Datasets
 from twinlens.features.deployment_targets import Targets
 from twinlens.features.deployments import Deployments
+from twinlens.features.evaluation_datasets import EvaluationDatasets
 from twinlens.features.experiments import Experiments
 from twinlens.features.live import LiveBus
 from twinlens.features.logged_models import LoggedModels
@@ -173,6 +174,7 @@ class Instance:
             comments=Comments(catalog, telemetry),
             datasets=datasets,
             dataset_experiments=DatasetExperiments(datasets, telemetry),
+            evaluation_datasets=EvaluationDatasets(catalog, datasets, experiments),
             media=MediaLibrary(catalog, blobs, hasher),
             deployments=Deployments(catalog, Targets(registry, prompts, logged_models, runs), live),
         )

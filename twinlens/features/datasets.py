@@ -22,6 +22,7 @@ from twinlens.domain.dataset import (
     DatasetRunItem,
     check_dataset_name,
     experiment_id,
+    observed,
 )
 from twinlens.domain.errors import Conflict, InvalidArgument, NotFound
 from twinlens.domain.ids import check_id, new_uuid
@@ -33,6 +34,7 @@ from twinlens.store.catalog.engine import Catalog
 T = TypeVar("T")
 _MS = 1_000_000
 _STATUSES = frozenset({"ACTIVE", "ARCHIVED"})
+MAX_RUNS = 10_000  #: runs of one dataset
 
 
 class Datasets:
@@ -81,7 +83,7 @@ class Datasets:
                 offset=offset,
             )  # fmt: skip
             for item in items:
-                _check_item(dataset, item, f"item '{item.item_id}' ")
+                check_item(dataset, item, f"item '{item.item_id}' ")
             offset += 500
 
     def get(self, project_id: str, name: str) -> Dataset:
@@ -106,6 +108,20 @@ class Datasets:
         """Newest first, and the number of all."""
         with self._catalog.read() as connection:
             return DatasetTable(connection, project_id).page(limit, offset)
+
+    def delete(self, project_id: str, dataset_id: str) -> None:
+        """Delete a dataset with its items, their history and its runs; traces stay.
+
+        Raises:
+            NotFound: no such dataset.
+        """
+        with self._catalog.write() as connection:
+            table = DatasetTable(connection, project_id)
+            _dataset(table, dataset_id=dataset_id, lock=True)
+            runs = DatasetRunTable(connection, project_id)
+            for run in runs.page(dataset_id, MAX_RUNS, 0)[0]:
+                runs.delete(run.run_id)
+            table.delete_dataset(dataset_id)
 
     # --- items -------------------------------------------------------------------------------------------------
     def put_item(
@@ -134,9 +150,12 @@ class Datasets:
             at = max(now // _MS * _MS, table.last_time(wanted) // _MS * _MS + _MS) if item_id else now // _MS * _MS
             base = found or DatasetItem(item_id=wanted, dataset_id=dataset.dataset_id, created_ns=now)
             state = msgspec.structs.replace(base, **fields, dataset_name=dataset.name, valid_from_ns=at, updated_ns=now)
-            _check_item(dataset, state)
+            check_item(dataset, state)
             table.close_item(wanted, at)
             table.add_item(state)
+            table.put_dataset(
+                msgspec.structs.replace(dataset, fields=observed(dataset.fields, state), updated_ns=now), new=False
+            )
             return state
 
         return self._write(project_id, write)
@@ -285,7 +304,8 @@ def _dataset(
     return found
 
 
-def _check_item(dataset: Dataset, item: DatasetItem, who: str = "") -> None:
+def check_item(dataset: Dataset, item: DatasetItem, who: str = "") -> None:
+    """Raise ``InvalidArgument`` unless the item satisfies the dataset's schemas. ``who`` begins the message."""
     for field, schema, value in (
         ("input", dataset.input_schema, item.input),
         ("expectedOutput", dataset.expected_output_schema, item.expected_output),

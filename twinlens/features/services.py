@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from twinlens.features.dataset_experiments import DatasetExperiments
     from twinlens.features.datasets import Datasets
     from twinlens.features.deployments import Deployments
+    from twinlens.features.evaluation_datasets import EvaluationDatasets
     from twinlens.features.experiments import Experiments
     from twinlens.features.live import LiveBus
     from twinlens.features.logged_models import LoggedModels
@@ -62,5 +63,6 @@ class Services:
     comments: Comments
     datasets: Datasets
     dataset_experiments: DatasetExperiments
+    evaluation_datasets: EvaluationDatasets
     media: MediaLibrary
     deployments: Deployments

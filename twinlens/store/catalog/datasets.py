@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 import msgspec
 import sqlalchemy as sa
 
-from twinlens.domain.dataset import Dataset, DatasetItem
+from twinlens.domain.dataset import Dataset, DatasetItem, input_key
 from twinlens.store.catalog.engine import metadata
+from twinlens.store.catalog.keyset import behind, order_by
 
 datasets = sa.Table(
     "datasets",
@@ -20,10 +22,22 @@ datasets = sa.Table(
     sa.Column("metadata", sa.Text),  # JSON, as the next two
     sa.Column("input_schema", sa.Text),
     sa.Column("expected_output_schema", sa.Text),
+    sa.Column("fields", sa.Text),  # JSON
+    sa.Column("created_by", sa.Text),
+    sa.Column("updated_by", sa.Text),
     sa.Column("created_ns", sa.BigInteger, nullable=False),
     sa.Column("updated_ns", sa.BigInteger, nullable=False),
     sa.Index(None, "project_id", "name", unique=True),
     sa.Index(None, "project_id", "created_ns"),
+)
+
+#: Which experiments use a dataset.
+dataset_experiments = sa.Table(
+    "dataset_experiments",
+    metadata,
+    sa.Column("project_id", sa.Text, primary_key=True),
+    sa.Column("dataset_id", sa.Text, primary_key=True),
+    sa.Column("experiment_id", sa.Text, primary_key=True),
 )
 
 #: One row per state of an item. ``valid_to_ns`` is NULL for the current one; a deleted item has none.
@@ -35,20 +49,27 @@ dataset_items = sa.Table(
     sa.Column("valid_from_ns", sa.BigInteger, primary_key=True, autoincrement=False),
     sa.Column("valid_to_ns", sa.BigInteger),
     sa.Column("dataset_id", sa.Text, nullable=False),
-    sa.Column("input", sa.Text),  # JSON, as the next two
+    sa.Column("input", sa.Text),  # JSON, as the next four
     sa.Column("expected_output", sa.Text),
+    sa.Column("output", sa.Text),
     sa.Column("metadata", sa.Text),
+    sa.Column("source", sa.Text),
     sa.Column("source_trace_id", sa.Text),
     sa.Column("source_observation_id", sa.Text),
     sa.Column("status", sa.Text, nullable=False),
+    sa.Column("input_key", sa.Text, nullable=False),  # domain.dataset.input_key
+    sa.Column("created_by", sa.Text),
+    sa.Column("updated_by", sa.Text),
     sa.Column("created_ns", sa.BigInteger, nullable=False),
     sa.Column("updated_ns", sa.BigInteger, nullable=False),
     sa.Index(None, "project_id", "dataset_id", "valid_to_ns", "created_ns"),
     sa.Index(None, "project_id", "source_trace_id"),
+    sa.Index(None, "project_id", "dataset_id", "input_key"),
 )
 
-_DATASET_JSON = ("metadata", "input_schema", "expected_output_schema")
-_ITEM_JSON = ("input", "expected_output", "metadata")
+_DATASET_JSON = ("metadata", "input_schema", "expected_output_schema", "fields")
+_ITEM_JSON = ("input", "expected_output", "output", "metadata", "source")
+_CHUNK = 500  # values of one IN
 
 
 def encode_json(values: dict[str, Any], names: tuple[str, ...]) -> dict[str, Any]:
@@ -81,11 +102,12 @@ class DatasetTable:
         own = d.name == name if name is not None else d.dataset_id == dataset_id
         query = sa.select(datasets).where(d.project_id == self._project, own)
         row = self._c.execute(query.with_for_update() if lock else query).mappings().first()
-        return None if row is None else _dataset(row)
+        return None if row is None else self._with_experiments([_dataset(row)])[0]
 
     def put_dataset(self, row: Dataset, *, new: bool) -> None:
         """Insert or overwrite."""
         values = encode_json(msgspec.structs.asdict(row), _DATASET_JSON)
+        del values["experiment_ids"]
         if new:
             self._c.execute(datasets.insert().values(project_id=self._project, **values))
             return
@@ -98,7 +120,44 @@ class DatasetTable:
         own = datasets.c.project_id == self._project
         total = self._c.execute(sa.select(sa.func.count()).select_from(datasets).where(own)).scalar_one()
         query = sa.select(datasets).where(own).order_by(datasets.c.created_ns.desc(), datasets.c.dataset_id)
-        return [_dataset(row) for row in self._c.execute(query.limit(limit).offset(offset)).mappings()], total
+        found = [_dataset(row) for row in self._c.execute(query.limit(limit).offset(offset)).mappings()]
+        return self._with_experiments(found), total
+
+    def all(self) -> list[Dataset]:
+        """Every dataset, newest first."""
+        query = sa.select(datasets).where(datasets.c.project_id == self._project)
+        rows = self._c.execute(query.order_by(datasets.c.created_ns.desc(), datasets.c.dataset_id)).mappings()
+        return self._with_experiments([_dataset(row) for row in rows])
+
+    def _with_experiments(self, found: list[Dataset]) -> list[Dataset]:
+        e = dataset_experiments.c
+        query = sa.select(e.dataset_id, e.experiment_id).where(e.project_id == self._project)
+        if len(found) <= _CHUNK:
+            query = query.where(e.dataset_id.in_([row.dataset_id for row in found]))
+        used: dict[str, list[str]] = {}
+        for dataset_id, experiment_id in self._c.execute(query.order_by(e.experiment_id)):
+            used.setdefault(dataset_id, []).append(experiment_id)
+        for row in found:
+            row.experiment_ids = used.get(row.dataset_id, [])
+        return found
+
+    def set_experiments(self, dataset_id: str, experiment_ids: Iterable[str]) -> None:
+        """Replace the experiments that use a dataset."""
+        e = dataset_experiments.c
+        self._c.execute(dataset_experiments.delete().where(e.project_id == self._project, e.dataset_id == dataset_id))
+        rows = [
+            {"project_id": self._project, "dataset_id": dataset_id, "experiment_id": each}
+            for each in sorted(set(experiment_ids))
+        ]
+        if rows:
+            self._c.execute(dataset_experiments.insert(), rows)
+
+    def delete_dataset(self, dataset_id: str) -> None:
+        """Remove a dataset with all states of its items."""
+        self.set_experiments(dataset_id, ())
+        for table in (dataset_items, datasets):
+            own = (table.c.project_id == self._project) & (table.c.dataset_id == dataset_id)
+            self._c.execute(table.delete().where(own))
 
     # --- items -------------------------------------------------------------------------------------------------
     def _own(self) -> sa.ColumnElement[bool]:
@@ -128,9 +187,52 @@ class DatasetTable:
 
     def add_item(self, row: DatasetItem) -> None:
         """Insert a state as the current one."""
-        values = encode_json(msgspec.structs.asdict(row), _ITEM_JSON)
-        del values["dataset_name"]
-        self._c.execute(dataset_items.insert().values(project_id=self._project, valid_to_ns=None, **values))
+        self.add_items([row])
+
+    def add_items(self, rows: Sequence[DatasetItem]) -> None:
+        """Insert states as the current ones."""
+        found: list[dict[str, Any]] = []
+        for row in rows:
+            values = encode_json(msgspec.structs.asdict(row), _ITEM_JSON)
+            del values["dataset_name"]
+            values |= {"project_id": self._project, "valid_to_ns": None, "input_key": input_key(row.input)}
+            found.append(values)
+        if found:
+            self._c.execute(dataset_items.insert(), found)
+
+    def by_input(self, dataset_id: str, keys: Sequence[str]) -> dict[str, DatasetItem]:
+        """Active items by ``input_key``; of several with one input the newest."""
+        i = dataset_items.c
+        found: dict[str, DatasetItem] = {}
+        for start in range(0, len(keys), _CHUNK):
+            query = sa.select(dataset_items).where(
+                self._own(), i.dataset_id == dataset_id, i.input_key.in_(keys[start : start + _CHUNK]),
+                i.valid_to_ns.is_(None), i.status == "ACTIVE",
+            )  # fmt: skip
+            for item in self._items(query.order_by(i.created_ns, i.item_id)):
+                found[input_key(item.input)] = item
+        return found
+
+    def first_items(self, dataset_id: str, limit: int, after: tuple[int, str] | None = None) -> list[DatasetItem]:
+        """Active items, oldest first, behind a (``created_ns``, ``item_id``)."""
+        i = dataset_items.c
+        query = sa.select(dataset_items).where(
+            self._own(), i.dataset_id == dataset_id, i.valid_to_ns.is_(None), i.status == "ACTIVE"
+        )
+        sorts = [(i.created_ns, False), (i.item_id, False)]
+        if after is not None:
+            query = query.where(behind(sorts, after))
+        return self._items(query.order_by(*order_by(sorts)).limit(limit))
+
+    def counts(self, dataset_ids: Sequence[str] | None = None) -> dict[str, int]:
+        """Number of active items, of the given datasets or all; those without items are left out."""
+        i = dataset_items.c
+        query = sa.select(i.dataset_id, sa.func.count()).where(
+            self._own(), i.valid_to_ns.is_(None), i.status == "ACTIVE"
+        )
+        if dataset_ids is not None and len(dataset_ids) <= _CHUNK:
+            query = query.where(i.dataset_id.in_(dataset_ids))
+        return {row[0]: row[1] for row in self._c.execute(query.group_by(i.dataset_id))}
 
     def items(
         self, *, dataset_id: str | None, source_trace_id: str | None, source_observation_id: str | None,
@@ -161,7 +263,7 @@ class DatasetTable:
         names = {row[0]: row[1] for row in self._c.execute(named)} if ids else {}
         found: list[DatasetItem] = []
         for row in rows:
-            del row["project_id"], row["valid_to_ns"]
+            del row["project_id"], row["valid_to_ns"], row["input_key"]
             decode_json(row, _ITEM_JSON)
             found.append(DatasetItem(**row, dataset_name=names.get(row["dataset_id"], "")))
         return found
