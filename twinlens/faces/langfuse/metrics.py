@@ -9,7 +9,7 @@ import msgspec
 from twinlens.domain.clock import iso_ms
 from twinlens.faces.http import in_thread
 from twinlens.faces.langfuse.errors import BadRequest, issue
-from twinlens.faces.langfuse.traces import time_range
+from twinlens.faces.langfuse.traces import tagged, time_range
 from twinlens.faces.langfuse.wire import Call, PageQuery, Result, RouteTable
 from twinlens.query import langfuse_metrics
 from twinlens.store.telemetry.query import Aggregate, And, Cmp, Dimension, Expr, Measure, Order, all_of
@@ -63,7 +63,7 @@ class DailyQuery(PageQuery, rename="camel", kw_only=True):
         return all_of(
             None if self.trace_name is None else Cmp(name, "=", self.trace_name),
             None if self.user_id is None else Cmp(user, "=", self.user_id),
-            Cmp("tags", "all of", self.tags) if self.tags else None,
+            tagged(self.tags),
             Cmp("environment", "in", self.environment) if self.environment else None,
             And(tuple(time_range("start_ns", self.from_timestamp, self.to_timestamp))),
         )

@@ -19,7 +19,7 @@ from twinlens.store.telemetry.query import Cmp, Expr, Or, Order, Query, all_of
 routes = RouteTable()
 
 MAX_LIMIT = 1_000
-GROUPS = frozenset({"core", "metadata", "trace_context", *rows.GROUPS})
+GROUPS = frozenset({"core", "metadata", "trace_context", "prompt", *rows.GROUPS})
 DEFAULT_GROUPS = frozenset({"core", "basic"})
 #: Groups whose fields are not in the row itself but stored apart.
 _WHOLE = frozenset({"io", "metadata", "model"})
@@ -105,7 +105,9 @@ async def list_v1(call: Call) -> Result:
     def read() -> dict[str, Any]:
         telemetry = call.services.telemetry
         wanted = Query(project_id=project, where=where, order=_NEWEST, limit=limit, offset=offset, with_io=True)
-        data = [rows.observation_v1(span, project) for span in telemetry.spans(wanted).rows]
+        spans: list[Span] = telemetry.spans(wanted).rows
+        prompt_ids = call.services.prompts.version_ids(project, rows.prompt_links(spans))
+        data = [rows.observation_v1(span, project, prompt_ids) for span in spans]
         return {"data": data, "meta": query.meta(telemetry.count("spans", wanted))}
 
     return await in_thread(read)
@@ -114,10 +116,16 @@ async def list_v1(call: Call) -> Result:
 @routes.on("GET", "/observations/{id}", scope="read")
 async def get_v1(call: Call) -> Result:
     """One observation. Span ids are unique within a trace only: the newest one of that id is meant."""
-    span = await in_thread(call.services.telemetry.span, call.project_id, None, call.path["id"])
-    if span is None:
-        raise NotFound("Observation not found within authorized project")
-    return rows.observation_v1(span, call.project_id)
+    project = call.project_id
+
+    def read() -> dict[str, Any]:
+        span = call.services.telemetry.span(project, None, call.path["id"])
+        if span is None:
+            raise NotFound("Observation not found within authorized project")
+        prompt_ids = call.services.prompts.version_ids(project, rows.prompt_links([span]))
+        return rows.observation_v1(span, project, prompt_ids)
+
+    return await in_thread(read)
 
 
 @routes.on("GET", "/v2/observations", scope="read")
@@ -146,7 +154,11 @@ async def list_v2(call: Call) -> Result:
         if ids and groups & {"basic", "trace_context"}:
             owned = telemetry.traces(Query(project_id=project, where=Cmp("trace_id", "in", ids), limit=len(ids)))
             owners = {row.trace_id: row for row in owned.rows}
-        data = [rows.observation_v2(span, project, groups, expand, owners.get(span.trace_id)) for span in spans]
+        links = rows.prompt_links(spans) if "prompt" in groups else ()
+        prompt_ids = call.services.prompts.version_ids(project, links)
+        data = [
+            rows.observation_v2(span, project, groups, expand, owners.get(span.trace_id), prompt_ids) for span in spans
+        ]
         return {"data": data, "meta": {"cursor": page.next_cursor} if page.next_cursor else {}}
 
     return await in_thread(read)

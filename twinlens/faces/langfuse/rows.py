@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, TypeVar
 
 import msgspec
@@ -71,7 +71,22 @@ def trace_path(project_id: str, trace_id: str) -> str:
 
 
 # --- observations ----------------------------------------------------------------------------------------------
-def observation_v1(span: Span, project_id: str) -> dict[str, Any]:
+#: (name, version) -> id of the prompt versions that spans name, where such a version exists.
+PromptIds = Mapping[tuple[str, int], str]
+
+
+def prompt_links(spans: Iterable[Span]) -> set[tuple[str, int]]:
+    """The prompt versions that spans name."""
+    return {(s.prompt_name, s.prompt_version) for s in spans if s.prompt_name and s.prompt_version is not None}
+
+
+def _prompt(span: Span, prompt_ids: PromptIds) -> dict[str, Any]:
+    name, version = span.prompt_name, span.prompt_version
+    found = None if name is None or version is None else prompt_ids.get((name, version))
+    return {"promptId": found, "promptName": name, "promptVersion": version}
+
+
+def observation_v1(span: Span, project_id: str, prompt_ids: PromptIds) -> dict[str, Any]:
     """A row of ``GET /observations`` and of a trace's ``observations``."""
     counts = {
         "input": side(span.usage, "input"),
@@ -105,9 +120,7 @@ def observation_v1(span: Span, project_id: str) -> dict[str, Any]:
         "model": span.model,
         "modelParameters": span.model_parameters,
         "modelId": span.price_id,
-        "promptId": None,
-        "promptName": span.prompt_name,
-        "promptVersion": span.prompt_version,
+        **_prompt(span, prompt_ids),
         "usage": {**counts, "unit": "TOKENS", **costs},
         "usageDetails": span.usage,
         "costDetails": span.cost,
@@ -183,10 +196,6 @@ def _usage(span: Span) -> dict[str, Any]:
     }  # fmt: skip
 
 
-def _prompt(span: Span) -> dict[str, Any]:
-    return {"promptId": None, "promptName": span.prompt_name, "promptVersion": span.prompt_version}
-
-
 def _metrics(span: Span) -> dict[str, Any]:
     first = span.completion_start_ns
     return {
@@ -197,19 +206,21 @@ def _metrics(span: Span) -> dict[str, Any]:
 
 #: Field groups of ``GET /v2/observations`` that need only the span.
 GROUPS = {
-    "basic": _basic, "time": _time, "io": _io, "model": _model, "usage": _usage, "prompt": _prompt,
-    "metrics": _metrics,
+    "basic": _basic, "time": _time, "io": _io, "model": _model, "usage": _usage, "metrics": _metrics,
 }  # fmt: skip
 
 
 def observation_v2(
-    span: Span, project_id: str, groups: frozenset[str], expand: frozenset[str], owner: TraceSummary | None
-) -> dict[str, Any]:
+    span: Span, project_id: str, groups: frozenset[str], expand: frozenset[str], owner: TraceSummary | None,
+    prompt_ids: PromptIds,
+) -> dict[str, Any]:  # fmt: skip
     """A row of ``GET /v2/observations`` with the groups asked for."""
     row = _core(span, project_id)
     for name, fill in GROUPS.items():
         if name in groups:
             row |= fill(span)
+    if "prompt" in groups:
+        row |= _prompt(span, prompt_ids)
     if "basic" in groups and owner is not None:
         row["userId"] = span.user_id or owner.user_id
         row["sessionId"] = span.session_id or owner.session_id
@@ -312,12 +323,14 @@ def _subject(score: Score) -> dict[str, Any]:
     return {"kind": "trace", "id": score.trace_id}
 
 
-def trace_details(row: TraceSummary, project_id: str, spans: Sequence[Span], scores: Sequence[Score]) -> dict[str, Any]:
+def trace_details(
+    row: TraceSummary, project_id: str, spans: Sequence[Span], scores: Sequence[Score], prompt_ids: PromptIds
+) -> dict[str, Any]:
     """``GET /traces/{id}``: the trace with whole observations and scores."""
     return trace(row, project_id) | {
         "htmlPath": trace_path(project_id, row.trace_id),
         "latency": seconds(row.latency_ns),
         "totalCost": row.total_cost,
-        "observations": [observation_v1(span, project_id) for span in spans],
+        "observations": [observation_v1(span, project_id, prompt_ids) for span in spans],
         "scores": [score_v1(score, project_id) for score in scores if score.valid],
     }

@@ -13,7 +13,7 @@ from twinlens.faces.http import in_thread
 from twinlens.faces.langfuse import rows
 from twinlens.faces.langfuse.wire import Call, PageQuery, Result, RouteTable, time_of
 from twinlens.query import langfuse_filter as filters
-from twinlens.store.telemetry.query import Cmp, Expr, Order, Query, all_of
+from twinlens.store.telemetry.query import Cmp, Expr, Or, Order, Query, all_of
 
 routes = RouteTable()
 
@@ -55,7 +55,7 @@ class TracesQuery(PageQuery, rename="camel", kw_only=True):
                 if value is not None
             ),
             *time_range("start_ns", self.from_timestamp, self.to_timestamp),
-            Cmp("tags", "all of", self.tags) if self.tags else None,
+            tagged(self.tags),
             Cmp("environment", "in", self.environment) if self.environment else None,
         )  # fmt: skip
 
@@ -85,6 +85,15 @@ def chosen_groups(text: str | None, known: frozenset[str], default: frozenset[st
     if unknown := wanted - known:
         raise InvalidArgument(f"fields: unknown group {', '.join(sorted(unknown))}; known: {', '.join(sorted(known))}")
     return wanted
+
+
+def tagged(tags: list[str]) -> Expr | None:
+    """All of ``tags``. JS 3 sends a list as one text with commas, which may also be one tag with a comma in it."""
+    if not tags:
+        return None
+    if len(tags) == 1 and "," in tags[0]:
+        return Or((Cmp("tags", "all of", tags), Cmp("tags", "all of", tags[0].split(","))))
+    return Cmp("tags", "all of", tags)
 
 
 def time_range(field: str, start: str | None, end: str | None) -> list[Expr]:
@@ -145,7 +154,8 @@ async def get_trace(call: Call) -> Result:
             raise NotFound(_NOT_FOUND.format(call.path["id"]))
         spans = telemetry.trace_spans(project, [trace_id], with_attributes=False).get(trace_id, [])
         scores = telemetry.scores_for(project, [trace_id]).get(trace_id, [])
-        return rows.trace_details(row, project, spans, scores)
+        prompt_ids = call.services.prompts.version_ids(project, rows.prompt_links(spans))
+        return rows.trace_details(row, project, spans, scores, prompt_ids)
 
     return await in_thread(read)
 

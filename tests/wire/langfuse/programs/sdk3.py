@@ -1,28 +1,35 @@
 """The common program, spelled for Python SDK 3: OTLP, scores through ``/ingestion``."""
 
-import json
-
-from langfuse import get_client
+from langfuse import Evaluation, get_client
+from langfuse.media import LangfuseMedia
+from reading import CLIENT, DATASET, METADATA, PIXEL, RUN, finish, of_trace, others
 
 langfuse = get_client()
 auth = langfuse.auth_check()
-with langfuse.start_as_current_span(name="outer", input={"step": 1}, metadata={"k": "v"}) as outer:
+langfuse.create_prompt(name=f"matrix/{CLIENT} greeting", prompt="Hello {{name}}", labels=["production"])
+prompt = langfuse.get_prompt(f"matrix/{CLIENT} greeting")
+media = LangfuseMedia(content_bytes=PIXEL, content_type="image/png")
+with langfuse.start_as_current_span(name="outer", input={"step": 1}, metadata=METADATA) as outer:
     langfuse.update_current_trace(
         name="answer",
         user_id="alice",
-        session_id="session-3",
+        session_id=f"session-{CLIENT}",
         tags=["blue", "amber"],
         metadata={"team": "search", "depth": {"a": 1, "b": 2}},
         input={"question": "why"},
         output={"answer": "because"},
         version="v1",
     )
-    with langfuse.start_as_current_span(name="inner", level="WARNING", status_message="slow") as inner:
+    with langfuse.start_as_current_span(
+        name="inner", input={"image": media}, level="WARNING", status_message="slow"
+    ) as inner:
         with langfuse.start_as_current_generation(
             name="completion",
+            version="v1",
             model="gpt-4o",
             model_parameters={"temperature": 0.5},
             input=[{"role": "user", "content": "why"}],
+            prompt=prompt,
         ) as generation:
             generation.update(output="because", usage_details={"input": 100, "output": 50})
             langfuse.score_current_span(name="quality", value=0.9, comment="fine")
@@ -32,28 +39,48 @@ with langfuse.start_as_current_span(name="outer", input={"step": 1}, metadata={"
     langfuse.score_current_trace(name="passed", value=1, data_type="BOOLEAN")
     trace_id = langfuse.get_current_trace_id()
     url = langfuse.get_trace_url()
+
+langfuse.create_dataset(name=DATASET)
+for n in range(2):
+    langfuse.create_dataset_item(dataset_name=DATASET, id=f"matrix-{n}", input={"n": n}, expected_output=n * 2)
+
+
+def right(*, output, expected_output, **_):
+    return Evaluation(name="right", value=float(output == expected_output))
+
+
+def average(*, item_results, **_):
+    values = [e.value for result in item_results for e in result.evaluations]
+    return Evaluation(name="average", value=sum(values) / len(values))
+
+
+result = langfuse.get_dataset(DATASET).run_experiment(
+    name="exp",
+    run_name=RUN,
+    task=lambda *, item, **_: item.input["n"] * 2,
+    evaluators=[right],
+    run_evaluators=[average],
+    metadata={"model": "m"},
+)
 langfuse.flush()
 
-fetched = langfuse.api.trace.get(trace_id)
-found = langfuse.api.trace.list(user_id="alice", tags=["amber", "blue"]).data
-generations = langfuse.api.observations.get_many(trace_id=trace_id, type="GENERATION").data
-print(
-    json.dumps(
-        {
-            "auth": auth,
-            "trace_id": trace_id,
-            "url": url,
-            "read": {
-                "name": fetched.name,
-                "observations": sorted(o.name for o in fetched.observations),
-                "scores": sorted(s.name for s in fetched.scores),
-                "cost": fetched.total_cost,
-                "found": [t.id for t in found],
-                "tokens": generations[0].usage.total,
-                "sessions": [s.id for s in langfuse.api.sessions.list().data],
-                "observation": langfuse.api.observations.get(generations[0].id).model,
-                "scores_v2": sorted(s.name for s in langfuse.api.score_v_2.get(trace_id=trace_id).data),
-            },
-        }
-    )
+told = {
+    "auth": auth,
+    "trace_id": trace_id,
+    "url": url,
+    "compiled": prompt.compile(name="Ada"),
+    "media_id": media._media_id,
+    "run_id": result.dataset_run_id,
+    "run_traces": [item.trace_id for item in result.item_results],
+}
+ids = others(told)
+finish(
+    told,
+    v1={id: of_trace(langfuse.api.trace.get(id)) for id in ids},
+    found=sorted(row.id for row in langfuse.api.trace.list(user_id="alice", tags=["amber", "blue"]).data),
+    sessions=sorted(row.id for row in langfuse.api.sessions.list().data),
+    model=langfuse.api.observations.get(
+        langfuse.api.observations.get_many(trace_id=trace_id, type="GENERATION").data[0].id
+    ).model,
+    scores=sorted(row.name for row in langfuse.api.score_v_2.get(trace_id=trace_id).data),
 )
