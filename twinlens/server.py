@@ -37,6 +37,7 @@ from twinlens.faces.later import Later
 from twinlens.faces.paths import KeepSlashes
 from twinlens.faces.web import Web
 from twinlens.features.access import Access
+from twinlens.features.annotation import AnnotationQueues
 from twinlens.features.artifacts import Artifacts
 from twinlens.features.assessments import Assessments
 from twinlens.features.comments import Comments
@@ -46,6 +47,7 @@ from twinlens.features.deployment_targets import Targets
 from twinlens.features.deployments import Deployments
 from twinlens.features.evaluation_datasets import EvaluationDatasets
 from twinlens.features.experiments import Experiments
+from twinlens.features.issues import Issues
 from twinlens.features.live import LiveBus
 from twinlens.features.logged_models import LoggedModels
 from twinlens.features.media import MediaLibrary
@@ -172,6 +174,8 @@ class Instance:
             scores=Scores(score_configs, ingest, telemetry),
             sessions=Sessions(telemetry),
             comments=Comments(catalog, telemetry),
+            annotation=AnnotationQueues(catalog, score_configs),
+            issues=Issues(catalog, telemetry),
             datasets=datasets,
             dataset_experiments=DatasetExperiments(datasets, telemetry),
             evaluation_datasets=EvaluationDatasets(catalog, datasets, experiments),

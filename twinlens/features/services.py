@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from twinlens.features.access import Access
+    from twinlens.features.annotation import AnnotationQueues
     from twinlens.features.artifacts import Artifacts
     from twinlens.features.assessments import Assessments
     from twinlens.features.comments import Comments
@@ -15,6 +16,7 @@ if TYPE_CHECKING:
     from twinlens.features.deployments import Deployments
     from twinlens.features.evaluation_datasets import EvaluationDatasets
     from twinlens.features.experiments import Experiments
+    from twinlens.features.issues import Issues
     from twinlens.features.live import LiveBus
     from twinlens.features.logged_models import LoggedModels
     from twinlens.features.media import MediaLibrary
@@ -61,6 +63,8 @@ class Services:
     scores: Scores
     sessions: Sessions
     comments: Comments
+    annotation: AnnotationQueues
+    issues: Issues
     datasets: Datasets
     dataset_experiments: DatasetExperiments
     evaluation_datasets: EvaluationDatasets
