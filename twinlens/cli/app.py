@@ -14,7 +14,9 @@ from twinlens.cli.config import config
 from twinlens.cli.demo import demo
 from twinlens.cli.deployment import deployment
 from twinlens.cli.doctor import doctor
+from twinlens.cli.hook import hook
 from twinlens.cli.maintenance import reclaim
+from twinlens.cli.run import run as run_agent
 from twinlens.cli.serve import serve, server
 from twinlens.cli.spool import spool
 from twinlens.settings import SettingsError
@@ -33,6 +35,8 @@ app.command(serve)
 app.command(server, show=False)
 app.command(demo)
 app.command(doctor)
+app.command(run_agent, name="run")
+app.command(hook)
 app.command(reclaim)
 app.command(config)
 app.command(user)

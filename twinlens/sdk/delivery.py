@@ -8,6 +8,7 @@ import threading
 import time
 from typing import TYPE_CHECKING, Any
 
+from twinlens.sdk.loading import load
 from twinlens.sdk.wire import Unreachable
 
 if TYPE_CHECKING:
@@ -83,6 +84,7 @@ class Courier:
         self._wake.set()
 
     def _loop(self) -> None:
+        load()
         tidied = -1e9
         while not self._stopped:
             if time.monotonic() - tidied > 60:

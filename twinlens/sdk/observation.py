@@ -36,7 +36,7 @@ class Observation:
 
     __slots__ = ("_token", "kind", "span")
 
-    def __init__(self, name: str, kind: str = "span", **fields: Any) -> None:
+    def __init__(self, name: str, kind: str = "span", *, tracer: trace.Tracer | None = None, **fields: Any) -> None:
         self.kind = kind
         attributes: dict[str, Any] = {"langfuse.observation.type": kind}
         if kind in _OPERATIONS:
@@ -45,7 +45,7 @@ class Observation:
             attributes[_NAMES[kind]] = name
         self._token: Any = None
         try:
-            self.span: Span = runtime.tracer().start_span(name, attributes=attributes)
+            self.span: Span = (tracer or runtime.tracer()).start_span(name, attributes=attributes)
         except Exception:  # a foreign provider's trouble is not the agent's
             self.span = trace.INVALID_SPAN
         if fields:
@@ -73,6 +73,10 @@ class Observation:
     def end(self) -> None:
         """The span is over."""
         self.span.end()
+
+    def is_current(self) -> bool:
+        """Whether it is the current span of this context."""
+        return trace.get_current_span() is self.span
 
     def attach(self) -> None:
         """Make it the current span of this context."""

@@ -11,6 +11,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
+from twinlens.sdk.loading import load
 from twinlens.sdk.score import Score
 
 if TYPE_CHECKING:
@@ -27,6 +28,8 @@ QUEUE = 8_192
 BATCH = 512
 #: Longest wait of a span in memory before it is on disk, in seconds.
 LINGER_S = 0.2
+#: Longest wait at the end for what is in memory to reach the disk: a matter of milliseconds, unless the machine starves.
+SETTLE_S = 5.0
 
 
 @dataclass(slots=True)
@@ -97,25 +100,27 @@ class Pipeline:
                     return
                 self._thread = thread
 
-    def flush(self, timeout: float = 5.0, *, force: bool = True) -> bool:
+    def flush(self, timeout: float = 5.0, *, force: bool = True, settle: float | None = None) -> bool:
         """Wait until everything so far is delivered, at most ``timeout`` seconds.
 
         Args:
             timeout: seconds.
             force: also try backends that failed a moment ago; otherwise those are not waited for.
+            settle: seconds that encoding and writing to disk may take, which no backend can delay; ``timeout`` by default.
 
         Returns:
             Whether everything arrived. What did not is in the spool.
         """
-        deadline = time.monotonic() + timeout
         if self._thread is None:
             return True
         spooled = threading.Event()
         self._queue.append(spooled)
         self._hurry.set()
         self._wake.set()
-        if not spooled.wait(timeout):
+        begun = time.monotonic()
+        if not spooled.wait(timeout if settle is None else settle):
             return False
+        deadline = (begun if settle is None else time.monotonic()) + timeout
         waiting = [(c, c.ring(force)) for c in self.couriers if force or not c.down]
         arrived = [ticket.wait(max(deadline - time.monotonic(), 0)) and not c.down for c, ticket in waiting]
         return all(arrived) and len(waiting) == len(self.couriers)
@@ -123,7 +128,7 @@ class Pipeline:
     def close(self, timeout: float = 1.0) -> None:
         """Flush within the budget and stop the threads. Dead backends cost nothing: their spans stay in the spool."""
         with contextlib.suppress(Exception):
-            self.flush(timeout, force=False)
+            self.flush(timeout, force=False, settle=SETTLE_S)
         self._stopped = True
         self._wake.set()
         self._hurry.set()
@@ -131,6 +136,7 @@ class Pipeline:
             courier.stop()
 
     def _loop(self) -> None:
+        load()
         while True:
             self._wake.wait()
             if not self._stopped:

@@ -17,6 +17,7 @@ from opentelemetry.context import create_key, get_value
 
 from twinlens.sdk.block import Backend as Choice
 from twinlens.sdk.block import Block, BlockError, read
+from twinlens.sdk.loading import after_fork, before_fork
 from twinlens.sdk.pipeline import LINGER_S, Pipeline
 from twinlens.sdk.score import Score
 
@@ -34,6 +35,7 @@ _MAX_ID = (1 << 64) - 1
 _lock = threading.RLock()
 _current: Runtime | None = None
 _tracer: trace.Tracer | None = None
+_provider: trace.TracerProvider | None = None
 
 
 class Processor:
@@ -213,7 +215,7 @@ def install(runtime: Runtime) -> None:
         if before is None:
             atexit.register(_at_exit)
             if hasattr(os, "register_at_fork"):
-                os.register_at_fork(after_in_child=_after_fork)
+                os.register_at_fork(before=before_fork, after_in_parent=after_fork, after_in_child=_after_fork)
         _processor.runtime = runtime if runtime.active else None
         if runtime.active:
             _attach(runtime)
@@ -223,13 +225,14 @@ def install(runtime: Runtime) -> None:
 
 def _attach(runtime: Runtime) -> None:
     """Hang the processor on the program's provider, or make one. A provider of another kind is left alone."""
-    global _tracer
+    global _tracer, _provider
     if _tracer is not None:
         return
     from opentelemetry.sdk.resources import Resource
     from opentelemetry.sdk.trace import TracerProvider
 
     from twinlens import __version__
+    from twinlens.sdk.instrument.nested import OneSpanPerCall
 
     provider = trace.get_tracer_provider()
     if not isinstance(provider, TracerProvider):
@@ -239,11 +242,12 @@ def _attach(runtime: Runtime) -> None:
             "service.name": name, "telemetry.sdk.name": "opentelemetry", "telemetry.sdk.language": "python",
             "telemetry.distro.name": "twinlens", "telemetry.distro.version": __version__,
         }  # fmt: skip
-        provider = TracerProvider(resource=Resource(attributes), shutdown_on_exit=False)
+        sampler = None if "OTEL_TRACES_SAMPLER" in os.environ else OneSpanPerCall()
+        provider = TracerProvider(sampler, Resource(attributes), shutdown_on_exit=False)
         if nobodys:
             trace.set_tracer_provider(provider)
     provider.add_span_processor(_processor)  # pyright: ignore[reportArgumentType]
-    _tracer = provider.get_tracer("twinlens", __version__)
+    _provider, _tracer = provider, provider.get_tracer("twinlens", __version__)
 
 
 def current() -> Runtime:
@@ -261,6 +265,19 @@ def tracer() -> trace.Tracer:
     return _tracer or trace.get_tracer("twinlens")
 
 
+def provider() -> trace.TracerProvider | None:
+    """The provider that instrumentors of libraries shall write to; None while nothing is recorded."""
+    return _provider if current().active else None
+
+
+def scoped(name: str) -> trace.Tracer:
+    """A tracer for one of our own observers of a library; its scope tells them from spans of the program."""
+    from twinlens import __version__
+
+    source = provider()
+    return source.get_tracer(f"twinlens.{name}", __version__) if source else tracer()
+
+
 def _at_exit() -> None:
     if _current is not None:
         with contextlib.suppress(Exception):
@@ -270,6 +287,7 @@ def _at_exit() -> None:
 def _after_fork() -> None:
     global _lock
     _lock = threading.RLock()
+    after_fork()
     if _current is None:
         return
     _current.pipeline.reset()

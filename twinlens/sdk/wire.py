@@ -6,6 +6,8 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
+from twinlens.sdk.loading import load
+
 if TYPE_CHECKING:
     import http.client
 
@@ -57,6 +59,7 @@ class Connection:
         import http.client  # here, because the agent's start must not pay for it
 
         if self._https:
+            load("ssl")
             import ssl
 
             connection = http.client.HTTPSConnection(

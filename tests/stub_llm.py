@@ -1,0 +1,87 @@
+"""A model provider that answers on loopback as OpenAI does: chat (also streamed), responses, embeddings. Always 123 and 45 tokens."""
+
+from __future__ import annotations
+
+import json
+import re
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from typing import Any
+
+USAGE = {"prompt_tokens": 123, "completion_tokens": 45, "total_tokens": 168}
+_FIELD = re.compile(r"\[\[ ## (\w+) ## \]\]")
+
+
+class _Handler(BaseHTTPRequestHandler):
+    protocol_version = "HTTP/1.1"
+
+    def log_message(self, format: str, *args: Any) -> None:
+        pass
+
+    def do_GET(self) -> None:
+        self._json({"object": "list", "data": [{"id": "gpt-4o-mini", "object": "model"}]})
+
+    def do_POST(self) -> None:
+        asked = json.loads(self.rfile.read(int(self.headers.get("content-length") or 0)) or b"{}")
+        base = {"id": "stub-1", "created": 1, "model": asked.get("model", "gpt-4o-mini")}
+        if self.path.endswith("/embeddings"):
+            data = [{"object": "embedding", "index": 0, "embedding": [0.1, 0.2]}]
+            return self._json(
+                {**base, "object": "list", "data": data, "usage": {"prompt_tokens": 123, "total_tokens": 123}}
+            )
+        if self.path.endswith("/responses"):
+            text = {"type": "output_text", "text": "Because.", "annotations": []}
+            message = {"type": "message", "id": "m", "role": "assistant", "status": "completed", "content": [text]}
+            usage = {"input_tokens": 123, "output_tokens": 45, "total_tokens": 168, "input_tokens_details": {"cached_tokens": 0},
+                     "output_tokens_details": {"reasoning_tokens": 0}}  # fmt: skip
+            return self._json({**base, "object": "response", "created_at": 1, "status": "completed", "output": [message],
+                               "usage": usage, "parallel_tool_calls": True, "tool_choice": "auto", "tools": []})  # fmt: skip
+        if asked.get("stream"):
+            return self._stream(base, bool((asked.get("stream_options") or {}).get("include_usage")))
+        choice = {"index": 0, "message": {"role": "assistant", "content": _answer(asked)}, "finish_reason": "stop"}
+        self._json({**base, "object": "chat.completion", "choices": [choice], "usage": USAGE})
+
+    def _stream(self, base: dict[str, Any], counted: bool) -> None:
+        base = {**base, "object": "chat.completion.chunk"}
+        rows: list[dict[str, Any]] = [
+            {**base, "choices": [{"index": 0, "delta": {"content": text}, "finish_reason": None}]}
+            for text in ("Be", "cause.")
+        ]
+        if counted:
+            rows.append({**base, "choices": [], "usage": USAGE})
+        body = b"".join(b"data: " + json.dumps(row).encode() + b"\n\n" for row in rows) + b"data: [DONE]\n\n"
+        self._send(body, "text/event-stream")
+
+    def _json(self, value: Any) -> None:
+        self._send(json.dumps(value).encode(), "application/json")
+
+    def _send(self, body: bytes, kind: str) -> None:
+        self.send_response(200)
+        self.send_header("content-type", kind)
+        self.send_header("content-length", str(len(body)))
+        self.end_headers()
+        self.wfile.write(body)
+
+
+def _answer(asked: dict[str, Any]) -> str:
+    """DSPy asks for fields between markers; the last message names those to answer. Everybody else gets a word."""
+    last = json.dumps(asked.get("messages", [])[-1:])
+    _, _, wanted = last.partition("Respond with")
+    fields = [name for name in _FIELD.findall(wanted) if name != "completed"]
+    if not fields:
+        return "Because."
+    return "\n\n".join([*(f"[[ ## {name} ## ]]\nBecause." for name in fields), "[[ ## completed ## ]]"])
+
+
+@contextmanager
+def stub_llm() -> Iterator[str]:
+    """Its base URL, ``/v1`` included."""
+    server = ThreadingHTTPServer(("127.0.0.1", 0), _Handler)
+    threading.Thread(target=server.serve_forever, daemon=True).start()
+    try:
+        yield f"http://127.0.0.1:{server.server_address[1]}/v1"
+    finally:
+        server.shutdown()
+        server.server_close()
