@@ -33,11 +33,12 @@ class Finding:
     fix: str = ""
 
 
-def doctor(*, data: Data = None, config: Config = None) -> None:
+def doctor(playbook: Path | None = None, /, *, data: Data = None, config: Config = None) -> None:
     """Check everything that commonly goes wrong, and say how to fix it.
 
-    Looks at versions, settings, data folder, disk, ports and, when it runs, the server itself. Exit status 1 when
-    something is broken.
+    Looks at versions, settings, data folder, disk, ports and, when it runs, the server itself. With a playbook:
+    explains each key of its observability: block, checks that its backends answer, what observes which library, and the
+    traps that are known. Exit status 1 when something is broken.
     """
     from rich.console import Console
     from rich.markup import escape
@@ -45,7 +46,13 @@ def doctor(*, data: Data = None, config: Config = None) -> None:
     console = Console(highlight=False, soft_wrap=True)
     marks = {"ok": "[green]ok  [/]", "warn": "[yellow]warn[/]", "bad": "[red]bad [/]"}
     bad = False
-    for finding in findings(settings(config, data=data)):
+    if playbook is not None:
+        from twinlens.cli.playbook import findings as of_playbook
+
+        found = of_playbook(playbook)
+    else:
+        found = findings(settings(config, data=data))
+    for finding in found:
         bad = bad or finding.level == "bad"
         console.print(f"{marks[finding.level]} {escape(finding.what)}")
         if finding.fix:

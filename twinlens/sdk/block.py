@@ -37,6 +37,15 @@ class Remark:
         return f"{where}{self.path}: {self.message}"
 
 
+@dataclass(frozen=True, slots=True)
+class Written:
+    """One key as its author wrote it. ``path`` is dotted and starts below the block; ``line`` counts from 1."""
+
+    path: str
+    value: Any
+    line: int
+
+
 @dataclass(slots=True)
 class Backend:
     """One place that telemetry goes to, with its options as the block's author wrote them (types corrected)."""
@@ -60,6 +69,8 @@ class Block:
     source: str = ""  #: where it was read from
     found: bool = False  #: a block was there at all
     remarks: list[Remark] = field(default_factory=list)
+    written: list[Written] = field(default_factory=list)  #: its keys, in the order of the file
+    document: dict[str, Any] = field(default_factory=dict)  #: the whole file
 
     def backend(self, name: str) -> Backend | None:
         """The backend of that name, or None."""
@@ -139,6 +150,8 @@ class _Reader:
         if not isinstance(raw, dict):
             self.remark("", f"expected a mapping, found {type(raw).__name__}")
             return self.block
+        self.block.written = list(self._written(raw))
+        self.block.document = document
         values = {str(k): self._expand(v, str(k)) for k, v in raw.items()}
         beside = BACKENDS.get(str(values.get("backend")), {})  # the single-backend form keeps options beside the name
         for name in values:
@@ -147,6 +160,13 @@ class _Reader:
         self._general(values, document)
         self._backends(values)
         return self.block
+
+    def _written(self, raw: dict[str, Any], above: str = "") -> Iterator[Written]:
+        for key, value in raw.items():
+            path = f"{above}{key}"
+            yield Written(path, value, self.lines.get(f"{self.root}.{path}" if self.root else path, 0))
+            if isinstance(value, dict) and not above and key in BACKENDS:
+                yield from self._written(value, f"{path}.")
 
     def _locate(self, document: dict[str, Any]) -> Any:
         spec = document.get("spec")

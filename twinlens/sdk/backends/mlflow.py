@@ -128,10 +128,15 @@ class Mlflow(Remote):
         if not name:
             return "0"
         if name not in self._experiments:
-            self._experiments[name] = self._find(name) or self._create(name)
+            self._experiments[name] = self.find_experiment(name) or self._create(name)
         return self._experiments[name]
 
-    def _find(self, name: str) -> str | None:
+    def find_experiment(self, name: str) -> str | None:
+        """The id of the experiment with that name; None when there is none.
+
+        Raises:
+            Unreachable, Refused.
+        """
         status, answer = self.json("GET", f"{_API}/experiments/get-by-name?experiment_name={quote(name, safe='')}")
         if status == 200:
             found = answer["experiment"]
@@ -146,7 +151,7 @@ class Mlflow(Remote):
         status, answer = self.json("POST", f"{_API}/experiments/create", {"name": name})
         if status == 200:
             return str(answer["experiment_id"])
-        found = self._find(name)  # another process was faster
+        found = self.find_experiment(name)  # another process was faster
         if found is None:
             raise Refused(f"experiment {name!r} cannot be created: {status} {str(answer)[:200]}")
         return found
