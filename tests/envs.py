@@ -14,6 +14,7 @@ import fcntl
 import hashlib
 import json
 import os
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -84,7 +85,8 @@ def ensure(name: str) -> Path:
             return python
         tool = uv()
         if not python.exists():
-            subprocess.run([*tool, "venv", "-q", "--clear", "-p", sys.executable, folder], check=True)
+            shutil.rmtree(folder, ignore_errors=True)  # what an interrupted installation left
+            subprocess.run([*tool, "venv", "-q", "-p", sys.executable, folder], check=True)
         subprocess.run(
             [*tool, "pip", "install", "-q", "--compile-bytecode", "-p", python, *requirements(name)], check=True
         )

@@ -7,6 +7,8 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import compatibility
+
 from twinlens.settings import FIELDS, Settings, env_name
 
 DOCS = Path(__file__).resolve().parent.parent / "docs"
@@ -85,7 +87,7 @@ def configuration() -> str:
     return _INTRODUCTION + "\n".join(rows) + "\n"
 
 
-PAGES = {"configuration.md": configuration}
+PAGES = {"configuration.md": configuration, "compatibility/mlflow.md": compatibility.page}
 
 if __name__ == "__main__":
     for name, write in PAGES.items():

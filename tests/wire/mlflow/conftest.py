@@ -8,6 +8,9 @@ import pytest
 
 from tests.servers import LiveServer
 from tests.wire.mlflow.peer import MlflowPeer
+from tests.wire.mlflow.recording import proven_routes, routes_of_test
+
+__all__ = ["proven_routes", "routes_of_test"]
 
 
 @pytest.fixture(scope="module")

@@ -10,6 +10,7 @@ from types import TracebackType
 from typing import Any
 
 from tests.envs import python_of
+from tests.wire.mlflow import recording
 
 _LOOP = r"""
 import io, json, os, sys, traceback
@@ -61,7 +62,8 @@ class MlflowPeer:
             env={
                 "PATH": "/usr/bin:/bin", "HOME": str(folder), "MLFLOW_TRACKING_URI": url,
                 "MLFLOW_HTTP_REQUEST_MAX_RETRIES": "0", "GIT_PYTHON_REFRESH": "quiet",
-                "MLFLOW_DISABLE_TELEMETRY": "true", "MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR": "false", **env,
+                "MLFLOW_DISABLE_TELEMETRY": "true", "MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR": "false",
+                **recording.environment(), **env,
             },
             cwd=folder, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=self._log, text=True,
         )  # fmt: skip

@@ -15,6 +15,7 @@ import pytest
 
 from tests.envs import python_of
 from tests.servers import LiveServer
+from tests.wire.mlflow import recording
 
 PROGRAMS = Path(__file__).parent / "programs"
 API = "/api/2.0/mlflow"
@@ -23,7 +24,7 @@ API = "/api/2.0/mlflow"
 def run_program(name: str, *args: str) -> dict[str, Any]:
     """Run a program with the real client; what its last line says."""
     env = {k: v for k, v in os.environ.items() if not k.startswith(("MLFLOW_", "OTEL_"))}
-    env |= {"MLFLOW_HTTP_REQUEST_MAX_RETRIES": "0", "MLFLOW_DISABLE_TELEMETRY": "true"}
+    env |= {"MLFLOW_HTTP_REQUEST_MAX_RETRIES": "0", "MLFLOW_DISABLE_TELEMETRY": "true", **recording.environment()}
     done = subprocess.run(
         [python_of("mlflow"), "-W", "ignore", str(PROGRAMS / name), *args],
         env=env, capture_output=True, text=True, timeout=180,
