@@ -12,13 +12,13 @@ from twinlens.faces.mlflow.wire import Call, RpcTable
 rpcs = RpcTable()
 
 
-@rpcs.rpc("GET", "3.0", "/mlflow/ui-telemetry", ajax_only=True, public=True)
+@rpcs.rpc("GET", "3.0", "/mlflow/ui-telemetry", ajax_only=True)
 async def telemetry_settings(_call: Call) -> dict[str, Any]:
     """Which of its events the page reports to MLflow's makers: none."""
     return {"disable_ui_telemetry": True, "disable_ui_events": [], "ui_rollout_percentage": 0}
 
 
-@rpcs.rpc("POST", "3.0", "/mlflow/ui-telemetry", ajax_only=True, public=True)
+@rpcs.rpc("POST", "3.0", "/mlflow/ui-telemetry", ajax_only=True, scope="read")
 async def telemetry(_call: Call) -> dict[str, Any]:
     """Events of the page: not taken, and the page stops sending."""
     return {"status": "disabled"}
@@ -34,3 +34,9 @@ async def assistant_providers(_call: Call) -> dict[str, Any]:
 async def assistant_settings(_call: Call) -> dict[str, Any]:
     """Settings of the assistant."""
     return {"providers": {}, "projects": {}, "remote_access_allowed": False}
+
+
+@rpcs.rpc("GET", "2.0", "/mlflow/gateway-proxy", ajax_only=True)
+async def gateway_proxy(_call: Call) -> dict[str, Any]:
+    """Endpoints of a separate deployments server (`MLFLOW_DEPLOYMENTS_TARGET`) for the prompt playground."""
+    return {"endpoints": []}
