@@ -46,6 +46,7 @@ from twinlens.features.datasets import Datasets
 from twinlens.features.deployment_targets import Targets
 from twinlens.features.deployments import Deployments
 from twinlens.features.evaluation_datasets import EvaluationDatasets
+from twinlens.features.evaluation_runs import EvaluationRuns
 from twinlens.features.experiments import Experiments
 from twinlens.features.issues import Issues
 from twinlens.features.live import LiveBus
@@ -151,6 +152,7 @@ class Instance:
         score_configs = ScoreConfigs(catalog)
         datasets = Datasets(catalog)
         traces = Traces(telemetry, ingest, live)
+        evaluation_runs = EvaluationRuns(runs, experiments, datasets, traces, telemetry)
         return Services(
             settings=settings,
             access=access,
@@ -177,7 +179,8 @@ class Instance:
             annotation=AnnotationQueues(catalog, score_configs),
             issues=Issues(catalog, telemetry),
             datasets=datasets,
-            dataset_experiments=DatasetExperiments(datasets, telemetry),
+            dataset_experiments=DatasetExperiments(datasets, telemetry, evaluation_runs),
+            evaluation_runs=evaluation_runs,
             evaluation_datasets=EvaluationDatasets(catalog, datasets, experiments),
             media=MediaLibrary(catalog, blobs, hasher),
             deployments=Deployments(catalog, Targets(registry, prompts, logged_models, runs), live),

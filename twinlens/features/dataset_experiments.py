@@ -3,10 +3,14 @@
 Langfuse's early SDK 3 registers run items, 3.15 and 4 also write ``langfuse.experiment.*`` attributes, SDK 5 writes only those. All
 have the same id (``domain.dataset.experiment_id``), so the two sources are two views of one run. An item's row is the
 span that ``…item.root_observation_id`` names; its siblings and children carry the attributes too.
+
+MLflow's evaluation runs are the third source (``features.evaluation_runs``): their id is the run's, an item's row is the root span
+of a trace that is linked to the run.
 """
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Sequence
 from typing import Any
 
@@ -14,18 +18,19 @@ import msgspec
 
 from twinlens.domain.dataset import DatasetRun, DatasetRunItem
 from twinlens.domain.errors import NotFound
+from twinlens.domain.run import Run
 from twinlens.domain.trace import Span
+from twinlens.features.assessments import value_of
 from twinlens.features.datasets import Datasets
+from twinlens.features.evaluation_runs import DATASET, ENVIRONMENT, ID, ITEM, NAME, PREFIX, EvaluationRuns, dataset_of
 from twinlens.store.telemetry.interface import TelemetryStore
 from twinlens.store.telemetry.query import Aggregate, Cmp, Dimension, Expr, Measure, Order, Query, all_of
 
-PREFIX = "langfuse.experiment."
-ID, NAME, DATASET, ITEM = PREFIX + "id", PREFIX + "name", PREFIX + "dataset.id", PREFIX + "item.id"
 ROOT = PREFIX + "item.root_observation_id"
-#: Environment that SDKs give experiment spans: narrows every query here before an attribute is looked at.
-ENVIRONMENT = "sdk-experiment"
 MAX_RUNS = 10_000
+UNCOUNTED = -1  #: ``item_count`` until ``describe`` has looked
 _PAGES = 20
+_MS = 1_000_000
 
 
 class Experiment(msgspec.Struct, kw_only=True):
@@ -59,9 +64,10 @@ class ExperimentItem(msgspec.Struct, kw_only=True):
 class DatasetExperiments:
     """All methods block."""
 
-    def __init__(self, datasets: Datasets, telemetry: TelemetryStore) -> None:
+    def __init__(self, datasets: Datasets, telemetry: TelemetryStore, evaluations: EvaluationRuns) -> None:
         self._datasets = datasets
         self._telemetry = telemetry
+        self._evaluations = evaluations
 
     def list(
         self, project_id: str, start_ns: int, end_ns: int | None = None, *, ids: Sequence[str] | None = None,
@@ -82,6 +88,10 @@ class DatasetExperiments:
         for run in self._datasets.runs_between(project_id, start_ns, end_ns, wanted):
             if (ids is None or run.run_id in ids) and (names is None or run.name in names):
                 self._join(project_id, found, run)
+        for run in self._evaluations.find(project_id, start_ns=start_ns, end_ns=end_ns, ids=ids):
+            experiment = _evaluation(run)
+            if (names is None or run.name in names) and (dataset_ids is None or experiment.dataset_id in dataset_ids):
+                found[run.run_id] = experiment
         return sorted(found.values(), key=lambda e: (-e.end_ns, e.id))
 
     def _traced(self, project_id: str, where: Expr) -> dict[str, Experiment]:
@@ -99,12 +109,14 @@ class DatasetExperiments:
                 ),
             )
         )  # fmt: skip
+        gone = self._evaluations.deleted(project_id) if rows else set[str]()
         return {
             row["id"]: Experiment(
                 id=row["id"], name=row["name"] or row["id"], dataset_id=row["dataset"], start_ns=int(row["start"]),
                 end_ns=int(row["end"] or row["start"]), item_count=int(row["items"]),
             )
             for row in rows
+            if row["id"] not in gone
         }  # fmt: skip
 
     def _join(self, project_id: str, found: dict[str, Experiment], run: DatasetRun) -> None:
@@ -123,7 +135,11 @@ class DatasetExperiments:
         known.metadata = run.metadata if isinstance(run.metadata, dict) else None
 
     def describe(self, project_id: str, experiment: Experiment) -> None:
-        """Fill description and metadata from the newest span that has them, where no registered run said them."""
+        """Fill description and metadata from the newest span that has them, where no registered run said them; count the
+        items of MLflow's evaluation runs."""
+        if experiment.item_count == UNCOUNTED:
+            experiment.item_count = self._evaluations.count(project_id, experiment.id)
+            return
         if experiment.metadata is not None and experiment.description is not None:
             return
         described = Cmp("attribute", "is not null", None, PREFIX + "description")  # task spans only, not their children
@@ -147,7 +163,12 @@ class DatasetExperiments:
         names: Sequence[str] | None = None, item_ids: Sequence[str] | None = None,
         dataset_ids: Sequence[str] | None = None, limit: int = 50, cursor: str | None = None,
     ) -> tuple[list[ExperimentItem], str | None]:  # fmt: skip
-        """Items of runs, newest first, and the cursor of the next page. A page may hold fewer than ``limit``."""
+        """Items of runs, newest first, and the cursor of the next page. A page may hold fewer than ``limit``.
+
+        MLflow's evaluation runs have to be asked for by id, one at a time.
+        """
+        if ids is not None and len(ids) == 1 and (runs := self._evaluations.find(project_id, ids=ids)):
+            return self._evaluated(project_id, runs[0], item_ids, limit, cursor)
         where = all_of(
             *_of_experiments(), Cmp("start_ns", ">=", start_ns), Cmp("attribute", "is not null", None, ROOT),
             None if end_ns is None else Cmp("start_ns", "<", end_ns),
@@ -165,6 +186,36 @@ class DatasetExperiments:
             cursor = page.next_cursor
             if cursor is None or found:
                 break
+        return found, cursor
+
+    def _evaluated(
+        self, project_id: str, run: Run, item_ids: Sequence[str] | None, limit: int, cursor: str | None
+    ) -> tuple[list[ExperimentItem], str | None]:
+        """Items of one evaluation run of MLflow. A trace whose inputs are no item's has its own id as item id."""
+        traces, cursor = self._evaluations.traces(project_id, run.run_id, limit=limit, cursor=cursor)
+        dataset_id = dataset_of(run)
+        matched = {} if dataset_id is None else self._evaluations.item_ids(project_id, dataset_id, traces)
+        spans = self._telemetry.trace_spans(project_id, [each.trace_id for each in traces], with_attributes=False)
+        scores = self._telemetry.scores_for(project_id, [each.trace_id for each in traces])
+        found: list[ExperimentItem] = []
+        for trace in traces:
+            item_id = matched.get(trace.trace_id, trace.trace_id)
+            own = spans.get(trace.trace_id, [])
+            root = next((span for span in own if span.span_id == trace.root_span_id), own[0] if own else None)
+            if root is None or (item_ids is not None and item_id not in item_ids):
+                continue
+            expected = {
+                score.name: value_of(score)
+                for score in scores.get(trace.trace_id, [])
+                if score.kind == "expectation" and score.valid
+            }
+            found.append(
+                ExperimentItem(
+                    span=root, experiment_id=run.run_id, experiment_name=run.name, item_id=item_id,
+                    dataset_id=dataset_id, item_version=None, expected_output=expected or None, item_metadata=None,
+                    experiment_metadata=_metadata(run), description=None,
+                )
+            )  # fmt: skip
         return found, cursor
 
     # --- runs of a dataset -------------------------------------------------------------------------------------
@@ -187,15 +238,23 @@ class DatasetExperiments:
                         created_ns=experiment.start_ns, updated_ns=experiment.end_ns,
                     )
                 )  # fmt: skip
+        for run in self._evaluations.find(project_id, dataset=dataset):
+            start, end = (run.start_ms or 0) * _MS, (run.end_ms or run.start_ms or 0) * _MS
+            runs.append(
+                DatasetRun(
+                    run_id=run.run_id, dataset_id=dataset.dataset_id, dataset_name=dataset.name, name=run.name,
+                    metadata=_metadata(run), created_ns=start, updated_ns=end,
+                )
+            )  # fmt: skip
         return sorted(runs, key=lambda run: (-run.created_ns, run.run_id))
 
     def run(self, project_id: str, dataset_name: str, run_name: str) -> tuple[DatasetRun, list[DatasetRunItem]]:
-        """One run with what it did for each item, newest first.
+        """One run, by name or id, with what it did for each item, newest first.
 
         Raises:
             NotFound: no such dataset or run.
         """
-        run = next((run for run in self.runs(project_id, dataset_name) if run.name == run_name), None)
+        run = next((run for run in self.runs(project_id, dataset_name) if run_name in (run.name, run.run_id)), None)
         if run is None:
             raise NotFound("Dataset run not found")
         items, _ = self._datasets.run_items(project_id, run)
@@ -215,6 +274,44 @@ class DatasetExperiments:
             if cursor is None:
                 break
         return run, sorted(items, key=lambda item: (-item.created_ns, item.run_item_id))
+
+    def link(
+        self, project_id: str, run_name: str, item_id: str, trace_id: str, **more: Any
+    ) -> DatasetRunItem:  # fmt: skip
+        """``Datasets.link``; the run is one of MLflow's evaluation runs too, and a trace that is there is linked to it.
+
+        Raises:
+            NotFound, InvalidArgument: as ``Datasets.link``.
+        """
+        made = self._datasets.link(project_id, run_name, item_id, trace_id, **more)
+        item = self._datasets.get_item(project_id, item_id)
+        if self._evaluations.mirror(project_id, made.run_id, run_name, item.dataset_id, made.created_ns):
+            self._evaluations.link(project_id, made.run_id, trace_id)
+        return made
+
+    def delete_run(self, project_id: str, dataset_name: str, run_name: str) -> None:
+        """Delete a run and its links, whoever made it; traces stay.
+
+        Raises:
+            NotFound: no such dataset or run.
+        """
+        run, _ = self.run(project_id, dataset_name, run_name)
+        with contextlib.suppress(NotFound):  # only told by attributes, or MLflow's
+            self._datasets.delete_run(project_id, dataset_name, run.name)
+        self._evaluations.forget(project_id, run.run_id)
+
+
+def _evaluation(run: Run) -> Experiment:
+    start = (run.start_ms or 0) * _MS
+    return Experiment(
+        id=run.run_id, name=run.name, start_ns=start, end_ns=(run.end_ms or 0) * _MS or start, item_count=UNCOUNTED,
+        dataset_id=dataset_of(run), metadata=_metadata(run),
+    )  # fmt: skip
+
+
+def _metadata(run: Run) -> dict[str, Any]:
+    """Parameters and the tags that are not MLflow's own."""
+    return {**run.params, **{key: value for key, value in run.tags.items() if not key.startswith("mlflow.")}}
 
 
 def _of_experiments() -> tuple[Expr, ...]:

@@ -8,7 +8,7 @@ item; deleting a run deletes its links, never the traces.
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, TypeVar
 
 import msgspec
@@ -188,6 +188,11 @@ class Datasets:
                 dataset_id=dataset_id, source_trace_id=source_trace_id, source_observation_id=source_observation_id,
                 at=at, limit=limit, offset=offset,
             )  # fmt: skip
+
+    def by_input(self, project_id: str, dataset_id: str, keys: Sequence[str]) -> dict[str, DatasetItem]:
+        """Active items by ``domain.dataset.input_key``; of several with one input the newest."""
+        with self._catalog.read() as connection:
+            return DatasetTable(connection, project_id).by_input(dataset_id, keys)
 
     def delete_item(self, project_id: str, item_id: str) -> None:
         """Delete an item; reads as of an earlier time still see it.

@@ -14,7 +14,7 @@ import msgspec
 import sqlalchemy as sa
 
 from twinlens.domain.clock import now_ms
-from twinlens.domain.errors import InvalidArgument, NotFound
+from twinlens.domain.errors import AlreadyExists, InvalidArgument, NotFound
 from twinlens.domain.ids import new_hex
 from twinlens.domain.live import Notice
 from twinlens.domain.run import (
@@ -106,11 +106,13 @@ class Runs:
     def create(
         self, project_id: str, experiment_id: str = DEFAULT_EXPERIMENT_ID, *, name: str | None = None,
         user_id: str | None = None, start_ms: int | None = None, tags: Iterable[tuple[str, str]] = (),
+        run_id: str | None = None,
     ) -> Run:  # fmt: skip
-        """Start a run.
+        """Start a run. It gets a new id, unless ``run_id`` is the id that other clients know it by.
 
         Raises:
             NotFound: no such experiment in this project.
+            AlreadyExists: a run has that id.
             InvalidArgument: the experiment is deleted, a tag breaks a rule, or name and name tag differ.
         """
         number = experiment_number(experiment_id or DEFAULT_EXPERIMENT_ID)
@@ -121,7 +123,9 @@ class Runs:
                 "Both 'run_name' argument and 'mlflow.runName' tag are specified, but with different values "
                 f"(run_name='{name}', mlflow.runName='{tag}')."
             )
-        run_id = new_hex()
+        if run_id is not None:
+            check_run_id(run_id)
+        run_id = run_id or new_hex()
         checked[NAME_TAG] = name or tag or random_run_name()
         with self._experiments.write(project_id) as (connection, experiments):
             experiment = experiments.get(number)
@@ -134,7 +138,10 @@ class Runs:
                 user_id=user_id or checked.get(USER_TAG, ""), tags=dict(sorted(checked.items())),
                 artifact_uri=append_path(experiment.artifact_location, f"{run_id}/artifacts"),
             )  # fmt: skip
-            RunTable(connection, project_id).add(run)
+            table = RunTable(connection, project_id)
+            if table.find(run_id) is not None:
+                raise AlreadyExists(f"Run with id={run_id} exists already")
+            table.add(run)
         self._tell(project_id, run, "created")
         return run
 

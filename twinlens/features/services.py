@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from twinlens.features.datasets import Datasets
     from twinlens.features.deployments import Deployments
     from twinlens.features.evaluation_datasets import EvaluationDatasets
+    from twinlens.features.evaluation_runs import EvaluationRuns
     from twinlens.features.experiments import Experiments
     from twinlens.features.issues import Issues
     from twinlens.features.live import LiveBus
@@ -68,5 +69,6 @@ class Services:
     datasets: Datasets
     dataset_experiments: DatasetExperiments
     evaluation_datasets: EvaluationDatasets
+    evaluation_runs: EvaluationRuns
     media: MediaLibrary
     deployments: Deployments

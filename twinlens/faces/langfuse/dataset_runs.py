@@ -72,7 +72,7 @@ async def link(call: Call) -> Result:
             if span is None:
                 raise NotFound("Observation not found")
             trace_id = span.trace_id
-        made = call.services.datasets.link(
+        made = call.services.dataset_experiments.link(
             call.project_id, body.run_name, body.dataset_item_id, trace_id, observation_id=body.observation_id,
             run_description=body.run_description, metadata=body.metadata, dataset_version_ns=version,
             created_ns=created,
@@ -125,5 +125,5 @@ async def get_run(call: Call) -> Result:
 @routes.on("DELETE", "/datasets/{name*}/runs/{run*}", scope="write")
 async def delete_run(call: Call) -> Result:
     """Delete a run and its links; traces stay."""
-    await in_thread(call.services.datasets.delete_run, call.project_id, call.path["name"], call.path["run"])
+    await in_thread(call.services.dataset_experiments.delete_run, call.project_id, call.path["name"], call.path["run"])
     return {"message": "Dataset run successfully deleted"}

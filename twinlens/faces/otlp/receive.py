@@ -14,6 +14,7 @@ from twinlens.domain.errors import InvalidArgument, NotFound
 from twinlens.domain.project import Principal
 from twinlens.domain.trace import MODEL_KINDS, Span, TracePatch
 from twinlens.faces.http import in_thread
+from twinlens.features.evaluation_runs import ENVIRONMENT
 from twinlens.ingest import logs as genai_logs
 from twinlens.ingest.batch import Batch
 from twinlens.ingest.normalise import normalise
@@ -68,6 +69,8 @@ class Receiver:
         if not prices.ready and any(s.kind in MODEL_KINDS for s in spans):
             await in_thread(prices.warm)  # half a second, once
         await self._compute(len(body), prices.enrich, who.project_id, spans, patches)
+        if any(span.environment == ENVIRONMENT for span in spans):
+            patches += await in_thread(self._services.evaluation_runs.of_spans, who.project_id, spans)
         await self._services.ingest.submit(
             Batch(
                 project_id=who.project_id,
