@@ -49,10 +49,12 @@ from twinlens.features.evaluation_datasets import EvaluationDatasets
 from twinlens.features.evaluation_runs import EvaluationRuns
 from twinlens.features.experiments import Experiments
 from twinlens.features.issues import Issues
+from twinlens.features.lineage import Lineage
 from twinlens.features.live import LiveBus
 from twinlens.features.logged_models import LoggedModels
 from twinlens.features.media import MediaLibrary
 from twinlens.features.metrics import Metrics
+from twinlens.features.observed import Observed
 from twinlens.features.overview import Overviews
 from twinlens.features.prices import Prices
 from twinlens.features.projects import Projects
@@ -131,9 +133,12 @@ class Instance:
             return span
 
         limits = WriterLimits(queue_rows=settings.queue_rows, queue_bytes=settings.queue_bytes)
-        ingest = Writer(telemetry, live, limits=limits, apply_logs=apply_logs, reprice=reprice)
+        observed = Observed(catalog, telemetry)
+        ingest = Writer(telemetry, live, limits=limits, apply_logs=apply_logs, reprice=reprice, committed=observed.note)
         ingest.start()
         self._closers.append(ingest.close)
+        observed.start(project.id for project in projects.list())
+        self._closers.append(observed.close)
         blobs = _blobs(settings)
         artifacts = Artifacts(
             blobs, root=settings.artifact_root, read_roots=settings.artifact_read_roots, max_bytes=settings.max_artifact
@@ -153,6 +158,7 @@ class Instance:
         datasets = Datasets(catalog)
         traces = Traces(telemetry, ingest, live)
         evaluation_runs = EvaluationRuns(runs, experiments, datasets, traces, telemetry)
+        deployments = Deployments(catalog, Targets(registry, prompts, logged_models, runs), live)
         return Services(
             settings=settings,
             access=access,
@@ -183,7 +189,9 @@ class Instance:
             evaluation_runs=evaluation_runs,
             evaluation_datasets=EvaluationDatasets(catalog, datasets, experiments),
             media=MediaLibrary(catalog, blobs, hasher),
-            deployments=Deployments(catalog, Targets(registry, prompts, logged_models, runs), live),
+            deployments=deployments,
+            observed=observed,
+            lineage=Lineage(catalog, telemetry, traces, deployments),
         )
 
     def close(self) -> None:

@@ -5,7 +5,9 @@ from __future__ import annotations
 import http.server
 import json
 import threading
-from collections.abc import Iterator
+import time
+from collections.abc import Callable, Iterator
+from typing import Any
 
 import httpx
 import pytest
@@ -24,6 +26,7 @@ NATIVE = "/api/twinlens/v1/projects/default"
 def mlflow(live_server: LiveServer, tmp_path_factory: pytest.TempPathFactory) -> Iterator[MlflowPeer]:
     """MLflow's client with Twinlens installed beside it, two versions of a model registered."""
     folder = tmp_path_factory.mktemp("peer")
+    live_server.port = int(live_server.url.rsplit(":", 1)[1])  # the same after a restart
     with MlflowPeer(live_server.url, folder, PYTHONPATH=installed(folder)) as peer:
         peer.run(f"""
         from mlflow.deployments import get_deploy_client
@@ -173,3 +176,114 @@ def test_prompts_are_deployed_by_label(live_server: LiveServer) -> None:
 def _history(client: httpx.Client, name: str) -> list[tuple[str, str]]:
     page = client.get(f"{NATIVE}/deployments/{name}/history").raise_for_status().json()
     return [(r["action"], r["version"]) for r in page["releases"]]
+
+
+def spans(service: str, version: str, *traces: str) -> dict[str, object]:
+    """One finished span per trace, as an OTLP exporter sends them."""
+    now = time.time_ns()
+    about = {"service.name": service, "service.version": version, "deployment.environment.name": "production"}
+    return {
+        "resourceSpans": [{
+            "resource": {"attributes": [{"key": k, "value": {"stringValue": v}} for k, v in about.items()]},
+            "scopeSpans": [{"spans": [
+                {"traceId": trace, "spanId": trace[:16], "name": "answer", "startTimeUnixNano": str(now),
+                 "endTimeUnixNano": str(now + 5_000_000), "status": {"code": 1}}
+                for trace in traces
+            ]}],
+        }]
+    }  # fmt: skip
+
+
+def eventually(client: httpx.Client, path: str, good: Callable[[Any], bool]) -> Any:
+    """The first answer that is good; what traces show follows their commit within moments."""
+    for _ in range(150):
+        answer = client.get(path).raise_for_status().json()
+        if good(answer):
+            return answer
+        time.sleep(0.1)
+    raise AssertionError(answer)
+
+
+def test_declared_and_observed_versions_are_compared(live_server: LiveServer) -> None:
+    path = f"{NATIVE}/deployments/desk@production"
+    with live_server.client() as client:
+        twinlens.deployments.create("desk", version="3", server=live_server.url)
+        client.post("/v1/traces", json=spans("desk", "3", "a" * 32)).raise_for_status()
+        found = eventually(client, path, lambda row: row["observed"] is not None)
+        assert (found["observed"]["calls"], found["drift"]) == (1, None)
+        client.post("/v1/traces", json=spans("desk", "4", "b" * 32, "c" * 32)).raise_for_status()
+        found = eventually(client, path, lambda row: row["drift"] is not None)
+        assert (found["drift"]["version"], found["drift"]["both"]) == ("4", True)
+        shown = command("deployment", "show", "desk", "--server", live_server.url).stdout
+        assert "observed 4 since" in shown
+        seen = client.get(f"{NATIVE}/observed-versions", params={"subject": "desk"}).json()["observed"]
+        assert sorted((o["version"], o["calls"], o["declared"]) for o in seen) == [("3", 1, True), ("4", 2, False)]
+        assert {o["deployment_id"] for o in seen} == {found["deployment_id"]}
+        points = client.get(f"{path}/timeline").json()["points"]
+        assert sum(p["calls"] for p in points if p["version"] == "4") == 2
+        live_server.restart()
+    with live_server.client() as client:
+        assert client.get(path).json()["drift"]["version"] == "4"
+
+
+def test_lineage_reads_both_ways(live_server: LiveServer, mlflow: MlflowPeer) -> None:
+    made = mlflow.run(f"""
+    import pandas
+    mlflow.set_tracking_uri("{live_server.url}")
+    data = mlflow.data.from_pandas(pandas.DataFrame({{"x": [1, 2]}}), name="orders")
+    with mlflow.start_run(run_name="train") as run:
+        mlflow.log_input(data, context="training")
+        model = mlflow.create_external_model(name="net")
+    client.create_registered_model("price")
+    version = mlflow.MlflowClient("{live_server.url}").create_model_version(
+        "price", "runs:/" + run.info.run_id + "/m", run.info.run_id)
+    result = {{"run": run.info.run_id, "digest": data.digest}}
+    """)
+    trace = "d" * 32
+    twinlens.deployments.create("price", model_uri="models:/price/1", environment="production", server=live_server.url)
+    with live_server.client() as client:
+        client.post("/v1/traces", json=spans("price", "1", trace)).raise_for_status()
+        score = {"trace_id": trace, "name": "quality", "value": 0.5}
+        client.post(f"{NATIVE}/scores", json=score).raise_for_status()
+        ask = lambda **query: client.get(f"{NATIVE}/lineage", params=query)  # noqa: E731
+        down = ask(node=f"dataset:orders@{made['digest']}", direction="down").raise_for_status().json()
+        types = [n["type"] for n in down["nodes"]]
+        assert types == ["dataset", "run", "logged_model", "model", "deployment", "traces", "scores"], down["nodes"]
+        by_type = {n["type"]: n for n in down["nodes"]}
+        assert by_type["run"]["id"] == f"run:{made['run']}"
+        assert (by_type["traces"]["details"]["count"], by_type["scores"]["details"]["average"]) == (1, 0.5)
+        filtered = client.get(f"{NATIVE}/traces", params={"filter": by_type["traces"]["details"]["filter"]}).json()
+        assert [t["trace_id"] for t in filtered["traces"]] == [trace]
+        chain = [(e["source"].split(":")[0], e["type"], e["target"].split(":")[0]) for e in down["edges"]]
+        assert ("run", "registered as", "model") in chain and ("model", "serves in", "deployment") in chain
+        up = ask(node=by_type["deployment"]["id"], direction="up").json()
+        assert [n["type"] for n in up["nodes"]] == ["deployment", "model", "run", "dataset"]
+        both = ask(node="model:price/1").json()
+        assert {n["type"] for n in both["nodes"]} >= {"dataset", "run", "model", "deployment", "traces", "scores"}
+        for node, status in (("nonsense", 400), ("run:none", 404), ("model:price/9", 404), ("deployment:x", 404)):
+            assert ask(node=node).status_code == status
+
+
+def test_lineage_pages(live_server: LiveServer, mlflow: MlflowPeer) -> None:
+    digest = mlflow.run(f"""
+    import pandas
+    mlflow.set_tracking_uri("{live_server.url}")
+    data = mlflow.data.from_pandas(pandas.DataFrame({{"x": [7]}}), name="shared")
+    for n in range(5):
+        with mlflow.start_run():
+            mlflow.log_input(data)
+    result = data.digest
+    """)
+    node = f"dataset:shared@{digest}"
+    seen: list[str] = []
+    with live_server.client() as client:
+        query: dict[str, Any] = {"node": node, "direction": "down", "depth": 1, "limit": 2}
+        while True:
+            found = client.get(f"{NATIVE}/lineage", params=query).raise_for_status().json()
+            seen += [n["id"] for n in found["nodes"][1:]]
+            if not found["more"]:
+                break
+            assert (found["more"][0]["node"], found["more"][0]["direction"]) == (node, "down")
+            query["cursor"] = found["more"][0]["cursor"]
+        assert len(seen) == len(set(seen)) == 5
+        assert client.get(f"{NATIVE}/lineage", params=query | {"cursor": "read by:junk"}).status_code == 400

@@ -44,7 +44,7 @@ def list_(
         what = row["kind"] if row["subject"] == row["name"] else f"{row['kind']} {row['subject']}"
         table.add_row(
             row["environment"], row["name"], what, release["version"], _when(release["at_ms"]), release["by"],
-            "retired" if row["retired"] else row["health"],
+            "retired" if row["retired"] else row["health"] + (f", observed {row['drift']['version']}" if row["drift"] else ""),
         )  # fmt: skip
     Console(highlight=False).print(table)
 
@@ -163,6 +163,14 @@ def _show(row: dict[str, Any], as_json: bool) -> None:
         "health": f"{row['health']} {row['health_message']}".strip(),
     }  # fmt: skip
     print(f"{row['name']}@{row['environment']}{' (retired)' if row['retired'] else ''}")
+    if row["observed"]:
+        seen = row["observed"]
+        facts["calls"] = f"{seen['calls']:,} ({seen['errors']:,} failed), last {_when(seen['last_ms'])}"
+    if row["drift"]:
+        also = "also " if row["drift"]["both"] else ""
+        facts["drift"] = (
+            f"declared {release['version']}, {also}observed {row['drift']['version']} since {_when(row['drift']['since_ms'])}"
+        )
     for label, value in facts.items():
         if value:
             print(f"  {label:<8} {value}")

@@ -8,6 +8,7 @@ a *release*: numbered from 1, never changed afterwards. The current release is w
 from __future__ import annotations
 
 import re
+from collections.abc import Iterable
 from typing import Any, Literal, get_args
 
 import msgspec
@@ -157,3 +158,83 @@ def rollback_target(history: list[Release]) -> Release | None:
     return next(
         (r for r in history if r.number < base.number and r.version != base.version and r.action != "retire"), None
     )
+
+
+class ObservedHour(msgspec.Struct, kw_only=True):
+    """What one version did in one hour. ``latency_ns`` is the sum over the ``ended`` calls; ``cost`` is USD."""
+
+    hour_ns: int
+    kind: Kind
+    environment: str
+    subject: str
+    version: str
+    calls: int = 0
+    errors: int = 0
+    tokens: int = 0
+    cost: float = 0.0
+    latency_ns: float = 0.0
+    ended: int = 0
+    first_ns: int = 0
+    last_ns: int = 0
+
+    def add(
+        self, *, calls: int, errors: int, tokens: int, cost: float, mean_latency_ns: float | None, first_ns: int,
+        last_ns: int,
+    ) -> None:  # fmt: skip
+        """Count more calls in."""
+        self.calls += calls
+        self.errors += errors
+        self.tokens += tokens
+        self.cost += cost
+        if mean_latency_ns is not None:
+            self.latency_ns += mean_latency_ns * calls
+            self.ended += calls
+        self.first_ns = min(self.first_ns, first_ns)
+        self.last_ns = max(self.last_ns, last_ns)
+
+
+class Drift(msgspec.Struct, kw_only=True, frozen=True):
+    """Something else is live than was declared. ``both``: the declared version serves too (a rollout under way)."""
+
+    version: str
+    since_ns: int
+    both: bool
+
+
+#: How long calls of another version may go on beside the declared one before that says nothing any more.
+OVERLAP_NS = 5 * 60_000_000_000
+
+
+def drift(deployment: Deployment, observed: Iterable[ObservedVersion]) -> Drift | None:
+    """The other version that serves in place of the declared one, if one does.
+
+    ``observed`` may hold anything; what is about another environment or subject is left out. A version that was last seen
+    before the release, or more than five minutes before the declared one was last seen, serves no more.
+    """
+    if deployment.retired:
+        return None
+    release = deployment.release
+    here = [o for o in observed if concerns(deployment, o)]
+    declared = max((o.last_ns for o in here if same_version(o.version, release.version)), default=None)
+    others = [o for o in here if not same_version(o.version, release.version) and o.last_ns > release.at_ns]
+    if declared is not None:
+        others = [o for o in others if o.last_ns > declared - OVERLAP_NS]
+    if not others:
+        return None
+    latest = max(others, key=lambda o: o.last_ns)
+    both = declared is not None and declared > max(release.at_ns, latest.last_ns - OVERLAP_NS)
+    return Drift(version=latest.version, since_ns=max(latest.first_ns, release.at_ns), both=both)
+
+
+def concerns(deployment: Deployment, observed: ObservedVersion) -> bool:
+    """Whether an observation is about this deployment. Agents are known by the name of their service or deployment."""
+    return (
+        observed.environment == deployment.environment
+        and observed.kind == deployment.kind
+        and observed.subject in (deployment.subject, deployment.name)
+    )
+
+
+def same_version(one: str, other: str) -> bool:
+    """``v1.2`` is ``1.2``."""
+    return one == other or one.lower().removeprefix("v") == other.lower().removeprefix("v")

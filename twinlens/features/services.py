@@ -18,10 +18,12 @@ if TYPE_CHECKING:
     from twinlens.features.evaluation_runs import EvaluationRuns
     from twinlens.features.experiments import Experiments
     from twinlens.features.issues import Issues
+    from twinlens.features.lineage import Lineage
     from twinlens.features.live import LiveBus
     from twinlens.features.logged_models import LoggedModels
     from twinlens.features.media import MediaLibrary
     from twinlens.features.metrics import Metrics
+    from twinlens.features.observed import Observed
     from twinlens.features.overview import Overviews
     from twinlens.features.prices import Prices
     from twinlens.features.projects import Projects
@@ -72,3 +74,5 @@ class Services:
     evaluation_runs: EvaluationRuns
     media: MediaLibrary
     deployments: Deployments
+    observed: Observed
+    lineage: Lineage

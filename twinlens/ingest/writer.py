@@ -10,7 +10,7 @@ import contextlib
 import logging
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from concurrent.futures import Future
 from typing import Any, Protocol, TypeVar
 
@@ -98,12 +98,14 @@ class Writer:
         limits: WriterLimits | None = None,
         apply_logs: ApplyLogs | None = None,
         reprice: Reprice | None = None,
+        committed: Callable[[Iterable[str]], None] | None = None,
         clock: Clock = now_ns,
     ) -> None:
         self._store = store
         self._live = live
         self._limits = limits or WriterLimits()
         self._clock = clock
+        self._committed = committed  #: told the projects of every commit; must not block
         self._queue = SubmissionQueue(self._limits.queue_rows, self._limits.queue_bytes)
         self._planner = Planner(store, clock, apply_logs, reprice)
         self._thread = threading.Thread(target=self._loop, name="twinlens-writer", daemon=True)
@@ -220,6 +222,8 @@ class Writer:
         self._store.commit(rows)
         self._planner.committed(rows)
         self._dirty = True
+        if self._committed is not None:
+            self._committed(rows.projects)
         self.commits += 1
         self.rows += sum(batch.rows for batch in batches)
         if self._live is not None and self._live.watched:

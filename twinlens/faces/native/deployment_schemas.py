@@ -29,6 +29,56 @@ class ReleaseRow(Struct, kw_only=True):
     restores: int | None  #: for ``rollback``: number of the release it brought back
 
 
+class ObservedRow(Struct, kw_only=True):
+    """What traces say one version did in one environment. Money is USD; latency is the mean."""
+
+    environment: str
+    kind: Kind
+    subject: str
+    version: str
+    calls: int
+    errors: int
+    tokens: int
+    cost: float
+    latency_ms: float | None
+    first_ms: float
+    last_ms: float
+    deployment_id: str | None  #: the deployment that it is about; None: nobody declared one
+    declared: bool  #: it is the version that was declared
+
+
+class ObservedList(Struct, kw_only=True):
+    """``GET /projects/{project_id}/observed-versions``, the latest seen first."""
+
+    observed: list[ObservedRow]
+
+
+class ObservedPoint(Struct, kw_only=True):
+    """One version in one hour."""
+
+    hour_ms: float
+    version: str
+    calls: int
+    errors: int
+    cost: float
+    latency_ms: float | None
+
+
+class Timeline(Struct, kw_only=True):
+    """``GET …/deployments/{deployment_id}/timeline``: calls per version and hour."""
+
+    from_ms: float
+    points: list[ObservedPoint]
+
+
+class DriftRow(Struct, kw_only=True):
+    """Another version than the declared one serves."""
+
+    version: str
+    since_ms: float
+    both: bool  #: the declared version serves too
+
+
 class DeploymentRow(Struct, kw_only=True):
     """What serves in one place."""
 
@@ -42,6 +92,8 @@ class DeploymentRow(Struct, kw_only=True):
     health_message: str
     health_ms: float | None
     retired: bool
+    observed: ObservedRow | None  #: the declared version's calls
+    drift: DriftRow | None
     created_ms: float
     updated_ms: float
 

@@ -2,16 +2,26 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Annotated
 
 from litestar import delete, get, patch, post, put
 from litestar.params import FromPath, JSONBody, QueryParameter
 
-from twinlens.domain.deployment import Deployment, Environment, Release
+from twinlens.domain.deployment import (
+    Deployment,
+    Environment,
+    ObservedHour,
+    ObservedVersion,
+    Release,
+    concerns,
+    drift,
+    same_version,
+)
 from twinlens.domain.project import Principal
 from twinlens.faces.http import AnyRequest, in_thread, project_principal, services
 from twinlens.faces.native import deployment_schemas as s
-from twinlens.faces.native.reply import Cursor, Limit, reading, whole_id
+from twinlens.faces.native.reply import Cursor, FromMs, Limit, reading, time_range, whole_id
 from twinlens.features.deployments import Change
 
 Text = Annotated[str | None, QueryParameter(description="Only with exactly this value.")]
@@ -26,11 +36,14 @@ async def list_deployments(
 ) -> s.DeploymentPage:  # fmt: skip
     """By environment and name."""
     allowed = await reading(request, whole_id(project_id))
+    graph = services(request)
     page = await in_thread(
-        services(request).deployments.list, allowed, environment=environment, kind=kind, subject=subject,
+        graph.deployments.list, allowed, environment=environment, kind=kind, subject=subject,
         version=version, run_id=run_id, name=name, retired=retired, limit=limit, cursor=cursor,
     )  # fmt: skip
-    return s.DeploymentPage(deployments=[deployment_row(d) for d in page.deployments], next_cursor=page.next_cursor)
+    seen = await in_thread(graph.observed.list, allowed, environment=environment, kind=kind)
+    rows = [deployment_row(d, seen) for d in page.deployments]
+    return s.DeploymentPage(deployments=rows, next_cursor=page.next_cursor)
 
 
 @post("/projects/{project_id:str}/deployments", summary="Deploy something new")
@@ -56,7 +69,41 @@ async def get_deployment(
 ) -> s.DeploymentRow:
     """By its id, or as `name@environment`."""
     allowed = await reading(request, whole_id(project_id))
-    return deployment_row(await in_thread(services(request).deployments.get, allowed, whole_id(deployment_id)))
+    graph = services(request)
+    found = await in_thread(graph.deployments.get, allowed, whole_id(deployment_id))
+    seen = await in_thread(graph.observed.list, allowed, environment=found.environment, kind=found.kind)
+    return deployment_row(found, seen)
+
+
+@get("/projects/{project_id:str}/deployments/{deployment_id:str}/timeline", summary="Versions over time")
+async def deployment_timeline(
+    request: AnyRequest, project_id: FromPath[str], deployment_id: FromPath[str], from_ms: FromMs = None
+) -> s.Timeline:
+    """What traces show of this deployment, by version and hour; of the last seven days."""
+    allowed = await reading(request, whole_id(project_id))
+    graph = services(request)
+    since, _ = time_range(from_ms, None, default_hours=7 * 24)
+    found = await in_thread(graph.deployments.get, allowed, whole_id(deployment_id))
+    points = await in_thread(graph.observed.timeline, allowed, found, since)
+    return s.Timeline(from_ms=since / 1e6, points=[_point(point) for point in points])
+
+
+@get("/projects/{project_id:str}/observed-versions", summary="What traces show is live")
+async def list_observed(
+    request: AnyRequest, project_id: FromPath[str], environment: Text = None, kind: s.Kind | None = None,
+    subject: Text = None, from_ms: FromMs = None,
+) -> s.ObservedList:  # fmt: skip
+    """Versions that traces carried, in the last 30 days."""
+    allowed = await reading(request, whole_id(project_id))
+    graph = services(request)
+    since, _ = time_range(from_ms, None, default_hours=30 * 24)
+
+    def read() -> s.ObservedList:
+        seen = graph.observed.list(allowed, environment=environment, kind=kind, subject=subject, since_ns=since)
+        places = graph.deployments.list(allowed, environment=environment, kind=kind, limit=1_000).deployments
+        return s.ObservedList(observed=[observed_row(o, _place_of(o, places)) for o in seen])
+
+    return await in_thread(read)
 
 
 @patch("/projects/{project_id:str}/deployments/{deployment_id:str}", summary="Deploy another version")
@@ -176,8 +223,11 @@ async def delete_environment(request: AnyRequest, project_id: FromPath[str], nam
 
 
 # --- shapes ------------------------------------------------------------------------------------------------------------
-def deployment_row(deployment: Deployment) -> s.DeploymentRow:
-    """One deployment with its current release."""
+def deployment_row(deployment: Deployment, seen: Sequence[ObservedVersion] = ()) -> s.DeploymentRow:
+    """One deployment with its current release, and what of ``seen`` is about it."""
+    version = deployment.release.version
+    mine = next((o for o in seen if concerns(deployment, o) and same_version(o.version, version)), None)
+    other = drift(deployment, seen)
     return s.DeploymentRow(
         deployment_id=deployment.deployment_id,
         name=deployment.name,
@@ -189,6 +239,10 @@ def deployment_row(deployment: Deployment) -> s.DeploymentRow:
         health_message=deployment.health_message,
         health_ms=None if deployment.health_ns is None else deployment.health_ns / 1e6,
         retired=deployment.retired,
+        observed=None if mine is None else observed_row(mine, deployment),
+        drift=None
+        if other is None
+        else s.DriftRow(version=other.version, since_ms=other.since_ns / 1e6, both=other.both),
         created_ms=deployment.created_ns / 1e6,
         updated_ms=deployment.updated_ns / 1e6,
     )
@@ -213,6 +267,40 @@ def release_row(release: Release) -> s.ReleaseRow:
     )
 
 
+def observed_row(seen: ObservedVersion, deployment: Deployment | None) -> s.ObservedRow:
+    """What traces show of one version, and the deployment it is about."""
+    return s.ObservedRow(
+        environment=seen.environment,
+        kind=seen.kind,
+        subject=seen.subject,
+        version=seen.version,
+        calls=seen.calls,
+        errors=seen.errors,
+        tokens=seen.tokens,
+        cost=seen.cost,
+        latency_ms=None if seen.latency_ns is None else seen.latency_ns / 1e6,
+        first_ms=seen.first_ns / 1e6,
+        last_ms=seen.last_ns / 1e6,
+        deployment_id=None if deployment is None else deployment.deployment_id,
+        declared=deployment is not None and same_version(seen.version, deployment.release.version),
+    )
+
+
+def _point(hour: ObservedHour) -> s.ObservedPoint:
+    return s.ObservedPoint(
+        hour_ms=hour.hour_ns / 1e6,
+        version=hour.version,
+        calls=hour.calls,
+        errors=hour.errors,
+        cost=hour.cost,
+        latency_ms=hour.latency_ns / hour.ended / 1e6 if hour.ended else None,
+    )
+
+
+def _place_of(seen: ObservedVersion, places: Sequence[Deployment]) -> Deployment | None:
+    return next((place for place in places if concerns(place, seen)), None)
+
+
 def _environment_row(environment: Environment) -> s.EnvironmentRow:
     return s.EnvironmentRow(
         name=environment.name,
@@ -234,7 +322,7 @@ def _by(who: Principal, said: str) -> str:
 
 
 HANDLERS = [
-    list_deployments, create_deployment, get_deployment, update_deployment, retire_deployment, deployment_history,
+    list_deployments, create_deployment, get_deployment, deployment_timeline, list_observed, update_deployment, retire_deployment, deployment_history,
     promote_deployment, rollback_deployment, report_health, list_environments, create_environment, get_environment,
     update_environment, delete_environment,
 ]  # fmt: skip

@@ -16,6 +16,7 @@ from twinlens.faces.native import (
     deployments,
     experiments,
     instance,
+    lineage,
     live,
     metrics,
     models,
@@ -42,6 +43,7 @@ _MODULES = (
     artifacts,
     models,
     deployments,
+    lineage,
     prices,
     live,
 )

@@ -808,6 +808,46 @@ export interface paths {
         patch: operations["update_deployment"];
         trace?: never;
     };
+    "/api/twinlens/v1/projects/{project_id}/deployments/{deployment_id}/timeline": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Versions over time
+         * @description What traces show of this deployment, by version and hour; of the last seven days.
+         */
+        get: operations["deployment_timeline"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/twinlens/v1/projects/{project_id}/observed-versions": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * What traces show is live
+         * @description Versions that traces carried, in the last 30 days.
+         */
+        get: operations["list_observed"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/api/twinlens/v1/projects/{project_id}/deployments/{deployment_id}/history": {
         parameters: {
             query?: never;
@@ -938,6 +978,26 @@ export interface paths {
          * @description Replaces its configuration.
          */
         patch: operations["update_environment"];
+        trace?: never;
+    };
+    "/api/twinlens/v1/projects/{project_id}/lineage": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Lineage of anything
+         * @description Data sets, runs, models, versions, deployments, traces and scores, as a graph.
+         */
+        get: operations["get_lineage"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
         trace?: never;
     };
     "/api/twinlens/v1/projects/{project_id}/prices": {
@@ -1104,12 +1164,20 @@ export interface components {
             health_message: string;
             health_ms: number | null;
             retired: boolean;
+            observed: components["schemas"]["ObservedRow"] | null;
+            drift: components["schemas"]["DriftRow"] | null;
             created_ms: number;
             updated_ms: number;
         };
         /** Done */
         Done: {
             count: number;
+        };
+        /** DriftRow */
+        DriftRow: {
+            version: string;
+            since_ms: number;
+            both: boolean;
         };
         /** EnvironmentEdit */
         EnvironmentEdit: {
@@ -1214,6 +1282,36 @@ export interface components {
         /** KeyList */
         KeyList: {
             keys: components["schemas"]["KeyInfo"][];
+        };
+        /** LineageEdge */
+        LineageEdge: {
+            source: string;
+            target: string;
+            type: string;
+        };
+        /** LineageGraph */
+        LineageGraph: {
+            root: string;
+            nodes: components["schemas"]["LineageNode"][];
+            edges: components["schemas"]["LineageEdge"][];
+            more: components["schemas"]["LineageMore"][];
+        };
+        /** LineageMore */
+        LineageMore: {
+            node: string;
+            /** @enum {string} */
+            direction: "up" | "down";
+            cursor: string;
+        };
+        /** LineageNode */
+        LineageNode: {
+            id: string;
+            /** @enum {string} */
+            type: "dataset" | "run" | "logged_model" | "model" | "prompt" | "agent" | "deployment" | "traces" | "trace" | "scores";
+            label: string;
+            details: {
+                [key: string]: unknown;
+            };
         };
         /** LiveEvent */
         LiveEvent: {
@@ -1370,6 +1468,36 @@ export interface components {
                 [key: string]: unknown;
             };
             score_id?: string | null;
+        };
+        /** ObservedList */
+        ObservedList: {
+            observed: components["schemas"]["ObservedRow"][];
+        };
+        /** ObservedPoint */
+        ObservedPoint: {
+            hour_ms: number;
+            version: string;
+            calls: number;
+            errors: number;
+            cost: number;
+            latency_ms: number | null;
+        };
+        /** ObservedRow */
+        ObservedRow: {
+            environment: string;
+            /** @enum {string} */
+            kind: "model" | "prompt" | "agent";
+            subject: string;
+            version: string;
+            calls: number;
+            errors: number;
+            tokens: number;
+            cost: number;
+            latency_ms: number | null;
+            first_ms: number;
+            last_ms: number;
+            deployment_id: string | null;
+            declared: boolean;
         };
         /** Overview */
         Overview: {
@@ -1799,6 +1927,11 @@ export interface components {
             total_tokens: number;
             total_cost: number;
             latency: components["schemas"]["Percentiles"];
+        };
+        /** Timeline */
+        Timeline: {
+            from_ms: number;
+            points: components["schemas"]["ObservedPoint"][];
         };
         /** Totals */
         Totals: {
@@ -3626,6 +3759,80 @@ export interface operations {
             };
         };
     };
+    deployment_timeline: {
+        parameters: {
+            query?: {
+                /** @description Only what started at or after this time. */
+                from_ms?: number | null;
+            };
+            header?: never;
+            path: {
+                project_id: string;
+                deployment_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Request fulfilled, document follows */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Timeline"];
+                };
+            };
+            /** @description Any error. */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    list_observed: {
+        parameters: {
+            query?: {
+                /** @description Only with exactly this value. */
+                environment?: string | null;
+                kind?: "model" | "prompt" | "agent" | null;
+                /** @description Only with exactly this value. */
+                subject?: string | null;
+                /** @description Only what started at or after this time. */
+                from_ms?: number | null;
+            };
+            header?: never;
+            path: {
+                project_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Request fulfilled, document follows */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ObservedList"];
+                };
+            };
+            /** @description Any error. */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
     deployment_history: {
         parameters: {
             query?: {
@@ -3922,6 +4129,48 @@ export interface operations {
                 };
                 content: {
                     "application/json": components["schemas"]["EnvironmentRow"];
+                };
+            };
+            /** @description Any error. */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    get_lineage: {
+        parameters: {
+            query: {
+                /** @description `run:ID`, `dataset:NAME@DIGEST`, `model:NAME/VERSION`, `logged_model:ID`, `prompt:NAME/VERSION`, `agent:NAME/VERSION`, `deployment:ID` or `trace:ID`. */
+                node: string;
+                /** @description What it came from, what came from it, or both. */
+                direction?: "both" | "up" | "down";
+                /** @description Steps to either side. */
+                depth?: number;
+                /** @description Neighbours per node, side and kind. */
+                limit?: number;
+                /** @description `next_cursor` of the page before. */
+                cursor?: string | null;
+            };
+            header?: never;
+            path: {
+                project_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Request fulfilled, document follows */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["LineageGraph"];
                 };
             };
             /** @description Any error. */
