@@ -15,6 +15,7 @@ from twinlens.sdk import runtime
 from twinlens.sdk.decorator import decorate
 from twinlens.sdk.observation import Observation, put_score, trace_attributes, write
 from twinlens.sdk.runtime import PROPAGATED, Runtime
+from twinlens.sdk.score import Score
 
 F = TypeVar("F", bound=Callable[..., Any])
 
@@ -123,6 +124,27 @@ def score(name: str, value: float | str | bool, *, whole_trace: bool = False, **
         more: ``comment``, ``data_type`` (NUMERIC, BOOLEAN, CATEGORICAL), ``metadata``, ``score_id``.
     """
     put_score(trace.get_current_span(), name, value, whole_trace=whole_trace, **more)
+
+
+def feedback(
+    value: float | str | bool, *, trace_id: str | None = None, name: str = "user-feedback", comment: str | None = None,
+    user_id: str | None = None, span_id: str | None = None,
+) -> None:  # fmt: skip
+    """What a person thinks of an answer: a score with source HUMAN. It may come long after the trace, from another process.
+
+    Args:
+        value: thumbs (a truth value), stars (a number) or a word.
+        trace_id: 32 hex digits; the current trace by default. Without either nothing happens.
+        name: of the score.
+        comment: the person's words.
+        user_id: who it was.
+        span_id: 16 hex digits, when it is about one span.
+    """
+    context = trace.get_current_span().get_span_context()
+    about = trace_id or (f"{context.trace_id:032x}" if context.is_valid else None)
+    if about is not None:
+        judged = Score(name, value, about, span_id, comment=comment, source="HUMAN", author=user_id)
+        runtime.current().put_score(judged)
 
 
 @contextmanager

@@ -66,6 +66,7 @@ class Block:
     mask: list[str] = field(default_factory=list)
     tags: list[str] = field(default_factory=list)
     spool: dict[str, Any] = field(default_factory=dict)
+    variants: dict[str, dict[str, Any]] = field(default_factory=dict)  #: of an A/B test, with their configurations
     source: str = ""  #: where it was read from
     found: bool = False  #: a block was there at all
     remarks: list[Remark] = field(default_factory=list)
@@ -213,6 +214,7 @@ class _Reader:
         metadata = document.get("metadata")
         name = values.get("service_name") or (metadata.get("name") if isinstance(metadata, dict) else None)
         block.service_name = str(name) if name else None
+        block.variants = _variants(values)
         self._sampling(values)
 
     def _sampling(self, values: dict[str, Any]) -> None:
@@ -326,6 +328,21 @@ def _unknown(name: str, known: list[str], what: str = "key") -> str:
     return f"unknown {what} {name!r}" + (
         f", did you mean {near[0]!r}?" if near else f"; known: {', '.join(sorted(known))}"
     )
+
+
+def _variants(values: dict[str, Any]) -> dict[str, dict[str, Any]]:
+    """``ab_testing: {variants: [{name, config}]}``, in the block itself or among the langfuse options."""
+    langfuse = values.get("langfuse")
+    section = values.get("ab_testing") or (langfuse.get("ab_testing") if isinstance(langfuse, dict) else None)
+    if not isinstance(section, dict) or section.get("enabled") is False:
+        return {}
+    rows: Any = section.get("variants")
+    named = [row if isinstance(row, dict) else {"name": row} for row in rows] if isinstance(rows, list) else []
+    return {
+        str(row["name"]): row["config"] if isinstance(row.get("config"), dict) else {}
+        for row in named
+        if row.get("name")
+    }
 
 
 def _tag_list(tags: Any) -> list[str]:

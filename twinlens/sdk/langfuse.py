@@ -7,10 +7,12 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from opentelemetry import trace
+from opentelemetry.context import Context
 
-from twinlens.sdk import runtime
+from twinlens.sdk import datasets, prompts, runtime
 from twinlens.sdk.block import Backend, Block
 from twinlens.sdk.observation import Observation, put_score, trace_attributes
+from twinlens.sdk.prompts import Prompt
 from twinlens.sdk.score import Score
 
 _FIELDS = {"usage_details": "usage", "cost_details": "cost"}
@@ -80,10 +82,12 @@ class Langfuse:
         return self.start_observation(name=name, as_type=as_type, **fields)
 
     def start_observation(self, *, name: str, as_type: str = "span", **fields: Any) -> LangfuseObservation:
-        """A span to be ended by hand. ``trace_context`` and ``end_on_exit`` are not supported and left out."""
-        for unsupported in ("trace_context", "end_on_exit"):
-            fields.pop(unsupported, None)
-        return LangfuseObservation(name, as_type, **fields)
+        """A span to be ended by hand. ``trace_context={"trace_id": …, "parent_span_id": …}`` continues a trace; ``end_on_exit`` is
+        not supported and left out."""
+        fields.pop("end_on_exit", None)
+        continued = fields.pop("trace_context", None)
+        parent = remote_parent(continued) if continued else None
+        return LangfuseObservation(name, as_type, parent=parent, **fields)
 
     start_span = start_observation
 
@@ -126,6 +130,33 @@ class Langfuse:
             score.score_id = score_id
         runtime.current().put_score(score)
 
+    # --- prompts and datasets ----------------------------------------------------------------------------------------
+    def get_prompt(self, name: str, **more: Any) -> Prompt:
+        """As ``twinlens.get_prompt``: ``version``, ``label``, ``fallback``, ``cache_ttl_seconds``."""
+        known = ("version", "label", "fallback", "cache_ttl_seconds")
+        return prompts.get_prompt(name, **{k: v for k, v in more.items() if k in known})
+
+    def create_prompt(self, *, name: str, prompt: Any, **more: Any) -> Prompt:
+        """As ``twinlens.create_prompt``; ``type`` follows from the prompt."""
+        return prompts.create_prompt(name, prompt, **{k: v for k, v in more.items() if k != "type"})
+
+    def get_dataset(self, name: str) -> datasets.Dataset:
+        """As ``twinlens.get_dataset``."""
+        return datasets.get_dataset(name)
+
+    def create_dataset(self, *, name: str, **more: Any) -> datasets.Dataset:
+        """As ``twinlens.create_dataset``."""
+        return datasets.create_dataset(name, **more)
+
+    def create_dataset_item(
+        self, *, dataset_name: str, input: Any = None, expected_output: Any = None, metadata: Any = None,
+        id: str | None = None, source_trace_id: str | None = None,
+    ) -> datasets.Item:  # fmt: skip
+        """As ``twinlens.add_item``."""
+        return datasets.add_item(
+            dataset_name, input, expected_output, metadata=metadata, item_id=id, trace_id=source_trace_id
+        )
+
     # --- the rest --------------------------------------------------------------------------------------------------
     def flush(self) -> None:
         """Deliver what there is (at most 5 s)."""
@@ -164,6 +195,17 @@ class Langfuse:
         """Where a trace can be looked at; the current one by default."""
         chosen, backend = trace_id or self.get_current_trace_id(), _server()
         return f"{backend.url}/trace/{chosen}" if chosen and backend else None
+
+
+def remote_parent(continued: Mapping[str, Any]) -> Context | None:
+    """The context of a span elsewhere; None when the ids cannot be read."""
+    try:
+        trace_id = int(str(continued["trace_id"]), 16)
+        span_id = int(str(continued.get("parent_span_id") or "1"), 16)
+    except (KeyError, ValueError):
+        return None
+    known = trace.SpanContext(trace_id, span_id, True, trace.TraceFlags(trace.TraceFlags.SAMPLED))
+    return trace.set_span_in_context(trace.NonRecordingSpan(known)) if known.is_valid else None
 
 
 class _Current(LangfuseObservation):

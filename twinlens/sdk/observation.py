@@ -36,7 +36,10 @@ class Observation:
 
     __slots__ = ("_token", "kind", "span")
 
-    def __init__(self, name: str, kind: str = "span", *, tracer: trace.Tracer | None = None, **fields: Any) -> None:
+    def __init__(
+        self, name: str, kind: str = "span", *, tracer: trace.Tracer | None = None,
+        parent: otel_context.Context | None = None, **fields: Any,
+    ) -> None:  # fmt: skip
         self.kind = kind
         attributes: dict[str, Any] = {"langfuse.observation.type": kind}
         if kind in _OPERATIONS:
@@ -45,7 +48,7 @@ class Observation:
             attributes[_NAMES[kind]] = name
         self._token: Any = None
         try:
-            self.span: Span = (tracer or runtime.tracer()).start_span(name, attributes=attributes)
+            self.span: Span = (tracer or runtime.tracer()).start_span(name, parent, attributes=attributes)
         except Exception:  # a foreign provider's trouble is not the agent's
             self.span = trace.INVALID_SPAN
         if fields:
@@ -160,7 +163,7 @@ def write(
         found["langfuse.version"] = version
     if completion_start_time is not None:
         found["langfuse.observation.completion_start_time"] = completion_start_time.isoformat()
-    if prompt is not None and getattr(prompt, "name", None):
+    if prompt is not None and getattr(prompt, "name", None) and not getattr(prompt, "is_fallback", False):
         found["langfuse.observation.prompt.name"] = prompt.name
         found["langfuse.observation.prompt.version"] = prompt.version
     span.set_attributes(found)
@@ -198,6 +201,7 @@ def trace_attributes(
 def put_score(
     span: Span, name: str, value: float | str | bool, *, whole_trace: bool = False, comment: str | None = None,
     data_type: str | None = None, metadata: Mapping[str, Any] | None = None, score_id: str | None = None,
+    source: str = "CODE", author: str | None = None,
 ) -> None:  # fmt: skip
     """Score a span or its trace. Without a recorded span: nothing happens."""
     context = span.get_span_context()
@@ -205,7 +209,7 @@ def put_score(
         return
     score = Score(
         name, value, f"{context.trace_id:032x}", None if whole_trace else f"{context.span_id:016x}", data_type or "",
-        comment, dict(metadata) if metadata else None,
+        comment, dict(metadata) if metadata else None, source, author,
     )  # fmt: skip
     if score_id:
         score.score_id = score_id

@@ -8,10 +8,11 @@ import threading
 import time
 from collections import deque
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
 from twinlens.sdk.loading import load
+from twinlens.sdk.note import Note
 from twinlens.sdk.score import Score
 
 if TYPE_CHECKING:
@@ -68,7 +69,7 @@ class Pipeline:
 
     def reset(self) -> None:
         """Start afresh without what waits (in the child after a fork; the parent still sends it)."""
-        self._queue: deque[ReadableSpan | Score | threading.Event] = deque()
+        self._queue: deque[ReadableSpan | Score | Note | threading.Event] = deque()
         self._wake = threading.Event()
         self._hurry = threading.Event()
         self._lock = threading.Lock()
@@ -77,8 +78,8 @@ class Pipeline:
         for courier in self.couriers:
             courier.reset()
 
-    def put(self, item: ReadableSpan | Score) -> None:
-        """Take a finished span or a score. Never blocks."""
+    def put(self, item: ReadableSpan | Score | Note) -> None:
+        """Take a finished span, a score or a note. Never blocks."""
         if len(self._queue) >= QUEUE:
             self.dropped += 1
             return
@@ -154,23 +155,26 @@ class Pipeline:
     def _export(self) -> None:
         spans: list[ReadableSpan] = []
         scores: list[Score] = []
+        notes: list[Note] = []
         tickets: list[threading.Event] = []
-        while self._queue and len(spans) + len(scores) < BATCH and not tickets:
+        while self._queue and len(spans) + len(scores) + len(notes) < BATCH and not tickets:
             item = self._queue.popleft()
             if isinstance(item, Score):
                 scores.append(item)
+            elif isinstance(item, Note):
+                notes.append(item)
             elif isinstance(item, threading.Event):
                 tickets.append(item)
             else:
                 spans.append(item)
         try:
-            if spans or scores:
-                self._hand_out(spans, scores)
+            if spans or scores or notes:
+                self._hand_out(spans, scores, notes)
         finally:
             for ticket in tickets:
                 ticket.set()
 
-    def _hand_out(self, spans: list[ReadableSpan], scores: list[Score]) -> None:
+    def _hand_out(self, spans: list[ReadableSpan], scores: list[Score], notes: list[Note]) -> None:
         from twinlens.sdk.encode import Masker, encode
         from twinlens.sdk.runs import RunBuilder
 
@@ -182,7 +186,11 @@ class Pipeline:
         for score in scores:
             if score.comment:
                 score.comment = masker.text(score.comment)
-        records, late = runs.take(request, scores)
+        notes = [
+            replace(n, value=masker.text(n.value)) if n.kind == "param" and isinstance(n.value, str) else n
+            for n in notes
+        ]
+        records, late = runs.take(request, scores, notes)
         batch = Batch(request, scores, records, late)
         couriers = iter(self.couriers)
         for backend in self.backends:

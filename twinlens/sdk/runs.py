@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import re
 from collections import OrderedDict
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
 from twinlens.sdk.encode import attributes_of, loads, plain_span, spans_of
+from twinlens.sdk.note import Note
 from twinlens.sdk.score import Score
 
 #: Traces whose spans are remembered until their root ends.
@@ -38,6 +40,8 @@ class RunRecord:
     params: dict[str, str]
     metrics: dict[str, float]
     trace: dict[str, Any]
+    points: list[dict[str, Any]] = field(default_factory=list[dict[str, Any]])
+    files: list[tuple[str, str]] = field(default_factory=list[tuple[str, str]])
 
     def plain(self) -> dict[str, Any]:
         """As JSON-ready values."""
@@ -56,9 +60,11 @@ class _Open:
     errors: int = 0
     count: int = 0
     agentic: bool = False
+    below: set[bytes] = field(default_factory=set)
     wrapper_usage: tuple[float, float, float | None] = (0, 0, None)
     spans: list[dict[str, Any]] = field(default_factory=list)
     scores: list[Score] = field(default_factory=list)
+    notes: list[Note] = field(default_factory=list)
 
 
 class RunBuilder:
@@ -79,8 +85,15 @@ class RunBuilder:
                 self._open.popitem(last=False)
         return found
 
-    def take(self, request: Any, scores: list[Score]) -> tuple[list[RunRecord], list[Score]]:
-        """Runs that are complete now, and scores that came after their run."""
+    def take(
+        self, request: Any, scores: list[Score], notes: Sequence[Note] = ()
+    ) -> tuple[list[RunRecord], list[Score]]:
+        """Runs that are complete now, and scores that came after their run. Notes about runs that are over are dropped."""
+        for note in notes:
+            if note.trace_id not in self._done:
+                open_trace = self._trace(note.trace_id)
+                open_trace.notes.append(note)
+                open_trace.agentic = True
         late: list[Score] = []
         for score in scores:
             if score.trace_id in self._done:
@@ -131,6 +144,10 @@ class RunBuilder:
         if kind in _WRAPPERS:
             trace.wrapper_usage = (used_in or 0, used_out or 0, cost)
             return
+        if span.span_id in trace.below:  # a wrapper around a call that was counted
+            trace.below.add(span.parent_span_id)
+            return
+        trace.below.add(span.parent_span_id)
         trace.calls += 1
         trace.input += used_in or 0
         trace.output += used_out or 0
@@ -165,7 +182,18 @@ def _record(trace_id: str, root: Any, attributes: dict[str, Any], trace: _Open) 
     for score in trace.scores:
         if score.number is not None:
             metrics[metric_name(score.name)] = score.number
+    for note in trace.notes:
+        if note.kind == "param":
+            params[note.key] = note.value
+        elif note.kind == "metric" and note.step is None:
+            metrics[metric_name(note.key)] = note.value
+    points = [
+        {"key": metric_name(n.key), "value": n.value, "timestamp": n.timestamp_ns // 1_000_000, "step": n.step}
+        for n in trace.notes
+        if n.kind == "metric" and n.step is not None
+    ]
     return RunRecord(
+        points=points, files=[(n.key, n.value) for n in trace.notes if n.kind == "artifact"],
         trace_id=trace_id, name=root.name, start_ms=root.start_time_unix_nano // 1_000_000,
         end_ms=root.end_time_unix_nano // 1_000_000, failed=root.status.code == 2,
         params={metric_name(str(k)): str(v)[:6000] for k, v in list(params.items())[:80]},

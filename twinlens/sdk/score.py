@@ -20,6 +20,8 @@ class Score:
     data_type: str = ""
     comment: str | None = None
     metadata: dict[str, Any] | None = None
+    source: str = "CODE"  #: CODE or HUMAN
+    author: str | None = None  #: who judged
     score_id: str = field(default_factory=lambda: uuid.uuid4().hex)
     timestamp_ns: int = field(default_factory=time.time_ns)
 
@@ -46,5 +48,7 @@ class Score:
             "value": float(self.value) if self.data_type in ("NUMERIC", "BOOLEAN") else str(self.value),
             "dataType": self.data_type, "comment": self.comment, "metadata": self.metadata, "timestamp": moment,
         }  # fmt: skip
+        if self.source != "CODE" or self.author:
+            body["metadata"] = {**(self.metadata or {}), "source": self.source, "author": self.author}
         body = {key: value for key, value in body.items() if value is not None}
         return {"id": f"event-{self.score_id}", "type": "score-create", "timestamp": moment, "body": body}

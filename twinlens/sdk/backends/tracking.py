@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import json
 import re
 from pathlib import Path
@@ -56,10 +57,12 @@ class Tracker:
             metrics = record["metrics"] | self._priced(record)
             values["metrics"] = [
                 {"key": k, "value": v, "timestamp": record["end_ms"], "step": 0} for k, v in metrics.items()
-            ]
+            ] + record.get("points", [])
         self._ask("runs/log-batch", values)
         if "log_artifacts" in head["log"]:
             self._upload(info, "trace.json", json.dumps(record["trace"], ensure_ascii=False, default=str).encode())
+            for name, content in record.get("files", []):
+                self._upload(info, name, base64.b64decode(content))
             book = playbook(head.get("source"))
             if book is not None:
                 self._upload(info, *book)
@@ -141,7 +144,7 @@ def playbook(source: str | None) -> tuple[str, bytes] | None:
 def assessment(score: Score) -> dict[str, Any]:
     """A score as MLflow's assessment. The span id is only MLflow's when the trace came over OTLP, as ours do."""
     found: dict[str, Any] = {
-        "assessment_name": score.name, "trace_id": f"tr-{score.trace_id}", "source": {"source_type": "CODE", "source_id": "twinlens"},
+        "assessment_name": score.name, "trace_id": f"tr-{score.trace_id}", "source": {"source_type": score.source, "source_id": score.author or "twinlens"},
         "feedback": {"value": score.value}, "metadata": {SCORE_KEY: score.score_id},
         "create_time": _stamp(score.timestamp_ns), "last_update_time": _stamp(score.timestamp_ns),
     }  # fmt: skip
