@@ -41,6 +41,7 @@ class LiveServer:
         self.urls: list[str] = []
         self.output: list[str] = []
         self.process: subprocess.Popen[str] | None = None
+        self._printed = threading.Condition()
 
     @property
     def url(self) -> str:
@@ -79,12 +80,25 @@ class LiveServer:
         self.urls = []
         assert process.stdout is not None
         for line in process.stdout:
-            self.output.append(line)
+            with self._printed:
+                self.output.append(line)
+                self._printed.notify_all()
             found = READY.match(line)
             if found:
                 self.urls = [url.replace("localhost", "127.0.0.1") for url in found[1].split(" and ")]
                 ready.set()
         ready.set()
+
+    def line(self, number: int, seconds: float = 10.0) -> str:
+        """A line of its output (from 0), awaited when it is not printed yet.
+
+        Raises:
+            TimeoutError: it did not come.
+        """
+        with self._printed:
+            if not self._printed.wait_for(lambda: len(self.output) > number, seconds):
+                raise TimeoutError(f"the server did not print line {number}")
+            return self.output[number]
 
     def stop(self, seconds: float = 20.0) -> int | None:
         """SIGTERM and wait; the exit status."""

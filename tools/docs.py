@@ -5,9 +5,12 @@ python tools/docs.py
 
 from __future__ import annotations
 
+import sys
 from pathlib import Path
 
 import compatibility
+import langfuse_compatibility
+import langfuse_openapi
 
 from twinlens.settings import FIELDS, Settings, env_name
 
@@ -87,7 +90,13 @@ def configuration() -> str:
     return _INTRODUCTION + "\n".join(rows) + "\n"
 
 
-PAGES = {"configuration.md": configuration, "compatibility/mlflow.md": compatibility.page}
+sys.path.append(str(DOCS.parent))  # the pages about clients read the tests' tables
+PAGES = {
+    "configuration.md": configuration,
+    "compatibility/mlflow.md": compatibility.page,
+    "compatibility/langfuse.md": langfuse_compatibility.page,
+    "../twinlens/faces/langfuse/openapi.json": langfuse_openapi.text,
+}
 
 if __name__ == "__main__":
     for name, write in PAGES.items():

@@ -405,7 +405,7 @@ def serve(settings: Settings, ready: Callable[[Instance, Sequence[str]], None] |
             ws="none",
             lifespan="on",
             log_config=None,
-            access_log=False,
+            access_log=settings.log_level in ("debug", "info"),
             server_header=False,
             timeout_keep_alive=75,
             timeout_graceful_shutdown=int(settings.shutdown_timeout),

@@ -79,7 +79,7 @@ class Settings:
     secret: str | None = _setting(
         None, "Key for hashing API keys and sessions; default: a random one, kept in the data folder.", secret=True
     )
-    log_level: str = _setting("warning", "debug, info, warning or error.")
+    log_level: str = _setting("warning", "debug, info, warning or error; from info on each request is logged.")
 
     init_org_id: str | None = _setting(None, "Organization to create at start.", env="LANGFUSE_INIT_ORG_ID")
     init_org_name: str | None = _setting(None, "Its name.", env="LANGFUSE_INIT_ORG_NAME")

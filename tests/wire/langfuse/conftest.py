@@ -11,9 +11,19 @@ import pytest
 
 from tests.servers import LiveServer
 from tests.wire.langfuse.clients import api
+from tests.wire.langfuse.recording import endpoints_of_file, endpoints_of_test
+
+__all__ = ["endpoints_of_file", "endpoints_of_test"]
 
 _ids = itertools.count()
 Send = Callable[..., dict[str, Any]]
+
+
+@pytest.fixture(scope="module")
+def live_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LiveServer]:
+    """As in every test file, but it logs its requests."""
+    with LiveServer(tmp_path_factory.mktemp("data"), env={"TWINLENS_LOG_LEVEL": "info"}) as server:
+        yield server
 
 
 @pytest.fixture(scope="module")

@@ -112,6 +112,7 @@ class NewDataset(msgspec.Struct, rename="camel", kw_only=True):
 
 
 async def _put(call: Call) -> Result:
+    """Create a dataset, or describe the one of that name anew."""
     body = await call.json(NewDataset)
     fields = {k: v for k, v in msgspec.structs.asdict(body).items() if k != "name" and v is not msgspec.UNSET}
     dataset = await in_thread(call.services.datasets.put, call.project_id, body.name, **fields)
@@ -119,6 +120,7 @@ async def _put(call: Call) -> Result:
 
 
 async def _list(call: Call) -> Result:
+    """A page of datasets."""
     query = call.query(PageQuery)
     limit, offset = query.window()
     found, total = await in_thread(call.services.datasets.list, call.project_id, limit=limit, offset=offset)

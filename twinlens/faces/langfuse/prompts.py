@@ -97,6 +97,7 @@ class NewPrompt(msgspec.Struct, rename="camel", kw_only=True):
 
 
 async def _create(call: Call) -> Result:
+    """A new version of a prompt, and the prompt if it is new."""
     body = await call.json(NewPrompt)
     kind = body.type or "text"  # the type may be left out for text prompts only
     labels = [*(body.labels or ()), *([PRODUCTION] if body.is_active else ())]

@@ -20,6 +20,7 @@ from litestar import Request, Router, asgi
 from twinlens.domain.errors import NotFound
 from twinlens.domain.project import Principal
 from twinlens.faces.http import principal
+from twinlens.faces.langfuse.description import as_json, as_yaml
 from twinlens.faces.langfuse.errors import MethodNotAllowed, answer
 from twinlens.faces.langfuse.wire import Call, Reply, Route, RouteTable
 
@@ -140,6 +141,7 @@ def make_app(services: Services, dispatcher: Dispatcher) -> Callable[[Scope, Rec
 
     async def app(scope: Scope, receive: Receive, send: Send) -> None:
         method = cast("dict[str, Any]", scope)["method"]
+        scope["path"] = PREFIX + scope["path"]  # the mount has cut it; the request log shows the whole
         if method == "OPTIONS":
             return await _send(send, Reply(status=204), [*_CORS, *_PREFLIGHT])
         try:
@@ -162,4 +164,4 @@ def make_app(services: Services, dispatcher: Dispatcher) -> Callable[[Scope, Rec
 def router(services: Services) -> Router:
     """Everything Langfuse clients call, except OTLP (``twinlens.faces.otlp``)."""
     app = make_app(services, Dispatcher(tables()))
-    return Router("/", route_handlers=[asgi(PREFIX, is_mount=True, copy_scope=False)(app)])
+    return Router("/", route_handlers=[asgi(PREFIX, is_mount=True, copy_scope=False)(app), as_json, as_yaml])

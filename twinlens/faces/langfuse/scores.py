@@ -152,6 +152,7 @@ def _with_trace(call: Call, found: list[Score]) -> list[dict[str, Any]]:
 
 
 async def _list(call: Call) -> Result:
+    """A page of scores, newest first."""
     query = call.query(ScoresQuery)
     limit, offset = query.window()
     where = query.where()
@@ -168,6 +169,7 @@ async def _list(call: Call) -> Result:
 
 
 async def _get(call: Call) -> Result:
+    """One score."""
     score = await in_thread(call.services.scores.get, call.project_id, call.path["id"])
     return rows.score_v1(score, call.project_id)
 

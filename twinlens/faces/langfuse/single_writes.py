@@ -33,6 +33,7 @@ class Named(msgspec.Struct, rename="camel"):
 
 def _writer(type: str) -> Handler:
     async def write(call: Call) -> Result:
+        """Write one object as an event of a batch would; the answer is its id."""
         body = await call.body()
         named = msgspec.json.decode(body, type=Named)
         values = msgspec.json.decode(body, type=dict[str, msgspec.Raw])
