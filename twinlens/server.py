@@ -14,7 +14,7 @@ import signal
 import socket
 import sys
 import threading
-from collections.abc import Callable, Generator, Sequence
+from collections.abc import Callable, Generator, Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -47,8 +47,11 @@ from twinlens.features.deployment_targets import Targets
 from twinlens.features.deployments import Deployments
 from twinlens.features.evaluation_datasets import EvaluationDatasets
 from twinlens.features.evaluation_runs import EvaluationRuns
+from twinlens.features.evaluation_worker import EvaluationWorker, Wake
+from twinlens.features.evaluators import Evaluators
 from twinlens.features.experiments import Experiments
 from twinlens.features.issues import Issues
+from twinlens.features.judge import settings_connections
 from twinlens.features.lineage import Lineage
 from twinlens.features.live import LiveBus
 from twinlens.features.logged_models import LoggedModels
@@ -134,7 +137,13 @@ class Instance:
 
         limits = WriterLimits(queue_rows=settings.queue_rows, queue_bytes=settings.queue_bytes)
         observed = Observed(catalog, telemetry)
-        ingest = Writer(telemetry, live, limits=limits, apply_logs=apply_logs, reprice=reprice, committed=observed.note)
+        wake = Wake()
+
+        def committed(project_ids: Iterable[str]) -> None:
+            observed.note(project_ids)
+            wake.committed()
+
+        ingest = Writer(telemetry, live, limits=limits, apply_logs=apply_logs, reprice=reprice, committed=committed)
         ingest.start()
         self._closers.append(ingest.close)
         observed.start(project.id for project in projects.list())
@@ -159,6 +168,11 @@ class Instance:
         traces = Traces(telemetry, ingest, live)
         evaluation_runs = EvaluationRuns(runs, experiments, datasets, traces, telemetry)
         deployments = Deployments(catalog, Targets(registry, prompts, logged_models, runs), live)
+        evaluators = Evaluators(catalog, wake.changed)
+        connections = settings_connections(settings.judge_base_url, settings.judge_api_key, settings.judge_model)
+        worker = EvaluationWorker(catalog, evaluators, telemetry, ingest, connections, wake)
+        worker.start()
+        self._closers.append(worker.close)
         return Services(
             settings=settings,
             access=access,
@@ -187,6 +201,7 @@ class Instance:
             datasets=datasets,
             dataset_experiments=DatasetExperiments(datasets, telemetry, evaluation_runs),
             evaluation_runs=evaluation_runs,
+            evaluators=evaluators,
             evaluation_datasets=EvaluationDatasets(catalog, datasets, experiments),
             media=MediaLibrary(catalog, blobs, hasher),
             deployments=deployments,

@@ -75,6 +75,11 @@ class Settings:
         None, "Regular expression (several: one per line) of text that is replaced before anything is stored."
     )
     mask_replacement: str = _setting("<REDACTED>", "What masked text is replaced by.")
+    judge_base_url: str | None = _setting(
+        None, "OpenAI-compatible server that runs evaluators' models, for example https://api.openai.com/v1."
+    )
+    judge_api_key: str | None = _setting(None, "Its key.", secret=True)
+    judge_model: str | None = _setting(None, "Model of evaluators that name none.")
     shutdown_timeout: float = _setting(10.0, "Seconds that running requests get to finish at shutdown.")
     secret: str | None = _setting(
         None, "Key for hashing API keys and sessions; default: a random one, kept in the data folder.", secret=True

@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from twinlens.features.deployments import Deployments
     from twinlens.features.evaluation_datasets import EvaluationDatasets
     from twinlens.features.evaluation_runs import EvaluationRuns
+    from twinlens.features.evaluators import Evaluators
     from twinlens.features.experiments import Experiments
     from twinlens.features.issues import Issues
     from twinlens.features.lineage import Lineage
@@ -72,6 +73,7 @@ class Services:
     dataset_experiments: DatasetExperiments
     evaluation_datasets: EvaluationDatasets
     evaluation_runs: EvaluationRuns
+    evaluators: Evaluators
     media: MediaLibrary
     deployments: Deployments
     observed: Observed
