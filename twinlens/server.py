@@ -41,6 +41,7 @@ from twinlens.features.annotation import AnnotationQueues
 from twinlens.features.artifacts import Artifacts
 from twinlens.features.assessments import Assessments
 from twinlens.features.comments import Comments
+from twinlens.features.dataset_comparison import DatasetComparisons
 from twinlens.features.dataset_experiments import DatasetExperiments
 from twinlens.features.datasets import Datasets
 from twinlens.features.deployment_targets import Targets
@@ -168,6 +169,7 @@ class Instance:
         traces = Traces(telemetry, ingest, live)
         evaluation_runs = EvaluationRuns(runs, experiments, datasets, traces, telemetry)
         deployments = Deployments(catalog, Targets(registry, prompts, logged_models, runs), live)
+        dataset_experiments = DatasetExperiments(datasets, telemetry, evaluation_runs)
         evaluators = Evaluators(catalog, wake.changed)
         connections = settings_connections(settings.judge_base_url, settings.judge_api_key, settings.judge_model)
         worker = EvaluationWorker(catalog, evaluators, telemetry, ingest, connections, wake)
@@ -199,7 +201,8 @@ class Instance:
             annotation=AnnotationQueues(catalog, score_configs),
             issues=Issues(catalog, telemetry),
             datasets=datasets,
-            dataset_experiments=DatasetExperiments(datasets, telemetry, evaluation_runs),
+            dataset_experiments=dataset_experiments,
+            dataset_comparisons=DatasetComparisons(datasets, dataset_experiments, telemetry),
             evaluation_runs=evaluation_runs,
             evaluators=evaluators,
             evaluation_datasets=EvaluationDatasets(catalog, datasets, experiments),

@@ -8,7 +8,7 @@ item; deleting a run deletes its links, never the traces.
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any, TypeVar
 
 import msgspec
@@ -35,6 +35,14 @@ T = TypeVar("T")
 _MS = 1_000_000
 _STATUSES = frozenset({"ACTIVE", "ARCHIVED"})
 MAX_RUNS = 10_000  #: runs of one dataset
+_PAGE = 500
+
+
+class ItemDraft(msgspec.Struct, kw_only=True):
+    """An item to store; ``fields`` as ``Datasets.put_item`` takes them."""
+
+    item_id: str | None = None
+    fields: dict[str, Any]
 
 
 class Datasets:
@@ -104,6 +112,17 @@ class Datasets:
         with self._catalog.read() as connection:
             return _dataset(DatasetTable(connection, project_id), dataset_id=dataset_id)
 
+    def get_any(self, project_id: str, id_or_name: str) -> Dataset:
+        """One dataset by id, else by name.
+
+        Raises:
+            NotFound: no such dataset.
+        """
+        try:
+            return self.get_by_id(project_id, id_or_name)
+        except NotFound:
+            return self.get(project_id, id_or_name)
+
     def list(self, project_id: str, *, limit: int, offset: int) -> tuple[list[Dataset], int]:
         """Newest first, and the number of all."""
         with self._catalog.read() as connection:
@@ -136,29 +155,63 @@ class Datasets:
             NotFound: no such dataset, or the id belongs to an item of another dataset.
             InvalidArgument: bad id or status, or the dataset's schema is violated.
         """
-        fields = fields or {}
-        if fields.get("status", "ACTIVE") not in _STATUSES:
-            raise InvalidArgument("status must be ACTIVE or ARCHIVED")
-        wanted = check_id(item_id) if item_id else new_uuid()
+        draft = ItemDraft(item_id=item_id or None, fields=dict(fields or {}))
 
         def write(table: DatasetTable) -> DatasetItem:
             dataset = _dataset(table, name=dataset_name, lock=True)
-            found = table.item(wanted)
-            if found is not None and found.dataset_id != dataset.dataset_id:
-                raise NotFound(f"Dataset item with id {wanted} not found for project")
-            now = self._clock()
-            at = max(now // _MS * _MS, table.last_time(wanted) // _MS * _MS + _MS) if item_id else now // _MS * _MS
-            base = found or DatasetItem(item_id=wanted, dataset_id=dataset.dataset_id, created_ns=now)
-            state = msgspec.structs.replace(base, **fields, dataset_name=dataset.name, valid_from_ns=at, updated_ns=now)
-            check_item(dataset, state)
-            table.close_item(wanted, at)
-            table.add_item(state)
-            table.put_dataset(
-                msgspec.structs.replace(dataset, fields=observed(dataset.fields, state), updated_ns=now), new=False
+            state = self._put(table, dataset, draft, self._clock())
+            changed = msgspec.structs.replace(
+                dataset, fields=observed(dataset.fields, state), updated_ns=state.updated_ns
             )
+            table.put_dataset(changed, new=False)
             return state
 
         return self._write(project_id, write)
+
+    def put_many(self, project_id: str, dataset_id: str, drafts: Sequence[ItemDraft]) -> list[bool | str]:
+        """``put_item`` for many, in one transaction; for each whether it is new, or what is wrong with it.
+
+        Raises:
+            NotFound: no such dataset.
+        """
+        now = self._clock()
+
+        def write(table: DatasetTable) -> list[bool | str]:
+            dataset = _dataset(table, dataset_id=dataset_id, lock=True)
+            seen = dataset.fields
+            results: list[bool | str] = []
+            for index, draft in enumerate(drafts):
+                try:
+                    state = self._put(table, dataset, draft, now + index)
+                except (InvalidArgument, NotFound) as error:
+                    results.append(str(error))
+                    continue
+                seen = observed(seen, state)
+                results.append(state.created_ns == now + index)
+            table.put_dataset(msgspec.structs.replace(dataset, fields=seen, updated_ns=now), new=False)
+            return results
+
+        return self._write(project_id, write)
+
+    @staticmethod
+    def _put(table: DatasetTable, dataset: Dataset, draft: ItemDraft, now: int) -> DatasetItem:
+        """Give an item a new state. Nothing is written when this raises."""
+        fields = draft.fields
+        if fields.get("status", "ACTIVE") not in _STATUSES:
+            raise InvalidArgument("status must be ACTIVE or ARCHIVED")
+        wanted = check_id(draft.item_id) if draft.item_id else new_uuid()
+        found = table.item(wanted) if draft.item_id else None
+        if found is not None and found.dataset_id != dataset.dataset_id:
+            raise NotFound(f"Dataset item with id {wanted} not found for project")
+        at = now // _MS * _MS
+        if draft.item_id:
+            at = max(at, table.last_time(wanted) // _MS * _MS + _MS)
+        base = found or DatasetItem(item_id=wanted, dataset_id=dataset.dataset_id, created_ns=now)
+        state = msgspec.structs.replace(base, **fields, dataset_name=dataset.name, valid_from_ns=at, updated_ns=now)
+        check_item(dataset, state)
+        table.close_item(wanted, at)
+        table.add_item(state)
+        return state
 
     def get_item(self, project_id: str, item_id: str) -> DatasetItem:
         """The current state of an active item.
@@ -188,6 +241,42 @@ class Datasets:
                 dataset_id=dataset_id, source_trace_id=source_trace_id, source_observation_id=source_observation_id,
                 at=at, limit=limit, offset=offset,
             )  # fmt: skip
+
+    def history(self, project_id: str, dataset_id: str, item_id: str) -> list[DatasetItem]:
+        """All states of an item, newest first.
+
+        Raises:
+            NotFound: the dataset never had such an item.
+        """
+        with self._catalog.read() as connection:
+            found = DatasetTable(connection, project_id).states(dataset_id, item_id)
+        if not found:
+            raise NotFound("Dataset item not found")
+        return found
+
+    def versions(self, project_id: str, dataset_id: str, limit: int) -> list[tuple[int, int]]:
+        """Times (nanoseconds) at which items of a dataset changed, newest first, and how many did.
+
+        Raises:
+            NotFound: no such dataset.
+        """
+        with self._catalog.read() as connection:
+            table = DatasetTable(connection, project_id)
+            _dataset(table, dataset_id=dataset_id)
+            return table.versions(dataset_id, limit)
+
+    def each_item(self, project_id: str, dataset_name: str, at: int | None = None) -> Iterator[DatasetItem]:
+        """Active items as they are now (or were at a time), oldest first, read as they are asked for."""
+        with self._catalog.read() as connection:
+            dataset_id = _dataset(DatasetTable(connection, project_id), name=dataset_name).dataset_id
+        after: tuple[int, str] | None = None
+        while True:
+            with self._catalog.read() as connection:
+                found = DatasetTable(connection, project_id).first_items(dataset_id, _PAGE, after, at)
+            yield from found
+            if len(found) < _PAGE:
+                return
+            after = (found[-1].created_ns, found[-1].item_id)
 
     def by_input(self, project_id: str, dataset_id: str, keys: Sequence[str]) -> dict[str, DatasetItem]:
         """Active items by ``domain.dataset.input_key``; of several with one input the newest."""

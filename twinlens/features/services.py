@@ -11,6 +11,7 @@ if TYPE_CHECKING:
     from twinlens.features.artifacts import Artifacts
     from twinlens.features.assessments import Assessments
     from twinlens.features.comments import Comments
+    from twinlens.features.dataset_comparison import DatasetComparisons
     from twinlens.features.dataset_experiments import DatasetExperiments
     from twinlens.features.datasets import Datasets
     from twinlens.features.deployments import Deployments
@@ -71,6 +72,7 @@ class Services:
     issues: Issues
     datasets: Datasets
     dataset_experiments: DatasetExperiments
+    dataset_comparisons: DatasetComparisons
     evaluation_datasets: EvaluationDatasets
     evaluation_runs: EvaluationRuns
     evaluators: Evaluators

@@ -13,6 +13,7 @@ from litestar.types import ControllerRouterHandler
 from twinlens import __version__
 from twinlens.faces.native import (
     artifacts,
+    datasets,
     deployments,
     experiments,
     instance,
@@ -46,6 +47,7 @@ _MODULES = (
     lineage,
     prices,
     live,
+    datasets,
 )
 
 

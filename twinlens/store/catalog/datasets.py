@@ -213,16 +213,35 @@ class DatasetTable:
                 found[input_key(item.input)] = item
         return found
 
-    def first_items(self, dataset_id: str, limit: int, after: tuple[int, str] | None = None) -> list[DatasetItem]:
-        """Active items, oldest first, behind a (``created_ns``, ``item_id``)."""
+    def first_items(
+        self, dataset_id: str, limit: int, after: tuple[int, str] | None = None, at: int | None = None
+    ) -> list[DatasetItem]:
+        """Active items of now or of the time ``at``, oldest first, behind a (``created_ns``, ``item_id``)."""
         i = dataset_items.c
         query = sa.select(dataset_items).where(
-            self._own(), i.dataset_id == dataset_id, i.valid_to_ns.is_(None), i.status == "ACTIVE"
+            self._own(), i.dataset_id == dataset_id, i.status == "ACTIVE", *_current(at)
         )
         sorts = [(i.created_ns, False), (i.item_id, False)]
         if after is not None:
             query = query.where(behind(sorts, after))
         return self._items(query.order_by(*order_by(sorts)).limit(limit))
+
+    def states(self, dataset_id: str, item_id: str) -> list[DatasetItem]:
+        """Every state of an item, newest first."""
+        i = dataset_items.c
+        own = (self._own(), i.dataset_id == dataset_id, i.item_id == item_id)
+        return self._items(sa.select(dataset_items).where(*own).order_by(i.valid_from_ns.desc()))
+
+    def versions(self, dataset_id: str, limit: int) -> list[tuple[int, int]]:
+        """Times at which states began, newest first, and how many."""
+        i = dataset_items.c
+        query = (
+            sa.select(i.valid_from_ns, sa.func.count())
+            .where(self._own(), i.dataset_id == dataset_id)
+            .group_by(i.valid_from_ns)
+            .order_by(i.valid_from_ns.desc())
+        )
+        return [(row[0], row[1]) for row in self._c.execute(query.limit(limit))]
 
     def counts(self, dataset_ids: Sequence[str] | None = None) -> dict[str, int]:
         """Number of active items, of the given datasets or all; those without items are left out."""
@@ -240,11 +259,7 @@ class DatasetTable:
     ) -> tuple[list[DatasetItem], int]:  # fmt: skip
         """Active items, newest first, in the state of now or of the time ``at``."""
         i = dataset_items.c
-        where = [self._own(), i.status == "ACTIVE"]
-        if at is None:
-            where.append(i.valid_to_ns.is_(None))
-        else:
-            where += [i.valid_from_ns <= at, i.valid_to_ns.is_(None) | (i.valid_to_ns > at)]
+        where = [self._own(), i.status == "ACTIVE", *_current(at)]
         for column, value in (
             (i.dataset_id, dataset_id), (i.source_trace_id, source_trace_id),
             (i.source_observation_id, source_observation_id),
@@ -267,6 +282,14 @@ class DatasetTable:
             decode_json(row, _ITEM_JSON)
             found.append(DatasetItem(**row, dataset_name=names.get(row["dataset_id"], "")))
         return found
+
+
+def _current(at: int | None) -> list[sa.ColumnElement[bool]]:
+    """States that are valid now, or were at a time."""
+    i = dataset_items.c
+    if at is None:
+        return [i.valid_to_ns.is_(None)]
+    return [i.valid_from_ns <= at, i.valid_to_ns.is_(None) | (i.valid_to_ns > at)]
 
 
 def _dataset(row: sa.RowMapping) -> Dataset:

@@ -1091,6 +1091,238 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/api/twinlens/v1/projects/{project_id}/datasets": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * List datasets
+         * @description Newest first.
+         */
+        get: operations["list_datasets"];
+        put?: never;
+        /**
+         * Create or change a dataset
+         * @description By name; only what is sent is changed.
+         */
+        post: operations["put_dataset"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/twinlens/v1/projects/{project_id}/datasets/{dataset_id}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * One dataset
+         * @description By id, or by name.
+         */
+        get: operations["get_dataset"];
+        put?: never;
+        post?: never;
+        /**
+         * Delete a dataset
+         * @description With its items, their history and its runs; traces stay.
+         */
+        delete: operations["delete_dataset"];
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/twinlens/v1/projects/{project_id}/datasets/{dataset_id}/items": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * List items
+         * @description Active ones, newest first.
+         */
+        get: operations["list_dataset_items"];
+        put?: never;
+        /**
+         * Create or change an item
+         * @description A new state of the item of that id; only what is sent is changed. Refused when the dataset's schemas are violated.
+         */
+        post: operations["put_dataset_item"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/twinlens/v1/projects/{project_id}/datasets/{dataset_id}/items/{item_id}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        post?: never;
+        /**
+         * Delete an item
+         * @description Earlier states stay readable by time.
+         */
+        delete: operations["delete_dataset_item"];
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/twinlens/v1/projects/{project_id}/datasets/{dataset_id}/items/{item_id}/history": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * States of an item
+         * @description Newest first.
+         */
+        get: operations["dataset_item_history"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/twinlens/v1/projects/{project_id}/datasets/{dataset_id}/versions": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Versions of a dataset
+         * @description Times at which items changed, newest first, with how many did.
+         */
+        get: operations["dataset_versions"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/twinlens/v1/projects/{project_id}/datasets/{dataset_id}/export": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Items as a file
+         * @description CSV or JSON Lines, streamed, oldest first.
+         */
+        get: operations["export_dataset"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/twinlens/v1/projects/{project_id}/datasets/{dataset_id}/import": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Store the items of a file
+         * @description The body is a CSV or JSON Lines file in UTF-8. Good rows are stored; the report names the others.
+         */
+        post: operations["import_dataset"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/twinlens/v1/projects/{project_id}/datasets/{dataset_id}/runs": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Runs over a dataset
+         * @description Newest first, with means over their items.
+         */
+        get: operations["list_dataset_runs"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/twinlens/v1/projects/{project_id}/datasets/{dataset_id}/compare": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Runs side by side
+         * @description Item by item, in the order of the dataset.
+         */
+        get: operations["compare_dataset_runs"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/twinlens/v1/projects/{project_id}/dataset-runs/{run_id}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Where a dataset run belongs
+         * @description The dataset of a run (experiment) that is known by its id only.
+         */
+        get: operations["find_dataset_run"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
 }
 export type webhooks = Record<string, never>;
 export interface components {
@@ -1119,9 +1351,120 @@ export interface components {
             is_dir: boolean;
             size: number | null;
         };
+        /** ComparedCell */
+        ComparedCell: {
+            trace_id: string;
+            observation_id: string | null;
+            output: unknown;
+            error: boolean;
+            latency_ms: number | null;
+            cost: number;
+            scores: {
+                [key: string]: unknown;
+            };
+        };
+        /** ComparedItem */
+        ComparedItem: {
+            item_id: string;
+            input: unknown;
+            expected_output: unknown;
+            there: boolean;
+            cells: (components["schemas"]["ComparedCell"] | null)[];
+        };
         /** CountAnswer */
         CountAnswer: {
             count: number;
+        };
+        /** DatasetComparison */
+        DatasetComparison: {
+            dataset_id: string;
+            dataset_name: string;
+            runs: components["schemas"]["DatasetRunRow"][];
+            items: components["schemas"]["ComparedItem"][];
+        };
+        /** DatasetEdit */
+        DatasetEdit: {
+            name: string;
+            description?: string | null;
+            metadata?: unknown;
+            input_schema?: {
+                [key: string]: unknown;
+            } | null;
+            expected_output_schema?: {
+                [key: string]: unknown;
+            } | null;
+        };
+        /** DatasetItemEdit */
+        DatasetItemEdit: {
+            id?: string | null;
+            input?: unknown;
+            expected_output?: unknown;
+            metadata?: unknown;
+            source_trace_id?: string | null;
+            source_observation_id?: string | null;
+        };
+        /** DatasetItemList */
+        DatasetItemList: {
+            items: components["schemas"]["DatasetItemRow"][];
+            total: number;
+        };
+        /** DatasetItemRow */
+        DatasetItemRow: {
+            id: string;
+            input: unknown;
+            expected_output: unknown;
+            metadata: unknown;
+            source_trace_id: string | null;
+            source_observation_id: string | null;
+            status: string;
+            valid_from_ms: number;
+            created_ms: number;
+            updated_ms: number;
+        };
+        /** DatasetList */
+        DatasetList: {
+            datasets: components["schemas"]["DatasetRow"][];
+            total: number;
+        };
+        /** DatasetRow */
+        DatasetRow: {
+            id: string;
+            name: string;
+            description: string | null;
+            metadata: unknown;
+            input_schema: {
+                [key: string]: unknown;
+            } | null;
+            expected_output_schema: {
+                [key: string]: unknown;
+            } | null;
+            items: number;
+            created_ms: number;
+            updated_ms: number;
+        };
+        /** DatasetRunList */
+        DatasetRunList: {
+            runs: components["schemas"]["DatasetRunRow"][];
+        };
+        /** DatasetRunPlace */
+        DatasetRunPlace: {
+            dataset_id: string;
+            run_id: string;
+        };
+        /** DatasetRunRow */
+        DatasetRunRow: {
+            id: string;
+            name: string;
+            description: string | null;
+            metadata: unknown;
+            items: number;
+            errors: number;
+            latency_ms: number | null;
+            cost: number;
+            scores: {
+                [key: string]: number;
+            };
+            created_ms: number;
         };
         /** DatasetUse */
         DatasetUse: {
@@ -1129,6 +1472,15 @@ export interface components {
             digest: string;
             source_type: string;
             context: string | null;
+        };
+        /** DatasetVersion */
+        DatasetVersion: {
+            at_ms: number;
+            items: number;
+        };
+        /** DatasetVersionList */
+        DatasetVersionList: {
+            versions: components["schemas"]["DatasetVersion"][];
         };
         /** DeploymentEdit */
         DeploymentEdit: {
@@ -1258,6 +1610,13 @@ export interface components {
             start_ms: number;
             traces: number;
             errors: number;
+        };
+        /** ImportReport */
+        ImportReport: {
+            created: number;
+            updated: number;
+            failed: number;
+            errors: components["schemas"]["RefusedRow"][];
         };
         /** InstanceStats */
         InstanceStats: {
@@ -1602,6 +1961,11 @@ export interface components {
             payloads_kept: number;
             payloads_dropped: number;
             bytes_dropped: number;
+        };
+        /** RefusedRow */
+        RefusedRow: {
+            row: number;
+            message: string;
         };
         /** RegisteredModelDetail */
         RegisteredModelDetail: {
@@ -4372,6 +4736,484 @@ export interface operations {
                 };
                 content: {
                     "text/event-stream": components["schemas"]["LiveEvent"];
+                };
+            };
+            /** @description Any error. */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    list_datasets: {
+        parameters: {
+            query?: {
+                /** @description Rows per page. */
+                limit?: number;
+                /** @description Rows to skip. */
+                offset?: number;
+            };
+            header?: never;
+            path: {
+                project_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Request fulfilled, document follows */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["DatasetList"];
+                };
+            };
+            /** @description Any error. */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    put_dataset: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                project_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["DatasetEdit"];
+            };
+        };
+        responses: {
+            /** @description Request fulfilled, document follows */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["DatasetRow"];
+                };
+            };
+            /** @description Any error. */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    get_dataset: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                project_id: string;
+                dataset_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Request fulfilled, document follows */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["DatasetRow"];
+                };
+            };
+            /** @description Any error. */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    delete_dataset: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                project_id: string;
+                dataset_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Request fulfilled, nothing follows */
+            204: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            /** @description Any error. */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    list_dataset_items: {
+        parameters: {
+            query?: {
+                /** @description Rows per page. */
+                limit?: number;
+                /** @description Rows to skip. */
+                offset?: number;
+                /** @description State as of this time; by default now. */
+                at_ms?: number | null;
+            };
+            header?: never;
+            path: {
+                project_id: string;
+                dataset_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Request fulfilled, document follows */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["DatasetItemList"];
+                };
+            };
+            /** @description Any error. */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    put_dataset_item: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                project_id: string;
+                dataset_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["DatasetItemEdit"];
+            };
+        };
+        responses: {
+            /** @description Request fulfilled, document follows */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["DatasetItemRow"];
+                };
+            };
+            /** @description Any error. */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    delete_dataset_item: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                project_id: string;
+                dataset_id: string;
+                item_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Request fulfilled, nothing follows */
+            204: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            /** @description Any error. */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    dataset_item_history: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                project_id: string;
+                dataset_id: string;
+                item_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Request fulfilled, document follows */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["DatasetItemList"];
+                };
+            };
+            /** @description Any error. */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    dataset_versions: {
+        parameters: {
+            query?: {
+                /** @description Rows per page. */
+                limit?: number;
+            };
+            header?: never;
+            path: {
+                project_id: string;
+                dataset_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Request fulfilled, document follows */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["DatasetVersionList"];
+                };
+            };
+            /** @description Any error. */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    export_dataset: {
+        parameters: {
+            query?: {
+                /** @description csv or jsonl. */
+                format?: "csv" | "jsonl";
+                /** @description State as of this time; by default now. */
+                at_ms?: number | null;
+            };
+            header?: never;
+            path: {
+                project_id: string;
+                dataset_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Stream Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": unknown;
+                };
+            };
+            /** @description Any error. */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    import_dataset: {
+        parameters: {
+            query?: {
+                /** @description csv or jsonl. */
+                format?: "csv" | "jsonl";
+            };
+            header?: never;
+            path: {
+                project_id: string;
+                dataset_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Request fulfilled, document follows */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ImportReport"];
+                };
+            };
+            /** @description Any error. */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    list_dataset_runs: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                project_id: string;
+                dataset_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Request fulfilled, document follows */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["DatasetRunList"];
+                };
+            };
+            /** @description Any error. */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    compare_dataset_runs: {
+        parameters: {
+            query: {
+                /** @description Ids of up to 8 runs, the baseline first, with commas between. */
+                runs: string;
+            };
+            header?: never;
+            path: {
+                project_id: string;
+                dataset_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Request fulfilled, document follows */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["DatasetComparison"];
+                };
+            };
+            /** @description Any error. */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    find_dataset_run: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                project_id: string;
+                run_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Request fulfilled, document follows */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["DatasetRunPlace"];
                 };
             };
             /** @description Any error. */
