@@ -18,9 +18,10 @@ const ALLOWED: Record<string, readonly string[]> = {
 /** Pages that lend parts to others. */
 const LENDERS: Record<string, readonly string[]> = {
   experiments: ["run", "overview"],
-  run: ["traces"],
+  run: ["traces", "lineage"],
   traces: ["trace", "overview"],
-  models: ["overview"],
+  models: ["overview", "lineage"],
+  deployments: ["overview", "lineage"],
 };
 
 const files = readdirSync(SRC, { recursive: true, withFileTypes: true })

@@ -702,7 +702,9 @@ class LiveEvent(Struct, kw_only=True):
     line comes every 15 seconds without events.
     """
 
-    kind: Literal["trace", "span", "score", "metric", "run", "experiment", "model", "prompt", "gap", "deleted"]
+    kind: Literal[
+        "trace", "span", "score", "metric", "run", "experiment", "model", "prompt", "deployment", "gap", "deleted"
+    ]
     id: str
     trace: TraceRow | None = None
     trace_id: str | None = None

@@ -1675,7 +1675,7 @@ export interface components {
         /** LiveEvent */
         LiveEvent: {
             /** @enum {string} */
-            kind: "trace" | "span" | "score" | "metric" | "run" | "experiment" | "model" | "prompt" | "gap" | "deleted";
+            kind: "trace" | "span" | "score" | "metric" | "run" | "experiment" | "model" | "prompt" | "deployment" | "gap" | "deleted";
             id: string;
             trace?: components["schemas"]["TraceRow"] | null;
             trace_id?: string | null;

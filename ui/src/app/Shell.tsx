@@ -13,6 +13,7 @@ import {
   MessagesSquare,
   Monitor,
   Moon,
+  Rocket,
   Rows3,
   Rows4,
   Search,
@@ -39,6 +40,7 @@ const NAV = [
   { to: "/project/$projectId/sessions", label: "Sessions", icon: MessagesSquare, keys: "g s", exact: false },
   { to: "/project/$projectId/experiments", label: "Experiments", icon: FlaskConical, keys: "g e", exact: false },
   { to: "/project/$projectId/models", label: "Models", icon: Boxes, keys: "g m", exact: false },
+  { to: "/project/$projectId/deployments", label: "Deployments", icon: Rocket, keys: "g d", exact: false },
 ] as const;
 
 /** The frame around every page of a project: navigation, project switcher, palette, live status. */

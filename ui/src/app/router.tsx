@@ -102,6 +102,14 @@ const modelsRoute = child(
   "/models",
   lazyRouteComponent(() => import("@/pages/models/ModelsPage"), "ModelsPage"),
 );
+const deploymentsRoute = child(
+  "/deployments",
+  lazyRouteComponent(() => import("@/pages/deployments/DeploymentsPage"), "DeploymentsPage"),
+);
+const deploymentRoute = child(
+  "/deployments/$deploymentId",
+  lazyRouteComponent(() => import("@/pages/deployments/DeploymentPage"), "DeploymentPage"),
+);
 const modelRoute = child(
   "/models/$name",
   lazyRouteComponent(() => import("@/pages/models/ModelPage"), "ModelPage"),
@@ -124,6 +132,8 @@ const routeTree = rootRoute.addChildren([
     runRoute,
     modelsRoute,
     modelRoute,
+    deploymentsRoute,
+    deploymentRoute,
   ]),
 ]);
 

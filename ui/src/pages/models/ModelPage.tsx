@@ -1,10 +1,10 @@
 import { useQuery, useQueryClient } from "@tanstack/react-query";
 import { Link, useParams } from "@tanstack/react-router";
-import { useMemo } from "react";
+import { lazy, Suspense, useMemo } from "react";
 import { useLive } from "@/api/live";
 import { modelQuery } from "@/api/queries";
 import type { ModelVersionRow } from "@/api/types";
-import { useProjectId } from "@/app/url";
+import { usePageSearch, useProjectId, useSetSearch } from "@/app/url";
 import { dateTime, shortId } from "@/base/format";
 import { Chip, ChipList, StatusText } from "@/ui/Chip";
 import { CopyButton } from "@/ui/Copy";
@@ -13,6 +13,8 @@ import { Markdown } from "@/ui/Markdown";
 import { Bar, PageHeader, page } from "@/ui/Page";
 import { Empty, Failure, LoadingRows } from "@/ui/State";
 
+const Lineage = lazy(() => import("@/pages/lineage/Lineage").then((m) => ({ default: m.Lineage })));
+
 const id = (row: ModelVersionRow) => row.version;
 
 /** A registered model: its versions, which alias points where, and the runs they came from. */
@@ -20,6 +22,8 @@ export function ModelPage() {
   const projectId = useProjectId();
   const { name } = useParams({ strict: false }) as { name: string };
   const queries = useQueryClient();
+  const search = usePageSearch();
+  const setSearch = useSetSearch();
   const query = useQuery(modelQuery(projectId, name));
   useLive((events) => {
     if (events.some((e) => e.kind === "gap" || (e.kind === "model" && e.id === name)))
@@ -110,9 +114,18 @@ export function ModelPage() {
               columns={columns}
               rows={query.data.versions}
               rowId={id}
+              activeId={search.version ?? null}
+              onOpen={(v) => setSearch({ version: v.version === search.version ? undefined : v.version })}
               empty={<Empty title="No versions yet" />}
             />
           </div>
+          {search.version ? (
+            <Suspense fallback={<LoadingRows rows={4} />}>
+              <section className={page.fill} aria-label={`Lineage of version ${search.version}`}>
+                <Lineage projectId={projectId} node={`model:${name}/${search.version}`} />
+              </section>
+            </Suspense>
+          ) : null}
         </>
       )}
     </>

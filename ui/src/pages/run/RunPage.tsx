@@ -16,6 +16,7 @@ import { RunSide } from "./RunSide";
 import { useLiveMetrics } from "./use-live-metrics";
 
 const Artifacts = lazy(() => import("./Artifacts").then((m) => ({ default: m.Artifacts })));
+const Lineage = lazy(() => import("@/pages/lineage/Lineage").then((m) => ({ default: m.Lineage })));
 const LinkedTraces = lazy(() => import("./LinkedTraces").then((m) => ({ default: m.LinkedTraces })));
 
 const SYSTEM = "system/";
@@ -107,6 +108,7 @@ export function RunPage() {
               <Tabs.Tab value="system">System metrics{system.length > 0 ? ` ${system.length}` : ""}</Tabs.Tab>
               <Tabs.Tab value="artifacts">Artifacts</Tabs.Tab>
               <Tabs.Tab value="traces">Traces{detail?.trace_count ? ` ${detail.trace_count}` : ""}</Tabs.Tab>
+              <Tabs.Tab value="lineage">Lineage</Tabs.Tab>
             </Tabs.List>
           </Tabs>
           {detail === undefined ? (
@@ -118,6 +120,10 @@ export function RunPage() {
           ) : tab === "traces" ? (
             <Suspense fallback={<LoadingRows />}>
               <LinkedTraces projectId={projectId} runId={runId} />
+            </Suspense>
+          ) : tab === "lineage" ? (
+            <Suspense fallback={<LoadingRows />}>
+              <Lineage projectId={projectId} node={`run:${runId}`} />
             </Suspense>
           ) : tab === "system" ? (
             <div className={`${page.scroll} ${css.charts}`}>

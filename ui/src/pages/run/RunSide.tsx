@@ -37,7 +37,9 @@ export function RunSide({ projectId, detail }: { readonly projectId: string; rea
     .sort(([a], [b]) => a.localeCompare(b, "en", { numeric: true }))
     .map(([key, v]) => [key, metric(metricNumber(v.value))] as const);
   const params = Object.entries(run.params ?? {}).sort(([a], [b]) => a.localeCompare(b, "en", { numeric: true }));
-  const tags = Object.entries(run.tags ?? {}).filter(([key]) => !key.startsWith("mlflow."));
+  const tags = Object.entries(run.tags ?? {}).filter(
+    ([key]) => !key.startsWith("mlflow.") && !key.startsWith("twinlens.capture."),
+  );
   return (
     <div className={css.side}>
       <section className={css.section}>
