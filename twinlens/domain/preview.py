@@ -11,6 +11,7 @@ import msgspec
 
 #: Characters of a preview made here. Previews that clients send themselves are kept as they are (MLflow sends 1,000).
 PREVIEW = 300
+_SHORT = 4_096  #: up to so many characters a list of messages is read whole, typed: a third of the time
 _PEEK = 20  #: how many messages from the end are looked at for the last one of a user
 
 
@@ -19,6 +20,20 @@ class _Message(msgspec.Struct):
     content: Any = None
     parts: Any = None
     text: Any = None
+
+
+class _Part(msgspec.Struct):
+    text: str | None = None
+    content: str | None = None
+
+
+class _Usual(msgspec.Struct):
+    """A message as nearly all are: content is text or a list of parts with text."""
+
+    role: str
+    content: str | list[_Part] | None = None
+    parts: list[_Part] | None = None
+    text: str | None = None
 
 
 class _Envelope(msgspec.Struct):
@@ -34,6 +49,7 @@ class _Envelope(msgspec.Struct):
 
 _list = msgspec.json.Decoder(list[msgspec.Raw])
 _message = msgspec.json.Decoder(_Message)
+_usual = msgspec.json.Decoder(list[_Usual])
 _envelope = msgspec.json.Decoder(_Envelope)
 _string = msgspec.json.Decoder(str)
 
@@ -68,6 +84,11 @@ def _of_object(text: str) -> str | None:
 
 
 def _of_messages(text: str | msgspec.Raw) -> str | None:
+    if len(text if isinstance(text, str) else bytes(text)) <= _SHORT:
+        try:
+            return _of_usual(_usual.decode(text))
+        except msgspec.ValidationError:
+            pass  # some other shape: look at each message as it is
     messages = _list.decode(text)
     last: str | None = None
     for raw in reversed(messages[-_PEEK:]):
@@ -82,6 +103,27 @@ def _of_messages(text: str | msgspec.Raw) -> str | None:
             return found
         last = last or found
     return last
+
+
+def _of_usual(messages: list[_Usual]) -> str | None:
+    last: str | None = None
+    for message in messages[: -_PEEK - 1 : -1]:
+        content = message.content
+        found = content if isinstance(content, str) else _of_parts(content)
+        found = found or _of_parts(message.parts) or message.text or None
+        if found and message.role in ("user", "human"):
+            return found
+        last = last or found
+    return last
+
+
+def _of_parts(parts: list[_Part] | None) -> str | None:
+    if not parts:
+        return None
+    if len(parts) == 1:
+        return parts[0].text or parts[0].content or None
+    texts = [p.text or p.content for p in parts]
+    return "\n".join(t for t in texts if t is not None) or None
 
 
 def _of_message(message: _Message | _Envelope) -> str | None:

@@ -89,6 +89,7 @@ class BundledPrices:
 
     def __init__(self) -> None:
         self._found: dict[tuple[str, str | None], tuple[Provider, ModelInfo] | None] = {}
+        self._rates: dict[int, _Rates | None] = {}
         self._lock = threading.Lock()
         self._snapshot: Any = None
 
@@ -150,9 +151,57 @@ class BundledPrices:
         if found is None:
             return None
         provider, model = found
-        prices = model.get_prices(datetime.fromtimestamp(span.start_ns / 1e9, UTC), _context(span))
-        cost = _cost_by_library(span.usage, prices)
+        context = _context(span)
+        rates = self._rates_of(model) if context is None else None
+        if rates is not None:
+            cost = rates.cost(span.usage)
+        else:
+            prices = model.get_prices(datetime.fromtimestamp(span.start_ns / 1e9, UTC), context)
+            cost = _cost_by_library(span.usage, prices)
         return Quote(cost, f"genai-prices:{provider.id}/{model.id}") if cost else None
+
+    def _rates_of(self, model: ModelInfo) -> _Rates | None:
+        """The model's prices as plain numbers, where they depend on neither time nor size; None where they do."""
+        try:
+            return self._rates[id(model)]  # models live as long as the library
+        except KeyError:
+            prices = model.prices
+            flat = not isinstance(prices, list) and all(
+                p is None or isinstance(p, Decimal) for p in prices.__dict__.values()
+            )
+            rates = self._rates[id(model)] = _Rates(prices) if flat else None  # pyright: ignore[reportArgumentType]
+            return rates
+
+
+class _Rates:
+    """``_cost_by_library`` for prices that are plain numbers: each usage key is looked up once."""
+
+    __slots__ = ("_per_request", "_prices", "_units")
+
+    def __init__(self, prices: ModelPrice) -> None:
+        self._prices = prices
+        self._units: dict[str, float | None] = {}
+        self._per_request = _usd(getattr(prices, "requests_kcount", None), 0, 1_000)
+
+    def cost(self, usage: Mapping[str, int]) -> dict[str, float]:
+        cost: dict[str, float] = {}
+        units = self._units
+        for key, count in usage.items():
+            if key == "total":
+                continue
+            try:
+                unit = units[key]
+            except KeyError:
+                unit = _unit(self._prices, CANONICAL.get(key, key), 0)
+                if len(units) < 64:  # keys come from clients
+                    units[key] = unit
+            if unit is not None:
+                cost[key] = count * unit
+        if self._per_request:
+            cost["requests"] = self._per_request
+        if cost:
+            cost["total"] = sum(cost.values())
+        return cost
 
 
 def _context(span: Span) -> dict[str, str] | None:
@@ -169,21 +218,7 @@ def _cost_by_library(usage: Mapping[str, int], prices: ModelPrice) -> dict[str, 
     for key, count in usage.items():
         if key == "total":
             continue
-        name = CANONICAL.get(key, key)
-        if name == "web_searches":
-            unit = _usd(getattr(prices, "web_searches_kcount", None), context, 1_000)
-        else:
-            sides = (
-                ("input_mtok",) if name.startswith("input") else ("output_mtok",) if name.startswith("output") else ()
-            )
-            unit = next(
-                (
-                    u
-                    for u in (_usd(getattr(prices, k, None), context) for k in _GENAI_KEYS.get(name, sides))
-                    if u is not None
-                ),
-                None,
-            )
+        unit = _unit(prices, CANONICAL.get(key, key), context)
         if unit is not None:
             cost[key] = count * unit
     per_request = _usd(getattr(prices, "requests_kcount", None), context, 1_000)
@@ -192,6 +227,18 @@ def _cost_by_library(usage: Mapping[str, int], prices: ModelPrice) -> dict[str, 
     if cost:
         cost["total"] = sum(cost.values())
     return cost
+
+
+def _unit(prices: ModelPrice, name: str, context: int) -> float | None:
+    """USD per unit of a canonical usage key; ``context`` is the number of input tokens, for prices with tiers."""
+    if name == "web_searches":
+        return _usd(getattr(prices, "web_searches_kcount", None), context, 1_000)
+    sides = ("input_mtok",) if name.startswith("input") else ("output_mtok",) if name.startswith("output") else ()
+    for key in _GENAI_KEYS.get(name, sides):
+        unit = _usd(getattr(prices, key, None), context)
+        if unit is not None:
+            return unit
+    return None
 
 
 def _usd(price: Any, context: int, per: int = 1_000_000) -> float | None:

@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from contextlib import suppress
+from itertools import count
+from typing import Any
 from weakref import WeakKeyDictionary
+
+import duckdb
 
 from twinlens.domain.errors import InvalidArgument
 from twinlens.store.telemetry.duckdb.ddl import TABLES
-
-if TYPE_CHECKING:
-    import duckdb
 
 _types: dict[str, dict[str, Any]] = {}
 
@@ -42,6 +43,8 @@ class _Feed:
 #: with 400 rows, so it is done once per connection.
 _feeds: WeakKeyDictionary[Any, dict[tuple[str, ...], tuple[str, _Feed]]] = WeakKeyDictionary()
 
+_numbers = count()
+
 
 def append(connection: duckdb.DuckDBPyConnection, table: str, columns: dict[str, list[Any]]) -> None:
     """Insert rows given by column.
@@ -64,6 +67,16 @@ def append(connection: duckdb.DuckDBPyConnection, table: str, columns: dict[str,
         feed.rows = rows.schema.empty_table()
 
 
+def forget(connection: duckdb.DuckDBPyConnection) -> None:
+    """After a rollback: what the transaction had registered is gone (since DuckDB 2.0.1), so it is made anew when needed."""
+    for statement, _ in _feeds.pop(connection, {}).values():
+        name = statement.removeprefix("EXECUTE ")
+        with suppress(duckdb.Error):
+            connection.execute(f"DEALLOCATE {name}").fetchall()
+        with suppress(duckdb.Error):
+            connection.unregister(name.removeprefix("add_"))
+
+
 def _insert(connection: duckdb.DuckDBPyConnection, table: str, names: tuple[str, ...], rows: Any) -> tuple[str, _Feed]:
     """The prepared statement for these columns, and what it reads."""
     mine = _feeds.setdefault(connection, {})
@@ -71,7 +84,7 @@ def _insert(connection: duckdb.DuckDBPyConnection, table: str, names: tuple[str,
     if known is None:
         feed = _Feed()
         feed.rows = rows
-        source = f"new_{table}_{len(mine)}"
+        source = f"new_{table}_{next(_numbers)}"
         connection.register(source, feed)
         listed = ", ".join(f'"{name}"' for name in names)
         connection.execute(

@@ -11,6 +11,7 @@ from typing import Any
 import duckdb
 
 from twinlens.domain.errors import InvalidArgument, StoreUnavailable
+from twinlens.store.telemetry.duckdb.arrow import forget
 from twinlens.store.telemetry.duckdb.ddl import META_ROWS, SCHEMA_VERSION, TABLES, create_table
 
 #: What DuckDB raises for values a user chose (a pattern, a cast), not for the state of the store.
@@ -113,6 +114,8 @@ class Engine:
             pass  # the failed commit has already ended it
         except duckdb.Error:
             self._broken = True
+        if not self._broken:
+            forget(connection)
 
     @contextmanager
     def read(self) -> Generator[duckdb.DuckDBPyConnection]:

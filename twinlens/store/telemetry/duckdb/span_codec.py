@@ -85,12 +85,14 @@ class SpanColumns:
         self._seq = seq
         self._now = now_ns
         self._contexts: dict[tuple[int, int, bytes], int] = {}
+        self._near: dict[tuple[int, int, int], int] = {}
         self._current: Detail | None = None
         self.columns: dict[str, list[Any]] = {}
 
     def add(self, project_id: str, spans: Sequence[Span], keys: dict[str, int]) -> None:
         """Append spans of one project; ``keys`` maps trace ids to row keys."""
         self._contexts.clear()
+        self._near.clear()
         n = len(spans)
         put = self._put
         put("seq", [self._seq] * n)
@@ -166,9 +168,14 @@ class SpanColumns:
 
     def _map(self, values: dict[str, Any], into: str) -> str:
         """The small entries as a JSON object (SQL can look into it); the others as payloads named in the detail."""
-        whole = _encode(values)
-        if len(whole) <= _MAP_INLINE:
-            return whole.decode()
+        long = 0
+        for value in values.values():
+            if value.__class__ is str and len(value) > INLINE:
+                long += len(value)
+        if long <= _MAP_INLINE:
+            whole = _encode(values)
+            if len(whole) <= _MAP_INLINE:
+                return whole.decode()
         form = self._sink.form
         if into == "a" and len(values) > _FAMILY and any(".0." in key for key in values):
             values = self._families(values)
@@ -241,8 +248,16 @@ class SpanColumns:
 
     def _context_of(self, span: Span) -> int | None:
         """Locator of what the span shares with its neighbours. Decoders hand the same objects to all spans of a group."""
+        near = (
+            id(span.resource),
+            id(span.scope),
+            id(span.rules),
+        )  # alive as long as the commit, so an id is one object
+        known = self._near.get(near)
+        if known is not None:
+            return known or None
         rules = _encode(span.rules) if span.rules else b""
-        key = (id(span.resource), id(span.scope), rules)
+        key = (near[0], near[1], rules)
         known = self._contexts.get(key)
         if known is None:
             scope = span.scope
@@ -252,6 +267,7 @@ class SpanColumns:
                 data = _encode(Context(resource=span.resource, scope=scope, rules=span.rules))
                 known = self._sink.put(data)
             self._contexts[key] = known
+        self._near[near] = known
         return known or None
 
 
