@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import shutil
+import threading
 from pathlib import Path
 from typing import Any
 
@@ -101,12 +102,34 @@ def test_a_flipped_bit_ends_the_journal(tmp_path: Path) -> None:
 
 
 def test_what_lies_behind_is_known_to_be_old(tmp_path: Path) -> None:
-    """After a reset the file is written again from its beginning, over entries of the same size."""
+    """A file is written again from its beginning, over entries of the same size."""
     path = tmp_path / "j"
     journal = journal_with(path, *map(numbered, range(1, 6)))
-    journal.reset()
+    journal.switch()
+    journal.emptied()
+    journal.switch()
     journal.append(numbered(6))
     journal.close()
+    assert found_in(path, taken=5) == [6]
+
+
+def test_two_files_are_one_journal(tmp_path: Path) -> None:
+    """Entries of both files come back in order, whichever of them the tables have taken over already."""
+    path = tmp_path / "j"
+    journal = journal_with(path, *map(numbered, (1, 2, 3)))
+    journal.switch()
+    journal.append(numbered(4))
+    journal.emptied()  # 1 to 3
+    journal.switch()
+    journal.append(numbered(5))
+    journal.close()
+    assert found_in(path, taken=3) == [4, 5]
+    assert found_in(path, taken=4) == [5]
+    again = Journal(path)
+    assert [rows.metric_watermark for rows in again.recover(4)] == [5] and again.number == 5
+    again.shrink()
+    again.append(numbered(6))
+    again.close()
     assert found_in(path, taken=5) == [6]
 
 
@@ -134,7 +157,54 @@ def test_a_killed_process_leaves_everything(tmp_path: Path) -> None:
                 again.count("spans", Query(project_id="p")) == again.count("traces", Query(project_id="p")) == expected
             )
             again.close()
-        assert path.with_name("t.duckdb.journal").stat().st_size == 0
+        assert journal_size(path) == 0
+
+
+def journal_size(path: Path) -> int:
+    return sum(path.with_name(path.name + end).stat().st_size for end in (".journal", ".journal2"))
+
+
+def test_writers_go_on_while_the_tables_take_over(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What is on its way into the tables is found by lookups, survives a kill, and what comes meanwhile is durable too."""
+    monkeypatch.setattr(store_module, "TAKE_OVER", 5)
+    (tmp_path / "live").mkdir()
+    store = DuckDBTelemetry.open(tmp_path / "live" / "t.duckdb")
+    commit = store._committer.commit
+    entered, go = threading.Event(), threading.Event()
+
+    def slow(*args: Any) -> None:
+        entered.set()
+        assert go.wait(30)
+        commit(*args)
+
+    monkeypatch.setattr(store._committer, "commit", slow)
+    store.commit(commit_of(make_span("t", "a"), make_span("t", "b")))
+    store.commit(commit_of(make_span("u", "a")))
+    store.settle(idle=False)
+    assert entered.wait(30)
+    store.commit(commit_of(make_span("v", "a")))
+    update = make_span("t", "b", name="said again")
+    summary = store.lookup_traces([("p", "t")])["p", "t"]
+    store.commit(WriteSet(projects={"p": ProjectRows(summaries=[summary], spans=[update], replaces={("t", "b")})}))
+    assert store.lookup_traces([("p", "t"), ("p", "v"), ("p", "w")]).keys() == {("p", "t"), ("p", "v")}
+    found = store.lookup_spans("p", {"t": ["a", "b", "c"], "v": ["a"]})
+    assert found.keys() == {("t", "a"), ("t", "b"), ("v", "a")} and found["t", "b"].name == "said again"
+    killed = copy_of(tmp_path / "live", tmp_path / "killed")
+    go.set()
+    assert store.count("spans", Query(project_id="p")) == 4  # a read waits for both
+    copies = [killed, copy_of(tmp_path / "live", tmp_path / "after")]
+    store.close()
+    for path in copies:
+        again = DuckDBTelemetry.open(path)
+        spans = again.trace_spans("p", ["t", "u", "v"])
+        assert {t: sorted(s.span_id for s in of) for t, of in spans.items()} == {
+            "t": ["a", "b"],
+            "u": ["a"],
+            "v": ["a"],
+        }
+        assert next(s for s in spans["t"] if s.span_id == "b").name == "said again"
+        again.close()
+        assert journal_size(path) == 0
 
 
 def test_an_update_before_the_tables_know_the_span(tmp_path: Path) -> None:

@@ -18,7 +18,7 @@ _BITS_PER_KEY = 16
 
 
 class BloomFilter:
-    """Says "certainly absent" or "maybe there" of a 64-bit key. Writer thread only."""
+    """Says "certainly absent" or "maybe there" of a 64-bit key. One thread at a time."""
 
     def __init__(self, table: str, column: str) -> None:
         self._table = table

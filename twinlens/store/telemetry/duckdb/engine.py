@@ -29,7 +29,7 @@ def one_row(connection: duckdb.DuckDBPyConnection, sql: str, params: object = No
 class Engine:
     """One open database file. One process owns it.
 
-    ``write`` hands out the writing connection (writer thread only), ``read`` a cursor of its own to any thread. After a
+    ``write`` hands out the writing connection (to one thread at a time), ``read`` a cursor of its own to any thread. After a
     fatal error (DuckDB invalidates a database when it cannot write its log) the next use opens the file again.
     """
 
@@ -121,6 +121,12 @@ class Engine:
     def read(self) -> Generator[duckdb.DuckDBPyConnection]:
         """A cursor with one snapshot for all statements inside the block: of everything acknowledged before."""
         self.before_read()
+        with self.peek() as cursor:
+            yield cursor
+
+    @contextmanager
+    def peek(self) -> Generator[duckdb.DuckDBPyConnection]:
+        """Like ``read``, but of what is in the tables already."""
         with self._lock:
             root = self._current()
             cursor = self._idle.pop() if self._idle else root.cursor()

@@ -1,9 +1,10 @@
 """The journal: small commits, durable on disk, not yet in the tables (docs/adr/0007-journal-before-tables.md).
 
-One file next to the database. An entry is a header (length, number, checksum) and a WriteSet in MessagePack; it is durable when
-``append`` returns. Numbers follow one another without a gap. When the tables have taken the entries over, they say up to
-which number (in their own transaction), and the file is written from its beginning again: what lies behind the last valid
-entry are older ones, recognised by their numbers.
+Two files next to the database: one takes new entries while the tables take over those of the other. An entry is a header
+(length, number, checksum) and a WriteSet in MessagePack; it is durable when ``append`` returns. Numbers follow one another
+without a gap, across both files. When the tables have taken the entries of a file over, they say up to which number (in
+their own transaction), and the file is written from its beginning again: what lies behind the last valid entry are older
+ones, recognised by their numbers.
 """
 
 from __future__ import annotations
@@ -85,23 +86,75 @@ def decode(data: bytes) -> WriteSet:
 
 
 class Journal:
-    """One open journal file. Used under the store's lock."""
+    """Both files. Used under the store's lock.
+
+    Raises:
+        StoreUnavailable: a file cannot be opened.
+    """
 
     def __init__(self, path: Path) -> None:
         self.path = path
-        self._end = 0
+        self._files = (_File(path), _File(path.with_name(path.name + "2")))
+        self._current = 0
         self.number = 0  #: of the last entry, or of the last one the tables have taken over
+
+    def recover(self, taken: int) -> Iterator[WriteSet]:
+        """Entries the tables do not have, oldest first; ``taken`` is the number of the last one they have.
+
+        Call it before ``append``. Until ``emptied`` is called for both files, none of them is written over.
+        """
+        self.number = taken
+        for number, data in sorted(entry for file in self._files for entry in file.entries(taken)):
+            self.number = number
+            yield decode(data)
+
+    def append(self, data: bytes) -> None:
+        """Write one entry and wait until it is on disk.
+
+        Raises:
+            StoreUnavailable: it is not (disk full); the journal is as before.
+        """
+        self._files[self._current].append(self.number + 1, data)
+        self.number += 1
+
+    def switch(self) -> None:
+        """From here on entries go to the other file, which must be empty: the tables begin to take over this one."""
+        self._current = 1 - self._current
+
+    def emptied(self) -> None:
+        """The tables have everything in the file that is not written to."""
+        self._files[1 - self._current].reset()
+
+    def shrink(self) -> None:
+        """The tables have everything: give the space back."""
+        for file in self._files:
+            file.reset(shrink=True)
+
+    def size(self) -> int:
+        """Bytes on disk."""
+        return sum(file.size() for file in self._files)
+
+    def close(self) -> None:
+        """Release the files."""
+        for file in self._files:
+            file.close()
+
+
+class _File:
+    """One of the two files."""
+
+    def __init__(self, path: Path) -> None:
+        self._end = 0
         try:
             self._fd = os.open(path, os.O_RDWR | os.O_CREAT | getattr(os, "O_CLOEXEC", 0), 0o600)
             _sync_folder(path.parent)
         except OSError as error:
             raise StoreUnavailable(f"the telemetry journal at {path} cannot be opened: {error}") from error
 
-    def recover(self, taken: int) -> Iterator[WriteSet]:
-        """Entries the tables do not have, oldest first; ``taken`` is the number of the last one they have."""
-        self.number = taken
+    def entries(self, taken: int) -> Iterator[tuple[int, bytes]]:
+        """Valid entries with a number above ``taken``; new ones will be written behind the last valid one."""
         at = 0
-        size = os.fstat(self._fd).st_size
+        size = self.size()
         following: int | None = None
         while at + _header.size <= size:
             length, number, checksum = _header.unpack(os.pread(self._fd, _header.size, at))
@@ -113,17 +166,10 @@ class Journal:
             at += _header.size + length
             following = number + 1
             if number > taken:
-                self.number = number
-                yield decode(data)
+                yield number, data
         self._end = at
 
-    def append(self, data: bytes) -> None:
-        """Write one entry and wait until it is on disk.
-
-        Raises:
-            StoreUnavailable: it is not (disk full); the journal is as before.
-        """
-        number = self.number + 1
+    def append(self, number: int, data: bytes) -> None:
         head = _header.pack(len(data), number, zlib.crc32(data, number & 0xFFFFFFFF))
         try:
             _write(self._fd, head + data, self._end)
@@ -134,22 +180,19 @@ class Journal:
                 os.ftruncate(self._fd, self._end)
                 _sync(self._fd)
             raise StoreUnavailable(f"the telemetry journal cannot be written: {error}") from error
-        self.number = number
         self._end += len(head) + len(data)
 
     def reset(self, *, shrink: bool = False) -> None:
-        """The tables have everything: begin at the front again. ``shrink`` also gives the space back."""
+        """Begin at the front again. ``shrink`` also gives the space back."""
         if shrink or self._end > _KEEP:
             with contextlib.suppress(OSError):
                 os.ftruncate(self._fd, 0)
         self._end = 0
 
     def size(self) -> int:
-        """Bytes on disk."""
         return os.fstat(self._fd).st_size
 
     def close(self) -> None:
-        """Release the file."""
         os.close(self._fd)
 
 

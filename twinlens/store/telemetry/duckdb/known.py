@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import threading
 from collections import OrderedDict
-from collections.abc import Iterable, Sequence
-from typing import TYPE_CHECKING
+from collections.abc import Callable, Iterable, Sequence
+from contextlib import AbstractContextManager
+from typing import TYPE_CHECKING, TypeAlias
 
 import msgspec
 
@@ -17,6 +19,8 @@ if TYPE_CHECKING:
     import duckdb
 
 TraceKey = tuple[str, str]
+#: Opens a connection when one is needed.
+Connect: TypeAlias = "Callable[[], AbstractContextManager[duckdb.DuckDBPyConnection]]"
 RECENT = 8_192  #: summaries kept in memory
 
 
@@ -34,16 +38,25 @@ class KnownTrace(msgspec.Struct):
 
 
 class KnownTraces:
-    """A Bloom filter over all traces and the rows of recent ones. Writer thread only."""
+    """A Bloom filter over all traces and the rows of recent ones. Thread-safe."""
 
     def __init__(self) -> None:
+        self._lock = threading.Lock()
         self._recent: OrderedDict[TraceKey, KnownTrace] = OrderedDict()
         self._bloom = BloomFilter("traces", "tkey")
 
-    def find(self, connection: duckdb.DuckDBPyConnection, keys: Iterable[TraceKey]) -> dict[TraceKey, KnownTrace]:
-        """Those of the traces that are stored."""
+    def find(self, connect: Connect, keys: Iterable[TraceKey]) -> dict[TraceKey, KnownTrace]:
+        """Those of the traces that are stored.
+
+        ``connect`` is asked under the lock, so that what it shows is not older than what ``stored`` has noted.
+        """
+        with self._lock:
+            return self._find(connect, keys)
+
+    def _find(self, connect: Connect, keys: Iterable[TraceKey]) -> dict[TraceKey, KnownTrace]:
         if not self._bloom.ready:
-            self._bloom.load(connection)
+            with connect() as connection:
+                self._bloom.load(connection)
         found: dict[TraceKey, KnownTrace] = {}
         missing: dict[int, TraceKey] = {}
         for key in keys:
@@ -55,7 +68,9 @@ class KnownTraces:
             if tkey in self._bloom:
                 missing[tkey] = key
         if missing:
-            for project_id, known in self._load(connection, list(missing)):
+            with connect() as connection:
+                rows = self._load(connection, list(missing))
+            for project_id, known in rows:
                 key = (project_id, known.summary.trace_id)
                 if missing[known.tkey] == key:
                     found[key] = known
@@ -73,9 +88,10 @@ class KnownTraces:
 
     def stored(self, key: TraceKey, known: KnownTrace, *, new: bool) -> None:
         """Note a committed row."""
-        if new:
-            self._bloom.add(known.tkey)
-        self._remember(key, known)
+        with self._lock:
+            if new:
+                self._bloom.add(known.tkey)
+            self._remember(key, known)
 
     def _remember(self, key: TraceKey, known: KnownTrace) -> None:
         self._recent[key] = known
@@ -85,15 +101,17 @@ class KnownTraces:
 
     def forget(self, project_id: str, trace_ids: Iterable[str] | None = None) -> None:
         """Deleted traces: some, or all of a project."""
-        keys = (
-            [k for k in self._recent if k[0] == project_id]
-            if trace_ids is None
-            else [(project_id, t) for t in trace_ids]
-        )
-        for key in keys:
-            self._recent.pop(key, None)
+        with self._lock:
+            keys = (
+                [k for k in self._recent if k[0] == project_id]
+                if trace_ids is None
+                else [(project_id, t) for t in trace_ids]
+            )
+            for key in keys:
+                self._recent.pop(key, None)
 
     def clear(self) -> None:
         """Forget everything (the file was opened again)."""
-        self._recent.clear()
-        self._bloom = BloomFilter("traces", "tkey")
+        with self._lock:
+            self._recent.clear()
+            self._bloom = BloomFilter("traces", "tkey")

@@ -1,4 +1,4 @@
-"""Deleting, forgetting payloads, statistics. Writer thread only, except ``stats``."""
+"""Deleting, forgetting payloads, statistics. Whoever holds the tables, except ``stats``."""
 
 from __future__ import annotations
 

@@ -17,7 +17,7 @@ _halves = struct.Struct("<QQ").unpack
 
 
 class PayloadCache:
-    """Maps (project, content) to a locator. Writer thread only."""
+    """Maps (project, content) to a locator. Whoever holds the tables only."""
 
     def __init__(self, slots: int = SLOTS) -> None:
         self._mask = slots - 1

@@ -19,7 +19,7 @@ _LARGEST = 1 << 30
 
 
 class PayloadSink:
-    """Collects the new payloads of one commit. Writer thread only.
+    """Collects the new payloads of one commit. Whoever holds the tables only.
 
     ``rows`` are ready for the table in locator order after ``finish``. Locators are consecutive numbers from ``start``;
     those of a commit that fails are skipped for good.

@@ -1,4 +1,4 @@
-"""Giving back the space of what nothing refers to any more. Writer thread only.
+"""Giving back the space of what nothing refers to any more. Whoever holds the tables only.
 
 Payloads are marked from the rows that name them and swept. Rows that are deleted leave holes in their table; DuckDB closes
 them at a checkpoint only when whole row groups can be merged (measured in docs/adr/0002), so small tables are written anew,

@@ -78,7 +78,7 @@ _N = len(SKELETON)
 
 
 class SpanColumns:
-    """Turns the spans of one commit into columns. Writer thread only."""
+    """Turns the spans of one commit into columns. Whoever holds the tables only."""
 
     def __init__(self, sink: PayloadSink, seq: int, now_ns: int) -> None:
         self._sink = sink

@@ -1,7 +1,8 @@
 """``TelemetryStore`` on DuckDB: one file and its journal, one process. See ``interface.py`` for the contract.
 
 A small commit goes to the journal (durable) and to the memtable; the tables take over many of them in one transaction, when
-enough are there, when the writer rests, or before anything is read. Large commits go to the tables at once.
+enough are there, when the writer rests, or before anything is read. A thread of its own does it while a second memtable
+takes what comes meanwhile, so that writers do not wait for it. Large commits go to the tables at once.
 """
 
 from __future__ import annotations
@@ -11,7 +12,7 @@ import logging
 import threading
 from collections.abc import Generator, Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import msgspec
 
@@ -37,9 +38,6 @@ from twinlens.store.telemetry.duckdb.reclaim import Reclaimer
 from twinlens.store.telemetry.interface import Capabilities, MetricBucket, ReclaimReport, WriteSet
 from twinlens.store.telemetry.query import Aggregate, Page, Query
 
-if TYPE_CHECKING:
-    import duckdb
-
 log = logging.getLogger(__name__)
 
 #: Pending rows that the tables take over together. Larger commits go to them at once.
@@ -56,7 +54,13 @@ class DuckDBTelemetry:
         self._engine = engine
         self._journal = journal
         self._memtable = Memtable()
-        self._lock = threading.RLock()  #: held by whoever uses the writing connection, the journal or the memtable
+        self._leaving: Memtable | None = None  #: what the tables are taking over, or could not yet
+        self._leaving_number = 0  #: of its last journal entry
+        # Who needs both locks takes the tables first.
+        self._tables = threading.RLock()  #: held by whoever uses the writing connection
+        self._lock = threading.RLock()  #: held for moments by whoever uses the journal or the memtables
+        self._taker: threading.Thread | None = None
+        self._wanted = threading.Event()
         self._doubtful = False  #: taking over has failed, perhaps after it was durable
         self._closed = False
         self._committer = Committer(engine)
@@ -87,24 +91,57 @@ class DuckDBTelemetry:
         for rows in self._journal.recover(self._taken()):
             self._memtable.add(rows, row_count(rows))
         if self._memtable.rows:
-            self._take_over()
+            self._leaving, self._leaving_number = self._memtable, self._journal.number
+            self._take_leaving()
+            self._memtable = Memtable()
+        self._journal.shrink()
 
     def _taken(self) -> int:
         with self._engine.write() as connection:
             return int(one_row(connection, "SELECT max(value) FROM meta WHERE key = 'journal_taken'")[0])
 
-    def _take_over(self) -> None:
-        """Bring everything pending into the tables. The caller holds the lock."""
-        if not self._memtable.rows:
+    def _set_out(self) -> None:
+        """Let the memtable leave for the tables; a new one takes what comes. The caller holds the lock."""
+        self._leaving_number = self._journal.number
+        self._leaving = self._memtable
+        self._memtable = Memtable()
+        self._journal.switch()
+
+    def _take_leaving(self) -> None:
+        """Bring into the tables what has set out. The caller holds the tables."""
+        leaving = self._leaving
+        if leaving is None:
             return
-        if self._doubtful and self._taken() >= self._journal.number:
+        if self._doubtful and self._taken() >= self._leaving_number:
             self._doubtful = False  # it was durable after all
         else:
             self._doubtful = True
-            self._apply(self._memtable.write_set(), self._journal.number)
+            self._apply(leaving.write_set(), self._leaving_number)
             self._doubtful = False
-        self._memtable.clear()
-        self._journal.reset()
+        with self._lock:
+            self._journal.emptied()
+            self._leaving = None
+
+    def _take_over(self) -> None:
+        """Bring everything that was pending when this was called into the tables. The caller holds the tables."""
+        self._take_leaving()
+        with self._lock:
+            if not self._memtable.rows:
+                return
+            self._set_out()
+        self._take_leaving()
+
+    def _take_in_background(self) -> None:
+        while True:
+            self._wanted.wait()
+            self._wanted.clear()
+            if self._closed:
+                return
+            try:
+                with self._tables:
+                    self._take_leaving()
+            except Exception as error:  # the next commit, moment of rest or read tries again
+                log.warning("the telemetry tables could not take over: %s", error)
 
     def _apply(self, rows: WriteSet, taken: int | None = None) -> None:
         try:
@@ -117,52 +154,72 @@ class DuckDBTelemetry:
 
     def _catch_up(self) -> None:
         """Before a read: the tables get what has been acknowledged."""
-        if self._memtable.rows:
-            with self._lock:
+        if self._memtable.rows or self._leaving is not None:
+            with self._tables:
                 self._take_over()
 
     def settle(self, *, idle: bool) -> None:
-        with self._lock:
-            if idle or self._memtable.rows >= TAKE_OVER:
+        if idle:
+            with self._tables:
                 self._take_over()
+            return
+        with self._lock:
+            if self._memtable.rows < TAKE_OVER:
+                return
+            if self._leaving is None:
+                self._set_out()
+            if self._taker is None:
+                self._taker = threading.Thread(target=self._take_in_background, name="twinlens-tables", daemon=True)
+                self._taker.start()
+        self._wanted.set()
 
     # --- writer thread ---------------------------------------------------------------------------------------------
     def lookup_traces(self, keys: Sequence[tuple[str, str]]) -> dict[tuple[str, str], TraceSummary]:
-        with self._lock, self._engine.write() as connection:
-            pending = {key: found for key in keys if (found := self._memtable.summary(*key)) is not None}
-            known = self._committer.known.find(connection, [key for key in keys if key not in pending])
+        pending: dict[tuple[str, str], TraceSummary] = {}
+        with self._lock:
+            for memtable in self._pending():
+                for key in keys:
+                    if key not in pending and (found := memtable.summary(*key)) is not None:
+                        pending[key] = found
+        known = self._committer.known.find(self._engine.peek, [key for key in keys if key not in pending])
         return {**{key: of.summary for key, of in known.items()}, **pending}
 
+    def _pending(self) -> list[Memtable]:
+        """The memtables, latest first. The caller holds the lock."""
+        return [self._memtable] if self._leaving is None else [self._memtable, self._leaving]
+
     def lookup_spans(self, project_id: str, wanted: Mapping[str, Sequence[str]]) -> dict[tuple[str, str], Span]:
-        with self._lock, self._engine.write() as connection:
-            found: dict[tuple[str, str], Span] = {}
-            missing: dict[str, set[str]] = {}
+        found: dict[tuple[str, str], Span] = {}
+        missing: dict[str, set[str]] = {}
+        with self._lock:
+            memtables = self._pending()
             for trace_id, span_ids in wanted.items():
                 for span_id in span_ids:
-                    pending = self._memtable.span(project_id, trace_id, span_id)
-                    if pending is not None:
-                        found[trace_id, span_id] = pending
+                    for memtable in memtables:
+                        pending = memtable.span(project_id, trace_id, span_id)
+                        if pending is not None:
+                            found[trace_id, span_id] = pending
+                            break
                     else:
                         missing.setdefault(trace_id, set()).add(span_id)
-            for span in self._stored_spans(connection, project_id, missing) if missing else ():
-                if span.span_id in missing.get(span.trace_id, ()):
-                    found[span.trace_id, span.span_id] = span
+        for span in self._stored_spans(project_id, missing) if missing else ():
+            if span.span_id in missing.get(span.trace_id, ()):
+                found[span.trace_id, span.span_id] = span
         return found
 
-    def _stored_spans(
-        self, connection: duckdb.DuckDBPyConnection, project_id: str, wanted: Mapping[str, set[str]]
-    ) -> list[Span]:
+    def _stored_spans(self, project_id: str, wanted: Mapping[str, set[str]]) -> list[Span]:
         keys = [(project_id, trace_id) for trace_id in wanted]
-        known = [k for k in self._committer.known.find(connection, keys).values() if k.max_seq]
+        known = [k for k in self._committer.known.find(self._engine.peek, keys).values() if k.max_seq]
         ids = sorted({s for k in known for s in wanted[k.summary.trace_id]})
         if not ids:
             return []
-        return self._reader.fetch_spans(
-            connection, project_id,
-            f"seq BETWEEN {min(k.min_seq for k in known)} AND {max(k.max_seq for k in known)} "
-            f"AND tkey IN ({csv([k.tkey for k in known])}) AND project = ? AND span_id IN ({','.join('?' * len(ids))})",
-            [project_id, *ids], True, True,
-        )  # fmt: skip
+        with self._engine.peek() as connection:
+            return self._reader.fetch_spans(
+                connection, project_id,
+                f"seq BETWEEN {min(k.min_seq for k in known)} AND {max(k.max_seq for k in known)} "
+                f"AND tkey IN ({csv([k.tkey for k in known])}) AND project = ? AND span_id IN ({','.join('?' * len(ids))})",
+                [project_id, *ids], True, True,
+            )  # fmt: skip
 
     def lookup_scores(self, project_id: str, score_ids: Sequence[str]) -> dict[str, Score]:
         if not score_ids:
@@ -211,22 +268,28 @@ class DuckDBTelemetry:
                 span.created_ns = span.created_ns or now
                 span.updated_ns = now
         count = row_count(rows)
-        with self._lock:
-            if self._closed:
-                raise StoreUnavailable("the telemetry store is closed")
-            entry = _entry(rows) if count < TAKE_OVER else None
-            if entry is None or self._memtable.rows + count > _MOST_PENDING:
-                self._take_over()
-            if entry is None:
+        entry = _entry(rows) if count < TAKE_OVER else None
+        if entry is None:
+            with self._settled():
+                self._check_open()
                 self._apply(rows)
-            else:
-                self._journal.append(entry)
-                self._memtable.add(rows, count)
+            return
+        if self._memtable.rows + count > _MOST_PENDING:
+            with self._settled():
+                pass
+        with self._lock:
+            self._check_open()
+            self._journal.append(entry)
+            self._memtable.add(rows, count)
+
+    def _check_open(self) -> None:
+        if self._closed:
+            raise StoreUnavailable("the telemetry store is closed")
 
     @contextlib.contextmanager
     def _settled(self) -> Generator[None]:
-        """Hold the lock, with everything in the tables."""
-        with self._lock:
+        """Hold the tables, with everything in them."""
+        with self._tables:
             self._take_over()
             yield
 
@@ -351,16 +414,22 @@ class DuckDBTelemetry:
     def checkpoint(self) -> None:
         with self._settled():
             self._reclaimer.tidy()
-            self._journal.reset(shrink=True)
+            with self._lock:
+                if not self._memtable.rows:
+                    self._journal.shrink()
 
     def close(self) -> None:
         with self._lock:
             if self._closed:
                 return
             self._closed = True
+        self._wanted.set()
+        if self._taker is not None:
+            self._taker.join()
+        with self._tables:
             try:
                 self._take_over()
-                self._journal.reset(shrink=True)
+                self._journal.shrink()
             except StoreUnavailable as error:  # the journal keeps it until the next start
                 log.warning("pending telemetry stays in the journal: %s", error.message)
             self._journal.close()
