@@ -65,6 +65,7 @@ from twinlens.features.projects import Projects
 from twinlens.features.prompt_models import PromptModels
 from twinlens.features.prompts import Prompts
 from twinlens.features.registry import Registry
+from twinlens.features.reviews import Reviews
 from twinlens.features.run_scores import RunScores
 from twinlens.features.runs import Runs
 from twinlens.features.score_configs import ScoreConfigs
@@ -165,6 +166,7 @@ class Instance:
             catalog, runs, logged_models, live, lambda project_id, name: _is_prompt(prompts, project_id, name)
         )
         score_configs = ScoreConfigs(catalog)
+        annotation = AnnotationQueues(catalog, score_configs)
         datasets = Datasets(catalog)
         traces = Traces(telemetry, ingest, live)
         evaluation_runs = EvaluationRuns(runs, experiments, datasets, traces, telemetry)
@@ -198,7 +200,8 @@ class Instance:
             scores=Scores(score_configs, ingest, telemetry),
             sessions=Sessions(telemetry),
             comments=Comments(catalog, telemetry),
-            annotation=AnnotationQueues(catalog, score_configs),
+            annotation=annotation,
+            reviews=Reviews(annotation, ingest, telemetry),
             issues=Issues(catalog, telemetry),
             datasets=datasets,
             dataset_experiments=dataset_experiments,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from typing import Any
 
 import httpx
 import pytest
@@ -221,3 +222,86 @@ def test_bad_queue_calls_say_what_is_wrong(http: httpx.Client) -> None:
     assert code("GET", "/nothing/items") == 404
     assert code("POST", "/nothing/assignments", userId="ann") == 404
     assert code("DELETE", f"/{made}/items/nothing") == 404
+
+
+def test_two_reviewers_work_a_queue_off(live_server: LiveServer, http: httpx.Client, mlflow: MlflowPeer) -> None:
+    project = f"{live_server.url}/api/twinlens/v1/projects/default"
+    traces = [f"{n:032x}" for n in range(1, 5)]
+    batch = [{"id": t, "type": "trace-create", "timestamp": "2026-11-23T10:00:00Z", "body": {"id": t}} for t in traces]
+    http.post("/ingestion", json={"batch": batch}).raise_for_status()
+    with httpx.Client(base_url=project) as native:
+
+        def post(path: str, status: int = 200, **body: object) -> dict[str, Any]:
+            answer = native.post(path, json=body)
+            assert answer.status_code == status, answer.text
+            return answer.json()
+
+        helpful = post("/score-configs", 201, name="helpful", data_type="BOOLEAN")["config_id"]
+        stars = post("/score-configs", 201, name="stars", data_type="NUMERIC", min_value=1, max_value=5)["config_id"]
+        queue = post("/queues", 201, name="two", config_ids=[helpful, stars], reviews_needed=2)["queue_id"]
+        objects = [{"type": "TRACE", "id": t} for t in traces]
+        assert post(f"/queues/{queue}/items", objects=objects) == {"count": 4}
+        items = native.get(f"/queues/{queue}/items").json()["items"]
+        assert {item["object_id"] for item in items} == set(traces)
+        wrong = {"config_id": stars, "value": 9}
+        post(
+            f"/queues/{queue}/items/{items[0]['item_id']}/review",
+            400,
+            reviewer="ann",
+            answers=[{"config_id": helpful, "value": True}, wrong],
+        )
+        assert native.get(f"/traces/{items[0]['object_id']}").json()["scores"] == [], "half a review was stored"
+        opinions = {
+            "ann": [(True, 1), (True, 2), (False, 4), (True, 5)],
+            "bob": [(True, 1), (True, 3), (False, 4), (False, 5)],
+        }
+        for reviewer, values in opinions.items():
+            for item, (yes, n) in zip(items, values, strict=True):
+                done = post(
+                    f"/queues/{queue}/items/{item['item_id']}/review", reviewer=reviewer, correction=f"{reviewer}'s text",
+                    answers=[{"config_id": helpful, "value": yes, "comment": "why"}, {"config_id": stars, "value": n}],
+                )  # fmt: skip
+                assert done["status"] == ("PENDING" if reviewer == "ann" else "COMPLETED")
+        again = {"config_id": stars, "value": 2}
+        post(f"/queues/{queue}/items/{items[0]['item_id']}/review", reviewer="bob", answers=[again])
+        seen = native.get(f"/queues/{queue}/items/{items[0]['item_id']}", params={"reviewer": "bob"}).json()
+        assert {s["name"]: s["value"] for s in seen["answers"] if s["name"] != "output"} == {
+            "helpful": 1.0,
+            "stars": 2.0,
+        }
+        found = native.get(f"/queues/{queue}").json()
+        assert (found["queue"]["completed"], found["queue"]["pending"]) == (4, 0)
+        yes, numbers = found["agreement"]
+        assert (yes["percent"], yes["kappa"], yes["raters"]) == (0.75, pytest.approx(0.5), 2)
+        assert numbers["kappa"] is None
+        assert numbers["correlation"] == pytest.approx(0.989949, abs=1e-5)
+    scores = http.get("/v3/scores", params={"queueId": queue, "fields": "core,annotation", "limit": 100}).json()["data"]
+    assert len(scores) == 4 * 2 * 3
+    assert {score["source"] for score in scores} == {"ANNOTATION"}
+    said = mlflow.run(f"""
+    found = mlflow.get_trace("tr-{items[1]["object_id"]}").search_assessments("stars")
+    result = sorted([a.source.source_type, a.source.source_id, a.feedback.value] for a in found)
+    """)
+    assert said == [["HUMAN", "ann", 2], ["HUMAN", "bob", 3]]
+
+
+def test_comments(live_server: LiveServer, http: httpx.Client) -> None:
+    http.post(
+        "/ingestion",
+        json={
+            "batch": [{"id": "e", "type": "trace-create", "timestamp": "2026-11-23T10:00:00Z", "body": {"id": "talk"}}]
+        },
+    )
+    project = f"{live_server.url}/api/twinlens/v1/projects/default/comments"
+    sent = {"projectId": "default", "objectType": "TRACE", "objectId": "talk", "content": "first"}
+    first = http.post("/comments", json=sent).json()["id"]
+    made = httpx.post(project, json={"object_type": "TRACE", "object_id": "talk", "content": "second", "author": "ann"})
+    assert made.status_code == 201, made.text
+    listed = httpx.get(project, params={"object_type": "TRACE", "object_id": "talk"}).json()["comments"]
+    assert [(c["content"], c["author"]) for c in listed] == [("first", None), ("second", "ann")]
+    assert http.get(f"/comments/{made.json()['comment_id']}").json()["authorUserId"] == "ann"
+    assert httpx.delete(f"{project}/{first}").status_code == 204
+    assert httpx.delete(f"{project}/{first}").status_code == 404
+    assert http.get("/comments", params={"objectType": "TRACE", "objectId": "talk"}).json()["meta"]["totalItems"] == 1
+    assert httpx.post(project, json={"object_type": "TRACE", "object_id": "none", "content": "x"}).status_code == 404
+    assert httpx.post(project, json={"object_type": "TRACE", "object_id": "talk", "content": ""}).status_code == 400

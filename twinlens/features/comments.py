@@ -1,6 +1,9 @@
-"""Comments: add and read."""
+"""Comments: add, read, delete; whom they mention."""
 
 from __future__ import annotations
+
+import re
+from collections.abc import Sequence
 
 from twinlens.domain.clock import Clock, now_ns
 from twinlens.domain.comment import Comment
@@ -70,3 +73,17 @@ class Comments:
             project_id, object_type=object_type, object_id=object_id, author_user_id=author_user_id, limit=limit,
             offset=offset,
         )  # fmt: skip
+
+    def delete(self, project_id: str, comment_id: str) -> None:
+        """Remove a comment.
+
+        Raises:
+            NotFound: no such comment.
+        """
+        if not self._table.delete(project_id, comment_id):
+            raise NotFound("Comment not found within authorized project")
+
+
+def mentions(content: str, people: Sequence[str]) -> list[str]:
+    """The people whom a text mentions as ``@name``, in the order of ``people``. Names may hold spaces; case does not matter."""
+    return [name for name in people if re.search(rf"(?<!\w)@{re.escape(name)}(?!\w)", content, re.IGNORECASE)]

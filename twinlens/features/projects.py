@@ -128,6 +128,14 @@ class Projects:
         """Keys of a project, without their secrets."""
         return self._keys.list(project_id)
 
+    def people(self, project_id: str) -> list[User]:
+        """Members of the organization that owns a project, by name.
+
+        Raises:
+            NotFound: there is no such project.
+        """
+        return self._users.members(self.get(project_id).organization_id)
+
     def any_credentials(self) -> bool:
         """Whether anyone could get in to a secured server."""
         return self._users.any() or self._keys.any()

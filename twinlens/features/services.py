@@ -32,6 +32,7 @@ if TYPE_CHECKING:
     from twinlens.features.prompt_models import PromptModels
     from twinlens.features.prompts import Prompts
     from twinlens.features.registry import Registry
+    from twinlens.features.reviews import Reviews
     from twinlens.features.runs import Runs
     from twinlens.features.score_configs import ScoreConfigs
     from twinlens.features.scores import Scores
@@ -69,6 +70,7 @@ class Services:
     sessions: Sessions
     comments: Comments
     annotation: AnnotationQueues
+    reviews: Reviews
     issues: Issues
     datasets: Datasets
     dataset_experiments: DatasetExperiments

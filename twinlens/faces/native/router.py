@@ -12,7 +12,9 @@ from litestar.types import ControllerRouterHandler
 
 from twinlens import __version__
 from twinlens.faces.native import (
+    annotation,
     artifacts,
+    comments,
     datasets,
     deployments,
     experiments,
@@ -37,6 +39,8 @@ _MODULES = (
     overview,
     traces,
     scores,
+    annotation,
+    comments,
     sessions,
     experiments,
     runs,

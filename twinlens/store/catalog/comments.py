@@ -43,6 +43,15 @@ class CommentTable:
             row = connection.execute(query).mappings().first()
         return None if row is None else _comment(row)
 
+    def delete(self, project_id: str, comment_id: str) -> bool:
+        """Remove a comment; False if there is none."""
+        c = comments.c
+        with self._catalog.write() as connection:
+            gone = connection.execute(
+                comments.delete().where(c.project_id == project_id, c.comment_id == comment_id)
+            )  # fmt: skip
+            return gone.rowcount > 0
+
     def page(
         self, project_id: str, *, object_type: str | None, object_id: str | None, author_user_id: str | None,
         limit: int, offset: int,

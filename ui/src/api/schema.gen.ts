@@ -420,6 +420,254 @@ export interface paths {
         patch: operations["edit_score"];
         trace?: never;
     };
+    "/api/twinlens/v1/projects/{project_id}/score-configs": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * List score configs
+         * @description The newest 1,000.
+         */
+        get: operations["list_score_configs"];
+        put?: never;
+        /**
+         * Create a score config
+         * @description A question that can be asked in the whole project.
+         */
+        post: operations["create_score_config"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/twinlens/v1/projects/{project_id}/score-configs/{config_id}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        /**
+         * Change or archive a score config
+         * @description What is left out stays. An archived one is not offered any more; its scores stay.
+         */
+        patch: operations["edit_score_config"];
+        trace?: never;
+    };
+    "/api/twinlens/v1/projects/{project_id}/queues": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * List annotation queues
+         * @description The newest 1,000, with their progress.
+         */
+        get: operations["list_queues"];
+        put?: never;
+        /**
+         * Create an annotation queue
+         * @description A queue of the whole project.
+         */
+        post: operations["create_queue"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/twinlens/v1/projects/{project_id}/queues/{queue_id}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * One annotation queue
+         * @description With its questions and how far people agree on them.
+         */
+        get: operations["get_queue"];
+        put?: never;
+        post?: never;
+        /**
+         * Delete an annotation queue
+         * @description With its items. What people have answered stays.
+         */
+        delete: operations["delete_queue"];
+        options?: never;
+        head?: never;
+        /**
+         * Change an annotation queue
+         * @description What is left out stays. Questions can be changed only while the queue has no items.
+         */
+        patch: operations["edit_queue"];
+        trace?: never;
+    };
+    "/api/twinlens/v1/projects/{project_id}/queues/{queue_id}/items": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Items of a queue
+         * @description Oldest first, in the order in which they are worked off.
+         */
+        get: operations["list_items"];
+        put?: never;
+        /**
+         * Put things into a queue
+         * @description What is in the queue already stays as it is. At most 10,000 at once.
+         */
+        post: operations["add_items"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/twinlens/v1/projects/{project_id}/queues/{queue_id}/items/{item_id}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * One item of a queue
+         * @description Where its object is, and what the person who asks has answered.
+         */
+        get: operations["get_item"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        /**
+         * Decline or reopen an item
+         * @description Reopening forgets who had judged it; the scores stay.
+         */
+        patch: operations["edit_item"];
+        trace?: never;
+    };
+    "/api/twinlens/v1/projects/{project_id}/queues/{queue_id}/items/{item_id}/review": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Judge an item
+         * @description Answers become scores; the item is done once enough people have judged it. Answering again replaces the answers.
+         */
+        post: operations["review_item"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/twinlens/v1/projects/{project_id}/queues/{queue_id}/items/remove": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Take things out of a queue
+         * @description What is not in the queue does not matter. At most 10,000 at once.
+         */
+        post: operations["remove_items"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/twinlens/v1/projects/{project_id}/people": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * People of a project
+         * @description Members of its organization; nobody where nobody signs in.
+         */
+        get: operations["list_people"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/twinlens/v1/projects/{project_id}/comments": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Comments on one thing
+         * @description Oldest first; the newest 500 where there are more.
+         */
+        get: operations["list_comments"];
+        put?: never;
+        /**
+         * Comment on something
+         * @description ``@name`` mentions a person.
+         */
+        post: operations["add_comment"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/twinlens/v1/projects/{project_id}/comments/{comment_id}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        post?: never;
+        /**
+         * Delete a comment
+         * @description Gone when this answers.
+         */
+        delete: operations["delete_comment"];
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/api/twinlens/v1/projects/{project_id}/sessions": {
         parameters: {
             query?: never;
@@ -1327,6 +1575,18 @@ export interface paths {
 export type webhooks = Record<string, never>;
 export interface components {
     schemas: {
+        /** AgreementRow */
+        AgreementRow: {
+            config_id: string;
+            name: string;
+            numeric: boolean;
+            raters: number;
+            units: number;
+            percent: number | null;
+            kappa: number | null;
+            alpha: number | null;
+            correlation: number | null;
+        };
         /** ArtifactList */
         ArtifactList: {
             path: string;
@@ -1350,6 +1610,25 @@ export interface components {
             name: string;
             is_dir: boolean;
             size: number | null;
+        };
+        /** Category */
+        Category: {
+            label: string;
+            value: number;
+        };
+        /** CommentList */
+        CommentList: {
+            comments: components["schemas"]["CommentRow"][];
+        };
+        /** CommentRow */
+        CommentRow: {
+            comment_id: string;
+            object_type: string;
+            object_id: string;
+            content: string;
+            author: string | null;
+            created_ms: number;
+            mentions: string[];
         };
         /** ComparedCell */
         ComparedCell: {
@@ -1628,6 +1907,36 @@ export interface components {
             data_bytes: number;
             free_bytes: number;
         };
+        /** ItemDetail */
+        ItemDetail: {
+            item: components["schemas"]["ItemRow"];
+            trace_id: string | null;
+            span_id: string | null;
+            session_id: string | null;
+            answers: components["schemas"]["ScoreRow"][];
+        };
+        /** ItemEdit */
+        ItemEdit: {
+            /** @enum {string} */
+            status: "PENDING" | "COMPLETED" | "DECLINED";
+            reviewer?: string | null;
+        };
+        /** ItemPage */
+        ItemPage: {
+            items: components["schemas"]["ItemRow"][];
+            total: number;
+        };
+        /** ItemRow */
+        ItemRow: {
+            item_id: string;
+            object_type: string;
+            object_id: string;
+            status: string;
+            completed_by: string | null;
+            completed_ms: number | null;
+            created_ms: number;
+            reviewed_by: string[];
+        };
         /** KeyInfo */
         KeyInfo: {
             id: string;
@@ -1738,6 +2047,20 @@ export interface components {
             total_cost: number;
             latency: components["schemas"]["Percentiles"];
         };
+        /** NewAnswer */
+        NewAnswer: {
+            config_id: string;
+            value: number | boolean | string | string[];
+            comment?: string | null;
+        };
+        /** NewComment */
+        NewComment: {
+            /** @enum {string} */
+            object_type: "TRACE" | "OBSERVATION" | "SESSION" | "PROMPT";
+            object_id: string;
+            content: string;
+            author?: string | null;
+        };
         /** NewDeployment */
         NewDeployment: {
             name: string;
@@ -1771,6 +2094,10 @@ export interface components {
             tags?: {
                 [key: string]: string;
             };
+        };
+        /** NewItems */
+        NewItems: {
+            objects: components["schemas"]["QueueObject"][];
         };
         /** NewKey */
         NewKey: {
@@ -1808,6 +2135,15 @@ export interface components {
             id?: string | null;
             retention_days?: number | null;
         };
+        /** NewQueue */
+        NewQueue: {
+            name: string;
+            description?: string | null;
+            config_ids?: string[];
+            reviewers?: string[];
+            /** @default 1 */
+            reviews_needed?: number;
+        };
         /** NewScore */
         NewScore: {
             name: string;
@@ -1827,6 +2163,16 @@ export interface components {
                 [key: string]: unknown;
             };
             score_id?: string | null;
+        };
+        /** NewScoreConfig */
+        NewScoreConfig: {
+            name: string;
+            /** @enum {string} */
+            data_type: "NUMERIC" | "CATEGORICAL" | "BOOLEAN" | "TEXT";
+            description?: string | null;
+            min_value?: number | null;
+            max_value?: number | null;
+            categories?: components["schemas"]["Category"][] | null;
         };
         /** ObservedList */
         ObservedList: {
@@ -1873,11 +2219,20 @@ export interface components {
             recent_traces: components["schemas"]["TraceRow"][];
             recent_runs: components["schemas"]["RunRow"][];
         };
+        /** People */
+        People: {
+            people: components["schemas"]["Person"][];
+        };
         /** Percentiles */
         Percentiles: {
             p50: number | null;
             p95: number | null;
             p99: number | null;
+        };
+        /** Person */
+        Person: {
+            name: string;
+            email: string | null;
         };
         /** PriceCondition */
         PriceCondition: {
@@ -1956,6 +2311,46 @@ export interface components {
             by?: string;
             expected_release?: number | null;
         };
+        /** QueueDetail */
+        QueueDetail: {
+            queue: components["schemas"]["QueueRow"];
+            questions: components["schemas"]["ScoreConfigRow"][];
+            agreement: components["schemas"]["AgreementRow"][];
+        };
+        /** QueueEdit */
+        QueueEdit: {
+            name?: string;
+            description?: string | null;
+            config_ids?: string[];
+            reviewers?: string[];
+            reviews_needed?: number;
+        };
+        /** QueueList */
+        QueueList: {
+            queues: components["schemas"]["QueueRow"][];
+        };
+        /** QueueObject */
+        QueueObject: {
+            /** @enum {string} */
+            type: "TRACE" | "OBSERVATION" | "SESSION";
+            id: string;
+        };
+        /** QueueRow */
+        QueueRow: {
+            queue_id: string;
+            name: string;
+            description: string | null;
+            experiment_id: string;
+            personal: boolean;
+            config_ids: string[];
+            reviewers: string[];
+            reviews_needed: number;
+            created_by: string | null;
+            created_ms: number;
+            pending: number;
+            completed: number;
+            declined: number;
+        };
         /** Reclaimed */
         Reclaimed: {
             payloads_kept: number;
@@ -2030,6 +2425,12 @@ export interface components {
             cost_before: number;
             cost_after: number;
             dry_run: boolean;
+        };
+        /** Review */
+        Review: {
+            answers?: components["schemas"]["NewAnswer"][];
+            correction?: string | null;
+            reviewer?: string | null;
         };
         /** Rollback */
         Rollback: {
@@ -2106,6 +2507,37 @@ export interface components {
             data_type: string;
             /** @default 1 */
             count?: number;
+        };
+        /** ScoreConfigEdit */
+        ScoreConfigEdit: {
+            name?: string;
+            description?: string | null;
+            archived?: boolean;
+        };
+        /** ScoreConfigList */
+        ScoreConfigList: {
+            configs: components["schemas"]["ScoreConfigRow"][];
+        };
+        /** ScoreConfigRow */
+        ScoreConfigRow: {
+            config_id: string;
+            name: string;
+            /** @enum {string} */
+            data_type: "NUMERIC" | "CATEGORICAL" | "BOOLEAN" | "TEXT";
+            kind: string;
+            description: string | null;
+            min_value: number | null;
+            max_value: number | null;
+            categories: components["schemas"]["Category"][];
+            multi_select: boolean;
+            enable_comment: boolean;
+            max_length: number | null;
+            positive_label: string | null;
+            negative_label: string | null;
+            experiment_id: string | null;
+            archived: boolean;
+            standard: boolean;
+            created_ms: number;
         };
         /** ScoreEdit */
         ScoreEdit: {
@@ -3221,6 +3653,624 @@ export interface operations {
                 content: {
                     "application/json": components["schemas"]["ScoreRow"];
                 };
+            };
+            /** @description Any error. */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    list_score_configs: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                project_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Request fulfilled, document follows */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ScoreConfigList"];
+                };
+            };
+            /** @description Any error. */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    create_score_config: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                project_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["NewScoreConfig"];
+            };
+        };
+        responses: {
+            /** @description Document created, URL follows */
+            201: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ScoreConfigRow"];
+                };
+            };
+            /** @description Any error. */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    edit_score_config: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                project_id: string;
+                config_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["ScoreConfigEdit"];
+            };
+        };
+        responses: {
+            /** @description Request fulfilled, document follows */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ScoreConfigRow"];
+                };
+            };
+            /** @description Any error. */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    list_queues: {
+        parameters: {
+            query?: {
+                /** @description Only queues that hold this trace, span or session. */
+                object_id?: string | null;
+            };
+            header?: never;
+            path: {
+                project_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Request fulfilled, document follows */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["QueueList"];
+                };
+            };
+            /** @description Any error. */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    create_queue: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                project_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["NewQueue"];
+            };
+        };
+        responses: {
+            /** @description Document created, URL follows */
+            201: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["QueueRow"];
+                };
+            };
+            /** @description Any error. */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    get_queue: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                project_id: string;
+                queue_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Request fulfilled, document follows */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["QueueDetail"];
+                };
+            };
+            /** @description Any error. */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    delete_queue: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                project_id: string;
+                queue_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Request fulfilled, nothing follows */
+            204: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            /** @description Any error. */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    edit_queue: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                project_id: string;
+                queue_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["QueueEdit"];
+            };
+        };
+        responses: {
+            /** @description Request fulfilled, document follows */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["QueueRow"];
+                };
+            };
+            /** @description Any error. */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    list_items: {
+        parameters: {
+            query?: {
+                status?: "PENDING" | "COMPLETED" | "DECLINED" | null;
+                /** @description Rows per page. */
+                limit?: number;
+                offset?: number;
+            };
+            header?: never;
+            path: {
+                project_id: string;
+                queue_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Request fulfilled, document follows */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ItemPage"];
+                };
+            };
+            /** @description Any error. */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    add_items: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                project_id: string;
+                queue_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["NewItems"];
+            };
+        };
+        responses: {
+            /** @description Request fulfilled, document follows */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Done"];
+                };
+            };
+            /** @description Any error. */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    get_item: {
+        parameters: {
+            query?: {
+                /** @description Whose answers; heeded only where nobody has to sign in. */
+                reviewer?: string | null;
+            };
+            header?: never;
+            path: {
+                project_id: string;
+                queue_id: string;
+                item_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Request fulfilled, document follows */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ItemDetail"];
+                };
+            };
+            /** @description Any error. */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    edit_item: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                project_id: string;
+                queue_id: string;
+                item_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["ItemEdit"];
+            };
+        };
+        responses: {
+            /** @description Request fulfilled, document follows */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ItemRow"];
+                };
+            };
+            /** @description Any error. */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    review_item: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                project_id: string;
+                queue_id: string;
+                item_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["Review"];
+            };
+        };
+        responses: {
+            /** @description Request fulfilled, document follows */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ItemRow"];
+                };
+            };
+            /** @description Any error. */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    remove_items: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                project_id: string;
+                queue_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["NewItems"];
+            };
+        };
+        responses: {
+            /** @description Request fulfilled, document follows */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Done"];
+                };
+            };
+            /** @description Any error. */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    list_people: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                project_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Request fulfilled, document follows */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["People"];
+                };
+            };
+            /** @description Any error. */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    list_comments: {
+        parameters: {
+            query: {
+                object_type: "TRACE" | "OBSERVATION" | "SESSION" | "PROMPT";
+                object_id: string;
+            };
+            header?: never;
+            path: {
+                project_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Request fulfilled, document follows */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["CommentList"];
+                };
+            };
+            /** @description Any error. */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    add_comment: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                project_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["NewComment"];
+            };
+        };
+        responses: {
+            /** @description Document created, URL follows */
+            201: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["CommentRow"];
+                };
+            };
+            /** @description Any error. */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    delete_comment: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                project_id: string;
+                comment_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Request fulfilled, nothing follows */
+            204: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
             };
             /** @description Any error. */
             default: {
