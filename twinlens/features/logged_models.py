@@ -10,7 +10,7 @@ import msgspec
 
 from twinlens.domain import logged_model as rules
 from twinlens.domain.clock import now_ms
-from twinlens.domain.errors import InvalidArgument, InvalidState, NotFound
+from twinlens.domain.errors import InvalidArgument, NotFound
 from twinlens.domain.ids import new_hex
 from twinlens.domain.live import Notice
 from twinlens.domain.logged_model import DatasetScope, LoggedModel, LoggedModelPage, ModelOrder
@@ -59,13 +59,12 @@ class LoggedModels:
 
         Raises:
             NotFound: no such experiment.
-            InvalidState: the experiment is deleted.
-            InvalidArgument: name, param or tag breaks a rule.
+            InvalidArgument: the experiment is deleted, or name, param or tag breaks a rule.
         """
         name = rules.check_logged_model_name(name) if name else _random_name()
         experiment = self._experiments.get(project_id, experiment_id)
         if experiment.lifecycle != "active":
-            raise InvalidState(f"The experiment {experiment_id} must be in the 'active' state.")
+            raise InvalidArgument(f"The experiment {experiment_id} must be in the 'active' state.")
         now = self._clock()
         model_id = "m-" + new_hex()
         model = LoggedModel(

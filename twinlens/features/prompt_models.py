@@ -148,7 +148,7 @@ class PromptModels:
         made = self._prompts.create_version(
             project_id, name, template, type=kind, commit_message=description or None, created_by=user_id or "API",
             response_format=_json(values, RESPONSE_FORMAT), model_config=_json(values, MODEL_CONFIG),
-            config=_json(values, CONFIG), labels=(),
+            config=_json(values, CONFIG), labels=(), any_type=True,
             version_tags={key: value for key, value in values.items() if key not in _RESERVED},
         )  # fmt: skip
         return _version(made)

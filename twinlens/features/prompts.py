@@ -154,11 +154,12 @@ class Prompts:
         self, project_id: str, name: str, template: Template, *, type: PromptType | None = None, config: Any = None,
         labels: Sequence[str] = (), tags: Sequence[str] | None = None, commit_message: str | None = None,
         created_by: str = "API", response_format: Any = None, model_config: Any = None,
-        version_tags: Mapping[str, str] | None = None,
+        version_tags: Mapping[str, str] | None = None, any_type: bool = False,
     ) -> PromptVersion:  # fmt: skip
         """Add a version, and the prompt if it is new. It takes ``latest`` and the given labels from whoever had them.
 
-        ``type=None`` is told from the template. ``tags`` replace the prompt's tags when given.
+        ``type=None`` is told from the template. ``tags`` replace the prompt's tags when given. All versions are of one type
+        unless ``any_type`` is set; then the prompt has the type of its newest version.
 
         Raises:
             InvalidArgument: a rule is broken: name, label, shape, type differs from earlier versions, inclusion.
@@ -179,7 +180,7 @@ class Prompts:
                 if head is None:
                     table.create(name, kind, now)
                 elif head["type"] != kind:
-                    if head["last_version"]:
+                    if head["last_version"] and not any_type:
                         raise InvalidArgument(
                             "Previous versions have different prompt type. Create a new prompt with a different name."
                         )

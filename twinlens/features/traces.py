@@ -19,7 +19,7 @@ from twinlens.features.live import LiveBus
 from twinlens.ingest.batch import Batch
 from twinlens.ingest.writer import Ingest
 from twinlens.store.telemetry.interface import TelemetryStore
-from twinlens.store.telemetry.query import Cmp, Expr, Order, Page, Query, all_of
+from twinlens.store.telemetry.query import Aggregate, Cmp, Expr, Measure, Order, Page, Query, all_of
 
 _DELETE_PAGE = 500
 
@@ -78,6 +78,12 @@ class Traces:
         return self._telemetry.traces(
             Query(project_id=project_id, where=where, order=order, limit=limit, cursor=cursor)
         )
+
+    def count(self, project_id: str, where: Expr) -> int:
+        """How many traces fit."""
+        wanted = Aggregate(project_id=project_id, view="traces", measures=(Measure("n", "count"),), where=where)
+        rows = self._telemetry.aggregate(wanted)
+        return int(rows[0]["n"]) if rows else 0
 
     def scores_of(self, project_id: str, summaries: Iterable[TraceSummary]) -> dict[str, list[Score]]:
         """Scores by trace id, oldest first."""

@@ -58,7 +58,8 @@ def trace_filter(text: str | None) -> Expr:
 
 
 def trace_order(items: list[str]) -> tuple[Order, ...]:
-    """Order of ``traces/search``; empty means newest first. The store appends the id."""
+    """Order of ``traces/search``; empty means newest first, and so do equal
+    values. The store appends the id."""
     orders: list[Order] = []
     for item in items:
         sort = parse_order_by(item)
@@ -79,6 +80,8 @@ def trace_order(items: list[str]) -> tuple[Order, ...]:
         orders.append(Order(field, sort.descending, sort.key if field in ("tag", "metadata") else None))
     if len({(order.field, order.key) for order in orders}) != len(orders):
         raise InvalidArgument(f"`order_by` contains duplicate fields: {items}")
+    if orders and not any(order.field == "start_ns" for order in orders):
+        orders.append(Order("start_ns", True))
     return tuple(orders)
 
 

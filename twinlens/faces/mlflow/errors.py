@@ -1,8 +1,7 @@
 """MLflow's error bodies: ``{"error_code", "message", "sqlstate", "error_class"}``.
 
-Codes, statuses and classes are those of MLflow 3.18 (``mlflow.exceptions``, ``mlflow.error_classification``) but for one:
-``INVALID_STATE`` answers 400 instead of 500. It is a user's mistake, and clients resend on 500 for minutes; they read
-the code from the body whatever the status.
+Codes, statuses and classes are those of MLflow 3.18 (``mlflow.exceptions``, ``mlflow.error_classification``). ``INVALID_STATE``
+answers 500 as there, and clients resend on 500 for minutes: it is only for what MLflow's server itself refuses so.
 """
 
 from __future__ import annotations
@@ -16,7 +15,7 @@ STATUS: dict[str, int] = {
     "BAD_REQUEST": 400,
     "INVALID_PARAMETER_VALUE": 400,
     "RESOURCE_ALREADY_EXISTS": 400,
-    "INVALID_STATE": 400,
+    "INVALID_STATE": 500,
     "UNAUTHENTICATED": 401,
     "CUSTOMER_UNAUTHORIZED": 401,
     "PERMISSION_DENIED": 403,

@@ -115,7 +115,8 @@ def set_tags(call: Call) -> Reply:
     """Set tags. The list of registered versions is the server's; clients send what they read plus one, so entries
     that the server has meanwhile written itself are kept apart from duplicates by value."""
     tags = unique(call.params.pairs("tags"), "tag")
-    return _reply(call.services.logged_models.set_tags(call.project_id, call.path["model_id"], _distinct(tags)))
+    call.services.logged_models.set_tags(call.project_id, call.path["model_id"], _distinct(tags))
+    return None
 
 
 @rpcs.rpc("DELETE", "2.0", _MODEL + "/tags/{key}")

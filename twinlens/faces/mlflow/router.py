@@ -17,9 +17,9 @@ from urllib.parse import unquote
 import msgspec
 from litestar import Request, Router, asgi
 
-from twinlens.domain.errors import TooLarge
+from twinlens.domain.errors import TooLarge, TwinlensError
 from twinlens.faces.http import in_thread, principal
-from twinlens.faces.mlflow.errors import error_reply
+from twinlens.faces.mlflow.errors import MlflowError, error_reply
 from twinlens.faces.mlflow.params import Params
 from twinlens.faces.mlflow.wire import (
     Call,
@@ -184,7 +184,7 @@ def make_app(services: Services, dispatcher: Dispatcher) -> Callable[[Scope, Rec
             return
         except Exception as error:
             status, body, headers = error_reply(error)
-            if status == 500:
+            if status == 500 and not isinstance(error, TwinlensError | MlflowError):
                 _log.exception("MLflow request failed: %s", _raw_path(scope))
             reply = Raw(body, status, headers=headers)
         if isinstance(reply, Raw) and reply.app is not None:

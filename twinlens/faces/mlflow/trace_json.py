@@ -97,7 +97,7 @@ def info_json(summary: TraceSummary, scores: Iterable[Score], location: str) -> 
         },
         request_preview=_preview(summary.input_preview),
         response_preview=_preview(summary.output_preview),
-        request_time=iso_ms(summary.start_ns),
+        request_time=iso_ms(summary.start_ns).replace(".000Z", "Z"),
         execution_duration=None if latency is None else f"{latency // 1_000_000 / 1000:.3f}s",
         state=state_of(summary),
         trace_metadata=trace_metadata(summary),

@@ -6,8 +6,11 @@ from typing import Any
 
 from twinlens.faces.mlflow.errors import invalid
 from twinlens.faces.mlflow.params import Params
-from twinlens.faces.mlflow.wire import Call, Reply, RpcTable
+from twinlens.faces.mlflow.wire import Call, Reply, RpcTable, number
+from twinlens.query.correlation import npmi
+from twinlens.query.mlflow_trace_filter import trace_filter
 from twinlens.query.mlflow_trace_metrics import MetricRequest, metric_query, points
+from twinlens.store.telemetry.query import Cmp, all_of
 
 rpcs = RpcTable()
 
@@ -37,6 +40,26 @@ def query(call: Call) -> Reply:
     rows = [] if aggregate is None else call.services.telemetry.aggregate(aggregate)
     found = points(asked, rows)
     return {"data_points": found} if found else {}
+
+
+@rpcs.rpc("POST", "3.0", "/mlflow/traces/calculate-filter-correlation", scope="read")
+def correlation(call: Call) -> Reply:
+    """How strongly two filters go together among the traces that fit the base filter."""
+    params = call.params
+    experiment_ids = params.texts("experiment_ids")
+    if not experiment_ids:
+        raise invalid("Missing value for required parameter 'experiment_ids'.")
+    base = all_of(Cmp("experiment_id", "in", experiment_ids), trace_filter(params.text("base_filter")))
+    first, second = (trace_filter(params.required(name)) for name in ("filter_string1", "filter_string2"))
+    total, one, other, both = (
+        call.services.traces.count(call.project_id, where)
+        for where in (base, all_of(base, first), all_of(base, second), all_of(base, first, second))
+    )
+    return {
+        "npmi": number(npmi(both, one, other, total)),
+        "npmi_smoothed": number(npmi(both, one, other, total, smoothed=True)),
+        "filter1_count": one, "filter2_count": other, "joint_count": both, "total_count": total,
+    }  # fmt: skip
 
 
 def _aggregation(item: Params) -> tuple[str, float | None]:

@@ -7,7 +7,7 @@ from typing import Any
 
 import msgspec
 
-from twinlens.domain.errors import InvalidArgument, InvalidState, NotFound
+from twinlens.domain.errors import InvalidArgument, NotFound
 from twinlens.domain.run import Experiment
 from twinlens.domain.trace import TraceSummary
 from twinlens.faces.http import in_thread
@@ -73,7 +73,7 @@ def check_experiment(call: Call, experiment_id: str) -> Experiment:
     """The experiment; refuses to write into one that is not there or deleted. Blocks."""
     found = call.services.experiments.get(call.project_id, experiment_id)
     if found.lifecycle != "active":
-        raise InvalidState(f"The experiment {experiment_id} must be in the 'active' state.")
+        raise InvalidArgument(f"The experiment {experiment_id} must be in the 'active' state.")
     return found
 
 
@@ -140,7 +140,10 @@ def _chosen(call: Call) -> list[TraceSummary]:
 def search(call: Call) -> Reply:
     """Find traces of some experiments."""
     params = call.params
-    experiment_ids = [tj.experiment_of(location) for location in params.objects("locations")]
+    locations = params.objects("locations")
+    if params.has("locations") and not locations:
+        return None
+    experiment_ids = [tj.experiment_of(location) for location in locations]
     page = find(call, experiment_ids)
     infos = infos_json(call, page[0])
     return present(traces=infos or None, next_page_token=page[1])

@@ -362,9 +362,10 @@ class PromptTable:
 
 
 def _version(row: sa.RowMapping, labels: list[str], tags: list[str]) -> PromptVersion:
+    template = _decode(row["template"])
     return PromptVersion(
-        version_id=row["version_id"], name=row["name"], version=row["version"], type=row["type"],
-        template=_decode(row["template"]), config=_decode(row["config"]), labels=labels, tags=tags,
+        version_id=row["version_id"], name=row["name"], version=row["version"],
+        type="text" if isinstance(template, str) else "chat", template=template, config=_decode(row["config"]), labels=labels, tags=tags,
         commit_message=row["commit_message"], created_by=row["created_by"], created_ns=row["created_ns"],
         updated_ns=row["updated_ns"], response_format=_decode(row["response_format"]),
         model_config=_decode(row["model_config"]), version_tags=_decode(row["version_tags"]),
