@@ -14,7 +14,7 @@ PYTEST := $(BIN)/python -m pytest -n 2 --dist loadfile
 # Byte code is most of a cold start; a shell that forbids it would make every start compile everything again.
 unexport PYTHONDONTWRITEBYTECODE
 
-.PHONY: help demo serve test check lint unit conformance wire guide browser ui ui-test envs system bench docs clean
+.PHONY: help demo serve test check lint unit conformance wire guide browser ui ui-test envs system bench examples docs clean
 
 help:  ## Show this list
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
@@ -80,6 +80,9 @@ system:  ## Chromium and PostgreSQL for the tests (Debian, when run as root)
 
 bench: $(STAMP)  ## Measure against real peers; prints one table
 	$(BIN)/python -m bench $(ARGS)
+
+examples: $(STAMP)  ## Programs of many libraries against a server (large downloads; ARGS="mlflow_genai")
+	$(BIN)/python -m examples $(ARGS)
 
 docs: $(STAMP)  ## Write the generated pages of docs/
 	$(BIN)/python tools/docs.py

@@ -41,7 +41,14 @@ REQUIREMENTS: dict[str, tuple[str, ...]] = {
     "openai": ("openai==3.54.0", "opentelemetry-instrumentation-genai-openai==1.3b0", *SDK),
 }
 #: Heavy ones, made only when they are named: `make examples`.
-OPTIONAL: dict[str, tuple[str, ...]] = {"superoptix": ("superoptix==0.3.16", *SDK)}
+OPTIONAL: dict[str, tuple[str, ...]] = {
+    "superoptix": ("superoptix==0.3.16", *SDK),
+    "mlflow-ml": ("mlflow==3.17.2", "scikit-learn>=1.5", "xgboost-cpu>=3", "lightgbm>=4.5", "optuna>=4", "psutil>=6"),
+    "mlflow-genai": (
+        "mlflow==3.17.2", "openai>=2", "langchain-openai>=1", "langgraph>=1", "dspy>=3", "pydantic-ai-slim[openai]>=1",
+        "openai-agents>=0.3",
+    ),
+}  # fmt: skip
 
 
 def requirements(name: str) -> tuple[str, ...]:

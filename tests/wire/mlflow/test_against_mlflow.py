@@ -71,8 +71,15 @@ class Player:
         if isinstance(value, dict):
             if "error_code" in value:
                 return {"error_code": value["error_code"]}
-            # Ours always says that spans are in the store, which saves clients a request for each trace.
-            hidden = {"workspace", "next_page_token", "mlflow.trace.spansLocation"}
+            # Ours always says that spans are in the store, which saves clients a request for each trace, keeps no marks of its
+            # own in the metadata, and tells of linked prompts in the tag that clients write.
+            hidden = {
+                "workspace",
+                "next_page_token",
+                "mlflow.trace.spansLocation",
+                "mlflow.trace.infoFinalized",
+                "mlflow.linkedPrompts",
+            }
             if "current_stage" in value:
                 hidden.add("model_id")  # MLflow's registry knows a version's logged model, and does not tell
             found = {k: self.hide(v, k) for k, v in value.items() if k not in hidden}
@@ -131,9 +138,11 @@ DIFFERENCES: list[tuple[str, str, str]] = [
         "[1].metrics[1].step", "both sample evenly, with the first and last, but round differently"),
     ("POST /logged-models/search {'experiment_ids': ['{e1}'], 'page_token': 'garbage'}", "[0]", "a user's mistake is no 500"),
     ("GET /model-versions/get-download-uri", ".artifact_uri", "ours is resolved already: one request less for clients"),
+    ("GET /model-versions/search {'filter': \"name = 'greet' AND", ".aliases", "ours tells the aliases in lists too"),
     ("POST /model-versions/transition-stage {'name': 'clf', 'version': '1', 'stage': 'None'", "[0]", "a user's mistake is no 500"),
     ("GET //api/2.0/mlflow-artifacts/artifacts/nope.txt", "[0]", "nothing outside the project's folder is there to be missed"),
     ("POST //api/3.0/mlflow/traces/search {'locations': [{'type': 'MLFLOW_EXPERIMENT', 'mlflow_experiment': {'experiment_id': '{e1}'}}], 'filter': \"name IN", "[0]", "IN works on names too"),
+    ("POST //api/3.0/mlflow/traces/search", ".trace_metadata.mlflow.sourceRun", "a trace linked to a run says so"),
     ("PATCH /traces/tr-nope/tags", "[0]", "an unknown trace is 404, whatever is done to it"),
     ("POST /traces {'experiment_id': '{e2}'", ".execution_time_ms", "a trace that has not ended has no duration"),
     ("PATCH /traces/{v2}", ".request_metadata", "ours tells the schema's version in every answer"),

@@ -32,7 +32,7 @@ def search(**fields: Any) -> Any:
 
 TRACES = [
     post(f"{V3}/traces", info(FIRST, 1)),
-    post(f"{V3}/traces", info(SECOND, 2, state="ERROR", client_request_id="c-2", trace_metadata={"mlflow.sourceRun": "{r1}"}, tags={"mlflow.traceName": "other"})),
+    post(f"{V3}/traces", info(SECOND, 2, state="ERROR", client_request_id="c-2", trace_metadata={"mlflow.trace_schema.version": "3", "mlflow.sourceRun": "{r1}"}, tags={"mlflow.traceName": "other"})),
     post(f"{V3}/traces", {}),
     get(f"{V3}/traces/{FIRST}"),
     get(f"{V3}/traces/tr-nope"),
@@ -86,7 +86,7 @@ TRACES = [
     post(f"{V3}/traces/metrics", {"experiment_ids": ["{e1}"], "view_type": "TRACES", "metric_name": "bogus", "aggregations": [{"aggregation_type": "COUNT"}]}),
     post(f"{V3}/traces/calculate-filter-correlation", {"experiment_ids": ["{e1}"], "filter_string1": "status = 'ERROR'", "filter_string2": "name = 'other'"}),
     post(f"{V3}/traces/calculate-filter-correlation", {"experiment_ids": ["{e1}"], "filter_string1": "status = 'ERROR'", "filter_string2": "name = 'agent'"}),
-    post(f"{V3}/traces/calculate-filter-correlation", {"experiment_ids": ["{e1}"], "filter_string1": "status = 'OK'", "filter_string2": "status != 'nope'", "base_filter": "tags.team = 'a'"}),
+    post(f"{V3}/traces/calculate-filter-correlation", {"experiment_ids": ["{e1}"], "filter_string1": "status = 'OK'", "filter_string2": "status != 'ERROR'", "base_filter": "tags.team = 'a'"}),
     post(f"{V3}/traces/calculate-filter-correlation", {"experiment_ids": ["{e1}"], "filter_string1": "bogus"}),
 ]  # fmt: skip
 

@@ -1,0 +1,57 @@
+"""Runs the examples against a fresh server and a local stand-in for a model provider; each checks what it finds afterwards.
+
+make examples                                   # all; makes the environments on first use (large downloads)
+make examples ARGS="mlflow_genai"               # one folder
+make examples ARGS="mlflow/big_artifact.py"     # one program
+"""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+import tempfile
+from pathlib import Path
+
+from tests.envs import ensure
+from tests.servers import LiveServer
+from tests.stub_llm import stub_llm
+
+HERE = Path(__file__).resolve().parent
+#: Folder -> environment under ``.envs``.
+ENVIRONMENTS = {"mlflow": "mlflow-ml", "mlflow_genai": "mlflow-genai"}
+
+
+def programs(wanted: list[str]) -> list[Path]:
+    """The programs whose path begins with one of the words, all without words. Those that start with ``_`` are helpers."""
+    found = [path for folder in ENVIRONMENTS for path in sorted((HERE / folder).glob("[!_]*.py"))]
+    return [path for path in found if not wanted or str(path.relative_to(HERE)).startswith(tuple(wanted))]
+
+
+def main(wanted: list[str]) -> int:
+    """Run; the number of programs that failed."""
+    failed = 0
+    with tempfile.TemporaryDirectory() as folder, stub_llm() as provider:
+        for path in programs(wanted):
+            name = str(path.relative_to(HERE))
+            python = ensure(ENVIRONMENTS[path.parent.name])
+            with LiveServer(Path(folder) / path.stem) as server:
+                env = os.environ | {
+                    "MLFLOW_TRACKING_URI": server.url, "TWINLENS_EXAMPLE_PID": str(server.pid),
+                    "OPENAI_BASE_URL": provider, "OPENAI_API_BASE": provider, "OPENAI_API_KEY": "sk-none", "PATH": f"{python.parent}:{os.environ['PATH']}",
+                    "MLFLOW_DISABLE_TELEMETRY": "true", "MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR": "false", "GIT_PYTHON_REFRESH": "quiet",
+                    "OPENAI_AGENTS_DISABLE_TRACING": "0",
+                }  # fmt: skip
+                done = subprocess.run(
+                    [python, "-W", "ignore", path], env=env, cwd=folder, capture_output=True, text=True
+                )
+            lines = done.stdout.strip().splitlines()
+            print(f"{'ok    ' if done.returncode == 0 else 'FAILED'} {name}: {lines[-1] if lines else ''}", flush=True)
+            if done.returncode:
+                failed += 1
+                print(done.stderr[-3000:])
+    return failed
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))
