@@ -21,6 +21,7 @@ if TYPE_CHECKING:
         tool,
         update,
     )
+    from twinlens.sdk.capture import capture
     from twinlens.sdk.datasets import add_item, create_dataset, get_dataset
     from twinlens.sdk.langfuse import Langfuse
     from twinlens.sdk.prompts import create_prompt, get_prompt
@@ -36,6 +37,7 @@ __all__ = [
     "add_item",
     "agent",
     "assign",
+    "capture",
     "create_dataset",
     "create_prompt",
     "deployments",
@@ -74,6 +76,8 @@ def __getattr__(name: str) -> Any:
     home = next((module for module, names in _HOMES.items() if name in names), None)
     if home is not None:
         value = getattr(import_module(f"twinlens.sdk.{home}"), name)
+    elif name == "capture":
+        from twinlens.sdk.capture import capture as value
     elif name == "deployments":
         value = import_module("twinlens.sdk.deployments")
     elif name == "langfuse":

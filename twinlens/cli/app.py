@@ -16,6 +16,7 @@ from twinlens.cli.deployment import deployment
 from twinlens.cli.doctor import doctor
 from twinlens.cli.hook import hook
 from twinlens.cli.maintenance import reclaim
+from twinlens.cli.reproduce import reproduce
 from twinlens.cli.run import run as run_agent
 from twinlens.cli.serve import serve, server
 from twinlens.cli.spool import spool
@@ -43,6 +44,7 @@ app.command(user)
 app.command(key)
 app.command(spool)
 app.command(deployment)
+app.command(reproduce)
 
 
 @app.command

@@ -69,7 +69,7 @@ class Server:
             self._project = str(session["default_project_id"])
         return self._project
 
-    def ask(self, method: str, path: str, body: Any = None, **query: Any) -> Any:
+    def ask(self, method: str, path: str, body: Any = None, /, **query: Any) -> Any:
         """Call ``/projects/{project}`` + ``path``. Query values that are None are left out.
 
         Raises:
@@ -80,7 +80,7 @@ class Server:
         asked = f"?{urlencode(given)}" if given else ""
         return self.call(method, f"{_API}/projects/{quote(self.project, safe='')}{path}{asked}", body)
 
-    def raw(self, path: str, **query: Any) -> bytes:
+    def raw(self, path: str, /, **query: Any) -> bytes:
         """Bytes of a file: ``GET`` of an address below ``/projects/{project}``.
 
         Raises:
