@@ -40,6 +40,7 @@ from twinlens.features.access import Access
 from twinlens.features.annotation import AnnotationQueues
 from twinlens.features.artifacts import Artifacts
 from twinlens.features.assessments import Assessments
+from twinlens.features.audit import Audit
 from twinlens.features.comments import Comments
 from twinlens.features.dataset_comparison import DatasetComparisons
 from twinlens.features.dataset_experiments import DatasetExperiments
@@ -57,10 +58,12 @@ from twinlens.features.lineage import Lineage
 from twinlens.features.live import LiveBus
 from twinlens.features.logged_models import LoggedModels
 from twinlens.features.media import MediaLibrary
+from twinlens.features.members import Members
 from twinlens.features.metrics import Metrics
 from twinlens.features.observed import Observed
 from twinlens.features.overview import Overviews
 from twinlens.features.prices import Prices
+from twinlens.features.project_removal import ProjectRemoval
 from twinlens.features.projects import Projects
 from twinlens.features.prompt_models import PromptModels
 from twinlens.features.prompts import Prompts
@@ -177,10 +180,21 @@ class Instance:
         worker = EvaluationWorker(catalog, evaluators, telemetry, ingest, connections, wake)
         worker.start()
         self._closers.append(worker.close)
+
+        def forget(project_id: str) -> None:
+            for feature in (experiments, prompts):
+                feature.forget(project_id)
+
+        removal = ProjectRemoval(catalog, projects, ingest, blobs, forget)
+        removal.start()
+        self._closers.append(removal.close)
         return Services(
             settings=settings,
             access=access,
             projects=projects,
+            removal=removal,
+            members=Members(catalog, projects),
+            audit=Audit(catalog),
             ingest=ingest,
             telemetry=telemetry,
             live=live,

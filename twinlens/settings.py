@@ -84,6 +84,9 @@ class Settings:
     secret: str | None = _setting(
         None, "Key for hashing API keys and sessions; default: a random one, kept in the data folder.", secret=True
     )
+    admin_api_key: str | None = _setting(
+        None, "Key (Bearer) that manages every organization through the API.", secret=True, env="ADMIN_API_KEY"
+    )
     log_level: str = _setting("warning", "debug, info, warning or error; from info on each request is logged.")
 
     init_org_id: str | None = _setting(None, "Organization to create at start.", env="LANGFUSE_INIT_ORG_ID")

@@ -2,18 +2,29 @@
 
 from __future__ import annotations
 
-from typing import Any, Literal
+from typing import Any, Literal, cast, get_args
 
 import msgspec
 
 from twinlens.domain.errors import PermissionDenied
 
 #: ``read``: see data. ``ingest``: send telemetry. ``score``: send scores. ``write``: change and delete.
-#: ``organization``: manage projects, keys and members of the organization.
-Scope = Literal["read", "ingest", "score", "write", "organization"]
+#: ``manage``: the project's settings, keys and members. ``organization``: its projects, keys, users and members.
+Scope = Literal["read", "ingest", "score", "write", "manage", "organization"]
+#: What a member is, strongest first. ``NONE``: known to the organization, but without any right in it.
+Role = Literal["OWNER", "ADMIN", "MEMBER", "VIEWER", "NONE"]
+ROLES: tuple[Role, ...] = get_args(Role)
 
 PROJECT_SCOPES: frozenset[str] = frozenset({"read", "ingest", "score", "write"})
-EVERY_SCOPE: frozenset[str] = PROJECT_SCOPES | {"organization"}
+EVERY_SCOPE: frozenset[str] = PROJECT_SCOPES | {"manage", "organization"}
+#: What each role in an organization grants in all of its projects.
+ROLE_SCOPES: dict[str, frozenset[str]] = {
+    "OWNER": EVERY_SCOPE,
+    "ADMIN": EVERY_SCOPE,
+    "MEMBER": PROJECT_SCOPES,
+    "VIEWER": frozenset({"read"}),
+    "NONE": frozenset(),
+}
 #: What each kind of stored key grants.
 KEY_SCOPES: dict[str, frozenset[str]] = {
     "project": PROJECT_SCOPES,
@@ -69,6 +80,28 @@ class User(msgspec.Struct, kw_only=True, frozen=True):
     created_ns: int = 0
 
 
+class Member(msgspec.Struct, kw_only=True, frozen=True):
+    """A user's role in an organization, or the role that replaces it in one project."""
+
+    user: User
+    role: Role
+
+
+def scopes_of(role: str | None, project_role: str | None = None) -> frozenset[str]:
+    """What a user may do in a project.
+
+    A role in the project replaces the one in the organization; who manages the organization goes on managing it.
+
+    Args:
+        role: in the organization; None for who is no member.
+        project_role: in the project; None when nothing was said.
+    """
+    organization = ROLE_SCOPES.get(role or "NONE", frozenset[str]())
+    if project_role is None:
+        return organization
+    return (ROLE_SCOPES[project_role] - {"organization"}) | (organization & {"manage", "organization"})
+
+
 class Principal(msgspec.Struct, kw_only=True, frozen=True):
     """Who a request is, and the one project it works in."""
 
@@ -79,9 +112,19 @@ class Principal(msgspec.Struct, kw_only=True, frozen=True):
     public_key: str | None = None
     user_id: str | None = None
     user_name: str | None = None
+    role: str | None = None  #: of a user: the strongest of the roles that count in the project and its organization
+    instance: bool = False  #: may manage every organization: open mode, or the instance's administrator
     open: bool = False  #: admitted because the server is in open mode, not because of a credential
 
     def require(self, scope: Scope) -> None:
         """Raise ``PermissionDenied`` unless this principal may do ``scope``."""
         if scope not in self.scopes:
             raise PermissionDenied(f"these credentials do not permit this: the {scope!r} right is missing")
+        if not self.project_id and scope != "organization":
+            raise PermissionDenied(
+                "these credentials belong to no project yet: create one, or name one that you may use"
+            )
+
+    def outranks(self, role: str) -> bool:
+        """Whether this principal may give or take away ``role``. Keys of an organization speak for its owner."""
+        return self.user_id is None or ROLES.index(cast("Role", self.role or "NONE")) <= ROLES.index(cast("Role", role))

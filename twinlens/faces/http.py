@@ -10,6 +10,7 @@ import re
 import zlib
 from collections.abc import AsyncIterator, Callable
 from concurrent.futures import ThreadPoolExecutor
+from contextvars import copy_context
 from functools import partial
 from math import ceil
 from typing import TYPE_CHECKING, Any, NamedTuple, ParamSpec, TypeVar, cast
@@ -19,6 +20,7 @@ from litestar import Request
 from litestar.exceptions import HTTPException
 from litestar.exceptions.http_exceptions import ClientException
 
+from twinlens.domain.audit import Actor, acting
 from twinlens.domain.errors import Busy, InvalidArgument, StoreUnavailable, TooLarge, TwinlensError
 from twinlens.domain.project import Principal
 
@@ -35,8 +37,9 @@ _POOL = ThreadPoolExecutor(max_workers=12, thread_name_prefix="twinlens-io")
 
 
 async def in_thread(function: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
-    """Run a blocking function off the event loop."""
-    return await asyncio.get_running_loop().run_in_executor(_POOL, partial(function, *args, **kwargs))
+    """Run a blocking function off the event loop, in the context of the caller."""
+    call = partial(copy_context().run, function, *args, **kwargs)
+    return await asyncio.get_running_loop().run_in_executor(_POOL, call)
 
 
 def services(request: AnyRequest) -> Services:
@@ -58,7 +61,17 @@ async def principal(request: AnyRequest) -> Principal:
         headers = request.headers
         known = access.remembered(headers) or await in_thread(access.authenticate, headers)
         request.scope["twinlens_principal"] = known  # type: ignore[typeddict-unknown-key]
+        acting.set(_actor(known))
     return known
+
+
+def _actor(who: Principal) -> Actor:
+    """How the audit log names a caller."""
+    if who.user_id:
+        return Actor(kind="user", id=who.user_id, name=who.user_name or "")
+    if who.key_id:
+        return Actor(kind="key", id=who.key_id, name=who.public_key or who.key_id)
+    return Actor(kind="open", name="this machine")
 
 
 async def project_principal(request: AnyRequest, project_id: str) -> Principal:

@@ -7,7 +7,9 @@ Rules (Langfuse server source v4.16, MLflow 3.18 client):
 * ``Basic e-mail:password``: a user (MLflow's ``MLFLOW_TRACKING_USERNAME``/``_PASSWORD``).
 * Open mode: no or an unknown key is admitted to the default project. A known key always selects its own project, and a
   known public key with a wrong secret is refused, so that a typing error does not file data in another project.
-* ``X-Twinlens-Project`` or ``X-MLFLOW-WORKSPACE`` chooses among the projects that the caller may use.
+* ``X-Twinlens-Project`` or ``X-MLFLOW-WORKSPACE`` chooses among the projects that the caller may use. MLflow's reserved
+  workspace ``default`` is the default project, whatever its id.
+* ``Bearer <admin_api_key>`` manages the whole instance; ``x-langfuse-project-id`` chooses its project.
 """
 
 from __future__ import annotations
@@ -20,10 +22,24 @@ import threading
 import time
 from collections.abc import Mapping
 from http.cookies import CookieError, SimpleCookie
+from typing import cast
+
+import msgspec
 
 from twinlens.domain.clock import now_ns
 from twinlens.domain.errors import NotFound, Unauthenticated
-from twinlens.domain.project import EVERY_SCOPE, KEY_SCOPES, PROJECT_SCOPES, ApiKey, Principal, User
+from twinlens.domain.project import (
+    DEFAULT_PROJECT,
+    EVERY_SCOPE,
+    KEY_SCOPES,
+    ROLES,
+    ApiKey,
+    Principal,
+    Project,
+    Role,
+    User,
+    scopes_of,
+)
 from twinlens.features.projects import Projects
 from twinlens.features.secrets import Hasher, password_fits
 from twinlens.settings import Settings
@@ -37,7 +53,7 @@ COOKIE = "twinlens_session"
 SESSION_SECONDS = 30 * 86_400
 _CACHE_SECONDS = 5.0  # how long a revocation by another process may take
 _CACHE_SIZE = 4_096
-_PROJECT_HEADERS = ("x-twinlens-project", "x-mlflow-workspace")
+_PROJECT_HEADERS = ("x-twinlens-project", "x-mlflow-workspace", "x-langfuse-project-id")
 _REFUSED = (
     "Invalid credentials. Check that the public key, the secret key and the host belong together; "
     "`twinlens key add` on the server makes a new pair."
@@ -52,6 +68,7 @@ class Access:
         self._keys = KeyStore(catalog)
         self._users = UserStore(catalog)
         self._hasher = hasher
+        self._admin_key = settings.admin_api_key
         self._cache: dict[tuple[str, ...], tuple[float, Principal]] = {}
         self._lock = threading.Lock()
         self.secured = settings.mode == "secured" or (
@@ -78,8 +95,7 @@ class Access:
         """
         who = self.remembered(headers)
         if who is None:
-            wanted = next((headers[name] for name in _PROJECT_HEADERS if headers.get(name)), None)
-            who = self._choose(self._identify(headers), wanted)
+            who = self._choose(self._identify(headers), self._wanted(headers))
             with self._lock:
                 if len(self._cache) >= _CACHE_SIZE:
                     self._cache.clear()
@@ -99,10 +115,8 @@ class Access:
         if principal.key_id and "organization" not in principal.scopes:
             return [principal.project_id]
         if principal.user_id:
-            roles = self._users.roles(principal.user_id)
-            return [p.id for p in self._projects.list() if p.organization_id in roles]
-        everything = principal.open and not principal.key_id
-        return [p.id for p in self._projects.list(None if everything else principal.organization_id)]
+            return [p.id for p, _ in self._of_user_projects(principal.user_id)]
+        return [p.id for p in self._projects.list(None if principal.instance else principal.organization_id)]
 
     def sign_in(self, email: str, password: str) -> str:
         """Open a browser session; the token for the cookie.
@@ -121,6 +135,16 @@ class Access:
         """Close a browser session."""
         self._users.close_session(self._hasher.hash(token))
         self.forget()
+
+    def _wanted(self, headers: Mapping[str, str]) -> str | None:
+        """The project that a header names."""
+        name = next((name for name in _PROJECT_HEADERS if headers.get(name)), None)
+        if name is None:
+            return None
+        wanted = headers[name].strip()
+        if name == "x-mlflow-workspace" and wanted == DEFAULT_PROJECT:
+            return self._projects.default_id
+        return wanted
 
     def _identify(self, headers: Mapping[str, str]) -> Principal:
         scheme, _, credentials = headers.get("authorization", "").strip().partition(" ")
@@ -143,7 +167,9 @@ class Access:
                 "or e-mail address and password (Basic)."
             )
         project = self._projects.get(self._projects.default_id)
-        return Principal(project_id=project.id, organization_id=project.organization_id, scopes=EVERY_SCOPE, open=True)
+        return Principal(
+            project_id=project.id, organization_id=project.organization_id, scopes=EVERY_SCOPE, open=True, instance=True
+        )
 
     def _basic(self, credentials: str) -> Principal | None:
         try:
@@ -159,10 +185,16 @@ class Access:
             return self._of_key(key)
         if self._keys.by_public(name) is not None:
             raise Unauthenticated(_REFUSED)
-        user = self._user(name, password) if "@" in name else None
+        user = self._user(name, password)
         return self._of_user(user) if user else None
 
     def _bearer(self, token: str) -> Principal | None:
+        if self._admin_key and secrets.compare_digest(token.encode(), self._admin_key.encode()):
+            project = self._projects.get(self._projects.default_id)
+            return Principal(
+                project_id=project.id, organization_id=project.organization_id, scopes=EVERY_SCOPE,
+                key_id="admin", instance=True,
+            )  # fmt: skip
         key = self._live(self._keys.by_secret(self._hasher.hash(token)))
         if key is not None:
             return self._of_key(key)
@@ -193,43 +225,59 @@ class Access:
         )
 
     def _of_user(self, user: User) -> Principal:
-        for organization_id, role in self._users.roles(user.id).items():
-            owned = self._projects.list(organization_id)
-            if not owned:
-                continue
-            default = next((p for p in owned if p.id == self._projects.default_id), owned[0])
-            return Principal(
-                project_id=default.id,
-                organization_id=organization_id,
-                scopes=_role_scopes(role),
-                user_id=user.id,
-                user_name=user.name or user.email,
-            )
-        raise Unauthenticated("this user belongs to no project")
+        """The user in the default project if it may be used, else in the oldest one that may; without a right in any
+        project the user is known and may do nothing."""
+        owned = self._of_user_projects(user.id)
+        chosen = next(
+            (found for found in owned if found[0].id == self._projects.default_id), owned[0] if owned else None
+        )
+        roles = self._users.roles(user.id)
+        organization_id = chosen[0].organization_id if chosen else next(iter(roles), "")
+        who = Principal(
+            project_id="",
+            organization_id=organization_id,
+            scopes=scopes_of(roles.get(organization_id)),
+            user_id=user.id,
+            user_name=user.name or user.email,
+            role=roles.get(organization_id),
+        )
+        return who if chosen is None else self._as_member(who, *chosen)
+
+    def _of_user_projects(self, user_id: str) -> list[tuple[Project, frozenset[str]]]:
+        """Projects in which a user has any right, oldest first, with the rights."""
+        roles, own = self._users.roles(user_id), self._users.project_roles(user_id)
+        found = [(p, scopes_of(roles.get(p.organization_id), own.get(p.id))) for p in self._projects.list()]
+        return [(project, scopes) for project, scopes in found if scopes]
+
+    def _as_member(self, who: Principal, project: Project, scopes: frozenset[str]) -> Principal:
+        assert who.user_id is not None
+        roles = (
+            self._users.roles(who.user_id).get(project.organization_id, "NONE"),
+            self._users.project_roles(who.user_id).get(project.id, "NONE"),
+        )
+        return msgspec.structs.replace(
+            who,
+            project_id=project.id,
+            organization_id=project.organization_id,
+            scopes=scopes,
+            role=min(roles, key=lambda role: ROLES.index(cast("Role", role))),
+        )
 
     def _choose(self, who: Principal, project_id: str | None) -> Principal:
         if project_id is None or project_id == who.project_id:
             return who
+        unknown = f"there is no project {project_id!r}"  # the same words for one that is not the caller's
+        if who.user_id:
+            for project, scopes in self._of_user_projects(who.user_id):
+                if project.id == project_id:
+                    return self._as_member(who, project, scopes)
+            raise NotFound(unknown)
         project = self._projects.get(project_id)
         one_project_only = who.key_id is not None and "organization" not in who.scopes
-        foreign = not who.open and project.organization_id != who.organization_id
-        role = self._users.roles(who.user_id).get(project.organization_id) if who.user_id else None
-        if one_project_only or (foreign and role is None):
-            raise NotFound(f"there is no project {project_id!r}")  # the same words as for one that does not exist
-        return Principal(
-            project_id=project.id,
-            organization_id=project.organization_id,
-            scopes=_role_scopes(role) if role else who.scopes,
-            key_id=who.key_id,
-            public_key=who.public_key,
-            user_id=who.user_id,
-            user_name=who.user_name,
-            open=who.open,
-        )
-
-
-def _role_scopes(role: str) -> frozenset[str]:
-    return {"OWNER": EVERY_SCOPE, "ADMIN": EVERY_SCOPE, "MEMBER": PROJECT_SCOPES}.get(role, frozenset({"read"}))
+        foreign = not who.instance and project.organization_id != who.organization_id
+        if one_project_only or foreign:
+            raise NotFound(unknown)
+        return msgspec.structs.replace(who, project_id=project.id, organization_id=project.organization_id)
 
 
 def _cache_key(headers: Mapping[str, str]) -> tuple[str, ...]:

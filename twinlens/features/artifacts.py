@@ -23,7 +23,7 @@ from twinlens.store.blobs.interface import BlobInfo, BlobStore
 from twinlens.store.blobs.paths import basename, check_key, check_prefix, join
 
 #: Folder of the blob store that holds proxied artifacts (media have their own).
-_FOLDER = "artifacts"
+ARTIFACTS = "artifacts"
 #: Types whose names Python's table lacks or gets wrong for previews.
 _TYPES = {
     ".yaml": "text/yaml", ".yml": "text/yaml", ".md": "text/markdown", ".jsonl": "application/jsonl",
@@ -105,7 +105,7 @@ class Artifacts:
         if not path:
             # The root holds the folders of all projects; a project sees its own.
             folder = uris.project_folder(project_id)
-            found = await self._blobs.info(join(_FOLDER, folder))
+            found = await self._blobs.info(join(ARTIFACTS, folder))
             return [BlobInfo(path=folder, is_dir=True)] if found else []
         return _named(await self._blobs.list(self._key(project_id, path)), "")
 
@@ -155,7 +155,7 @@ class Artifacts:
         path = check_key(path.strip("/"))
         if path.split("/", 1)[0] != uris.project_folder(project_id):
             raise PermissionDenied(f"the artifact path '{path}' does not belong to this project")
-        return join(_FOLDER, path)
+        return join(ARTIFACTS, path)
 
     def _locate(self, project_id: str, uri: str) -> tuple[BlobStore, str]:
         """The store and key prefix of an artifact URI."""

@@ -211,6 +211,10 @@ class Experiments:
                 )
             self._known.add(project_id)
 
+    def forget(self, project_id: str) -> None:
+        """The project has been removed; one of the same id may be created again."""
+        self._known.discard(project_id)
+
     @staticmethod
     def _active(table: ExperimentTable, experiment_id: str) -> int:
         number = experiment_number(experiment_id)

@@ -136,8 +136,13 @@ class MediaLibrary:
         return self._blobs.read(_key(project_id, media_id), start, end)
 
 
+def media_folder(project_id: str) -> str:
+    """The folder of the blob store that holds a project's media."""
+    return f"media/p-{quote(project_id, safe='')}"
+
+
 def _key(project_id: str, media_id: str) -> str:
-    return f"media/p-{quote(project_id, safe='')}/{media_id[:2]}/{media_id}"
+    return f"{media_folder(project_id)}/{media_id[:2]}/{media_id}"
 
 
 async def _checked(row: Media, chunks: AsyncIterable[bytes]) -> AsyncIterator[bytes]:

@@ -349,6 +349,12 @@ class Prompts:
                 table.drop(name)
         self._changed(project_id, name)
 
+    def forget(self, project_id: str) -> None:
+        """The project has been removed; one of the same id may be created again."""
+        with self._lock:
+            self._generation += 1
+            self._cache.pop(project_id, None)
+
     def _changed(self, project_id: str, name: str) -> None:
         with self._lock:
             self._generation += 1

@@ -10,6 +10,7 @@ if TYPE_CHECKING:
     from twinlens.features.annotation import AnnotationQueues
     from twinlens.features.artifacts import Artifacts
     from twinlens.features.assessments import Assessments
+    from twinlens.features.audit import Audit
     from twinlens.features.comments import Comments
     from twinlens.features.dataset_comparison import DatasetComparisons
     from twinlens.features.dataset_experiments import DatasetExperiments
@@ -24,10 +25,12 @@ if TYPE_CHECKING:
     from twinlens.features.live import LiveBus
     from twinlens.features.logged_models import LoggedModels
     from twinlens.features.media import MediaLibrary
+    from twinlens.features.members import Members
     from twinlens.features.metrics import Metrics
     from twinlens.features.observed import Observed
     from twinlens.features.overview import Overviews
     from twinlens.features.prices import Prices
+    from twinlens.features.project_removal import ProjectRemoval
     from twinlens.features.projects import Projects
     from twinlens.features.prompt_models import PromptModels
     from twinlens.features.prompts import Prompts
@@ -50,6 +53,9 @@ class Services:
     settings: Settings
     access: Access
     projects: Projects
+    removal: ProjectRemoval
+    members: Members
+    audit: Audit
     ingest: Ingest
     telemetry: TelemetryStore  #: reads only; writes go through ``ingest``
     live: LiveBus

@@ -1,8 +1,6 @@
-"""``/health``, ``/ready`` and ``/projects``."""
+"""``/health`` and ``/ready``."""
 
 from __future__ import annotations
-
-from typing import Any
 
 import msgspec
 
@@ -48,23 +46,3 @@ async def health(call: Call) -> Result:
 async def ready(call: Call) -> Result:
     """Whether requests are served; during shutdown the connection is refused instead."""
     return {"status": "OK", "version": twinlens.__version__}
-
-
-@routes.on("GET", "/projects", scope=None)
-async def projects(call: Call) -> Result:
-    """The project of the key: what ``auth_check`` and ``get_trace_url`` ask."""
-
-    def read() -> dict[str, Any]:
-        project = call.services.projects.get(call.project_id)
-        organization = call.services.projects.organization(project.organization_id)
-        found: dict[str, Any] = {
-            "id": project.id,
-            "name": project.name,
-            "organization": {"id": organization.id, "name": organization.name},
-            "metadata": project.metadata,
-        }
-        if project.retention_days is not None:
-            found["retentionDays"] = project.retention_days
-        return {"data": [found]}
-
-    return await in_thread(read)

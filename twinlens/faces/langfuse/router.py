@@ -30,6 +30,7 @@ if TYPE_CHECKING:
     from twinlens.features.services import Services
 
 PREFIX = "/api/public"
+ADMIN = "/api/admin"  #: the instance's own API; its routes are declared with this in front
 _NOBODY = Principal(project_id="", organization_id="", scopes=frozenset())
 _encode = msgspec.json.Encoder().encode
 _CORS = [
@@ -89,11 +90,11 @@ def tables() -> list[RouteTable]:
 
 
 def raw_path(scope: Scope) -> str:
-    """The path as the client sent it, behind the prefix, without a trailing slash."""
+    """The path as the client sent it, behind ``PREFIX``, without a trailing slash."""
     raw = cast("dict[str, Any]", scope).get("raw_path") or scope["path"].encode()
     path = raw.split(b"?", 1)[0].decode("latin-1")
     at = path.find(PREFIX)
-    return path[at + len(PREFIX) :].rstrip("/") if at >= 0 else path
+    return (path[at + len(PREFIX) :] if at >= 0 else path[max(path.find(ADMIN), 0) :]).rstrip("/")
 
 
 async def _stream(send: Send, reply: Reply, chunks: AsyncIterator[bytes], extra: list[tuple[bytes, bytes]]) -> None:
@@ -164,4 +165,5 @@ def make_app(services: Services, dispatcher: Dispatcher) -> Callable[[Scope, Rec
 def router(services: Services) -> Router:
     """Everything Langfuse clients call, except OTLP (``twinlens.faces.otlp``)."""
     app = make_app(services, Dispatcher(tables()))
-    return Router("/", route_handlers=[asgi(PREFIX, is_mount=True, copy_scope=False)(app), as_json, as_yaml])
+    mounts = [asgi(mount, is_mount=True, copy_scope=False)(app) for mount in (PREFIX, ADMIN)]
+    return Router("/", route_handlers=[*mounts, as_json, as_yaml])

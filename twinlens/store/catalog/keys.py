@@ -62,6 +62,12 @@ class KeyStore:
         with self._catalog.read() as c:
             return [ApiKey(**row) for row in c.execute(query).mappings()]
 
+    def of_organization(self, organization_id: str) -> list[ApiKey]:
+        """Keys of the organization itself, not of one project, oldest first."""
+        query = sa.select(*_SHOWN).where(api_keys.c.organization_id == organization_id, api_keys.c.project_id.is_(None))
+        with self._catalog.read() as c:
+            return [ApiKey(**row) for row in c.execute(query.order_by(api_keys.c.created_ns)).mappings()]
+
     def any(self) -> bool:
         """Whether a key exists at all."""
         with self._catalog.read() as c:
@@ -72,6 +78,16 @@ class KeyStore:
         with self._catalog.write() as c:
             found = c.execute(api_keys.delete().where(api_keys.c.project_id == project_id, api_keys.c.id == key_id))
             return found.rowcount > 0
+
+    def delete_of_organization(self, organization_id: str, key_id: str) -> bool:
+        """Remove a key of the organization itself; False when it was not there."""
+        where = (
+            (api_keys.c.organization_id == organization_id)
+            & api_keys.c.project_id.is_(None)
+            & (api_keys.c.id == key_id)
+        )
+        with self._catalog.write() as c:
+            return c.execute(api_keys.delete().where(where)).rowcount > 0
 
     def _one(self, condition: sa.ColumnElement[bool]) -> ApiKey | None:
         with self._catalog.read() as c:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import sqlalchemy as sa
 
 from twinlens.domain.clock import now_ns
+from twinlens.domain.errors import InvalidState
 from twinlens.domain.project import Organization
 from twinlens.store.catalog.engine import Catalog, metadata, upsert
 
@@ -43,3 +44,19 @@ class OrganizationStore:
         found = self.get(organization_id)
         assert found is not None
         return found
+
+    def delete(self, organization_id: str) -> bool:
+        """Remove an organization that has no projects, with its keys and memberships; False when there is none.
+
+        Raises:
+            InvalidState: it still has projects, also such that are being deleted.
+        """
+        tables = metadata.tables
+        with self._catalog.write() as c:
+            projects = tables["projects"]
+            owned = sa.select(projects.c.id).where(projects.c.organization_id == organization_id).limit(1)
+            if c.execute(owned).first() is not None:
+                raise InvalidState("an organization with projects cannot be deleted: delete its projects first")
+            for name in ("api_keys", "memberships"):
+                c.execute(tables[name].delete().where(tables[name].c.organization_id == organization_id))
+            return c.execute(organizations.delete().where(organizations.c.id == organization_id)).rowcount > 0

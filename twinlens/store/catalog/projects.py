@@ -22,7 +22,9 @@ projects = sa.Table(
     sa.Column("retention_days", sa.Integer),
     sa.Column("created_ns", sa.BigInteger, nullable=False),
     sa.Column("updated_ns", sa.BigInteger, nullable=False),
+    sa.Column("deleted_ns", sa.BigInteger),  # set: gone for everybody, its rows are being removed
 )
+_SHOWN = [column for column in projects.c if column.name != "deleted_ns"]
 
 
 class ProjectStore:
@@ -33,13 +35,15 @@ class ProjectStore:
 
     def get(self, project_id: str) -> Project | None:
         """One project."""
+        query = sa.select(*_SHOWN).where(projects.c.id == project_id, projects.c.deleted_ns.is_(None))
         with self._catalog.read() as c:
-            row = c.execute(sa.select(projects).where(projects.c.id == project_id)).mappings().first()
+            row = c.execute(query).mappings().first()
         return _project(row) if row else None
 
     def list(self, organization_id: str | None = None) -> list[Project]:
         """All projects (of one organization), oldest first."""
-        query = sa.select(projects).order_by(projects.c.created_ns, projects.c.id)
+        query = sa.select(*_SHOWN).where(projects.c.deleted_ns.is_(None))
+        query = query.order_by(projects.c.created_ns, projects.c.id)
         if organization_id is not None:
             query = query.where(projects.c.organization_id == organization_id)
         with self._catalog.read() as c:
@@ -67,8 +71,36 @@ class ProjectStore:
                 id=project_id, organization_id=organization_id, created_ns=now, **changed
             )
             c.execute(statement.on_conflict_do_update(index_elements=["id"], set_=changed))
-            row = c.execute(sa.select(projects).where(projects.c.id == project_id)).mappings().one()
+            row = c.execute(sa.select(*_SHOWN).where(projects.c.id == project_id)).mappings().one()
             return _project(row)
+
+    def mark_deleted(self, project_id: str) -> bool:
+        """Hide a project from now on and remove its keys; False when there is none."""
+        keys = metadata.tables["api_keys"]
+        with self._catalog.write() as c:
+            where = (projects.c.id == project_id) & projects.c.deleted_ns.is_(None)
+            found = c.execute(projects.update().where(where).values(deleted_ns=now_ns())).rowcount > 0
+            if found:
+                c.execute(keys.delete().where(keys.c.project_id == project_id))
+        return found
+
+    def deleted(self) -> list[str]:
+        """Projects that are marked and not erased yet, oldest mark first."""
+        query = sa.select(projects.c.id).where(projects.c.deleted_ns.is_not(None)).order_by(projects.c.deleted_ns)
+        with self._catalog.read() as c:
+            return list(c.execute(query).scalars())
+
+    def erase(self, project_id: str) -> None:
+        """Remove every row of a project but the marked one itself, table by table, each in its own transaction."""
+        for table in reversed(metadata.sorted_tables):
+            if "project_id" in table.c and not table.info.get("outlives_project"):
+                with self._catalog.write() as c:
+                    c.execute(table.delete().where(table.c.project_id == project_id))
+
+    def unmark(self, project_id: str) -> None:
+        """Remove the last row of a deleted project."""
+        with self._catalog.write() as c:
+            c.execute(projects.delete().where(projects.c.id == project_id, projects.c.deleted_ns.is_not(None)))
 
 
 def _project(row: sa.RowMapping) -> Project:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import sqlalchemy as sa
 
 from twinlens.domain.clock import now_ns
-from twinlens.domain.project import User
+from twinlens.domain.project import Member, User
 from twinlens.store.catalog.engine import Catalog, metadata, upsert
 
 users = sa.Table(
@@ -23,7 +23,17 @@ memberships = sa.Table(
     metadata,
     sa.Column("organization_id", sa.Text, sa.ForeignKey("organizations.id"), primary_key=True),
     sa.Column("user_id", sa.Text, sa.ForeignKey("users.id"), primary_key=True, index=True),
-    sa.Column("role", sa.Text, nullable=False),  # OWNER | ADMIN | MEMBER | VIEWER
+    sa.Column("role", sa.Text, nullable=False),  # OWNER | ADMIN | MEMBER | VIEWER | NONE
+    sa.Column("created_ns", sa.BigInteger, nullable=False),
+)
+
+#: Roles that replace the organization's in one project.
+project_memberships = sa.Table(
+    "project_memberships",
+    metadata,
+    sa.Column("project_id", sa.Text, sa.ForeignKey("projects.id"), primary_key=True),
+    sa.Column("user_id", sa.Text, sa.ForeignKey("users.id"), primary_key=True, index=True),
+    sa.Column("role", sa.Text, nullable=False),
     sa.Column("created_ns", sa.BigInteger, nullable=False),
 )
 
@@ -73,15 +83,75 @@ class UserStore:
                 c.execute(sa.select(users.c.id).where(users.c.password_hash.is_not(None)).limit(1)).first() is not None
             )
 
+    def get(self, user_id: str) -> User | None:
+        """One user."""
+        with self._catalog.read() as c:
+            row = c.execute(sa.select(*_SHOWN).where(users.c.id == user_id)).mappings().first()
+        return User(**row) if row else None
+
+    def add(self, user: User, password_hash: str | None) -> bool:
+        """Create a user; False when the address is taken."""
+        row = {"id": user.id, "email": user.email.strip().lower(), "name": user.name, "created_ns": user.created_ns}
+        with self._catalog.write() as c:
+            statement = upsert(c, users).values(**row, password_hash=password_hash)
+            return c.execute(statement.on_conflict_do_nothing(index_elements=["email"])).rowcount > 0
+
+    def change(self, user_id: str, *, name: str | None = None, password_hash: str | None = None) -> None:
+        """Set what is given. A new password ends the user's browser sessions."""
+        values = {"name": name, "password_hash": password_hash}
+        values = {column: value for column, value in values.items() if value is not None}
+        if not values:
+            return
+        with self._catalog.write() as c:
+            c.execute(users.update().where(users.c.id == user_id).values(**values))
+            if password_hash is not None:
+                c.execute(user_sessions.delete().where(user_sessions.c.user_id == user_id))
+
+    def delete(self, user_id: str) -> bool:
+        """Remove a user with all memberships and sessions; False when there is none."""
+        with self._catalog.write() as c:
+            for table in (memberships, project_memberships, user_sessions):
+                c.execute(table.delete().where(table.c.user_id == user_id))
+            return c.execute(users.delete().where(users.c.id == user_id)).rowcount > 0
+
+    # --- members -----------------------------------------------------------------------------------------------
     def join(self, organization_id: str, user_id: str, role: str) -> None:
         """Make a user a member, or change the role."""
+        keys = {"organization_id": organization_id, "user_id": user_id}
         with self._catalog.write() as c:
-            statement = upsert(c, memberships).values(
-                organization_id=organization_id, user_id=user_id, role=role, created_ns=now_ns()
-            )
-            c.execute(
-                statement.on_conflict_do_update(index_elements=["organization_id", "user_id"], set_={"role": role})
-            )
+            statement = upsert(c, memberships).values(role=role, created_ns=now_ns(), **keys)
+            c.execute(statement.on_conflict_do_update(index_elements=list(keys), set_={"role": role}))
+
+    def join_project(self, project_id: str, user_id: str, role: str) -> None:
+        """Give a user a role of its own in one project, or change it."""
+        keys = {"project_id": project_id, "user_id": user_id}
+        with self._catalog.write() as c:
+            statement = upsert(c, project_memberships).values(role=role, created_ns=now_ns(), **keys)
+            c.execute(statement.on_conflict_do_update(index_elements=list(keys), set_={"role": role}))
+
+    def leave(self, organization_id: str, user_id: str) -> bool:
+        """Remove a member, also from the organization's projects; False when it was none."""
+        with self._catalog.write() as c:
+            projects = metadata.tables["projects"]
+            owned = sa.select(projects.c.id).where(projects.c.organization_id == organization_id)
+            mine = project_memberships.c.user_id == user_id
+            c.execute(project_memberships.delete().where(mine & project_memberships.c.project_id.in_(owned)))
+            where = (memberships.c.organization_id == organization_id) & (memberships.c.user_id == user_id)
+            return c.execute(memberships.delete().where(where)).rowcount > 0
+
+    def leave_project(self, project_id: str, user_id: str) -> bool:
+        """Take a user's own role in a project away; False when there was none."""
+        where = (project_memberships.c.project_id == project_id) & (project_memberships.c.user_id == user_id)
+        with self._catalog.write() as c:
+            return c.execute(project_memberships.delete().where(where)).rowcount > 0
+
+    def members(self, organization_id: str) -> list[Member]:
+        """Members of an organization, longest first."""
+        return self._members(memberships, memberships.c.organization_id == organization_id)
+
+    def project_members(self, project_id: str) -> list[Member]:
+        """Users with a role of their own in a project, longest first."""
+        return self._members(project_memberships, project_memberships.c.project_id == project_id)
 
     def roles(self, user_id: str) -> dict[str, str]:
         """Role by organization id."""
@@ -100,6 +170,20 @@ class UserStore:
         with self._catalog.read() as c:
             return [User(**row) for row in c.execute(query).mappings()]
 
+    def project_roles(self, user_id: str) -> dict[str, str]:
+        """Own role by project id."""
+        table = project_memberships.c
+        with self._catalog.read() as c:
+            query = sa.select(table.project_id, table.role).where(table.user_id == user_id)
+            return {row.project_id: row.role for row in c.execute(query.order_by(table.created_ns))}
+
+    def _members(self, table: sa.Table, condition: sa.ColumnElement[bool]) -> list[Member]:
+        query = sa.select(*_SHOWN, table.c.role).join(table, table.c.user_id == users.c.id).where(condition)
+        with self._catalog.read() as c:
+            rows = c.execute(query.order_by(table.c.created_ns, users.c.email)).mappings().all()
+        return [Member(user=User(**{f: row[f] for f in User.__struct_fields__}), role=row["role"]) for row in rows]
+
+    # --- sessions ----------------------------------------------------------------------------------------------
     def open_session(self, token_hash: str, user_id: str, expires_ns: int) -> None:
         """Remember a browser session and forget those that have expired."""
         now = now_ns()
