@@ -223,7 +223,8 @@ class Projects:
         Raises:
             NotFound: there is no such project.
         """
-        return self._users.members(self.get(project_id).organization_id)
+        found = [member.user for member in self._users.members(self.get(project_id).organization_id)]
+        return sorted(found, key=lambda user: (user.name, user.email))
 
     def any_credentials(self) -> bool:
         """Whether anyone could get in to a secured server."""

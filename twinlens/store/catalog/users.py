@@ -159,17 +159,6 @@ class UserStore:
         with self._catalog.read() as c:
             return {row.organization_id: row.role for row in c.execute(query.order_by(memberships.c.created_ns))}
 
-    def members(self, organization_id: str) -> list[User]:
-        """Members of an organization, by name and address."""
-        query = (
-            sa.select(*_SHOWN)
-            .join(memberships, memberships.c.user_id == users.c.id)
-            .where(memberships.c.organization_id == organization_id)
-            .order_by(users.c.name, users.c.email)
-        )
-        with self._catalog.read() as c:
-            return [User(**row) for row in c.execute(query).mappings()]
-
     def project_roles(self, user_id: str) -> dict[str, str]:
         """Own role by project id."""
         table = project_memberships.c
