@@ -111,6 +111,9 @@ class DatasetComparisons:
         Raises:
             NotFound: no such run, or it went over local data.
         """
+        registered = self._datasets.run_by_id(project_id, run_id)
+        if registered is not None:
+            return registered.dataset_id
         for experiment in self._experiments.list(project_id, 0, ids=[run_id]):
             if experiment.dataset_id is not None:
                 return experiment.dataset_id

@@ -357,6 +357,11 @@ class Datasets:
             raise NotFound("Dataset run not found")
         return found
 
+    def run_by_id(self, project_id: str, run_id: str) -> DatasetRun | None:
+        """One registered run by id."""
+        with self._catalog.read() as connection:
+            return DatasetRunTable(connection, project_id).get(run_id)
+
     def runs_between(
         self, project_id: str, start_ns: int, end_ns: int | None = None, dataset_ids: list[str] | None = None
     ) -> list[DatasetRun]:

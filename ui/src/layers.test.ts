@@ -22,6 +22,7 @@ const LENDERS: Record<string, readonly string[]> = {
   traces: ["trace", "overview"],
   models: ["overview", "lineage"],
   deployments: ["overview", "lineage"],
+  datasets: ["overview"],
 };
 
 const files = readdirSync(SRC, { recursive: true, withFileTypes: true })

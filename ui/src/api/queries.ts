@@ -310,3 +310,103 @@ export const modelQuery = (projectId: string, name: string) =>
     queryFn: ({ signal }) =>
       api.get("/projects/{project_id}/models/{name}", { path: { project_id: projectId, name }, signal }),
   });
+
+// --- datasets ---------------------------------------------------------------------------------------------------------
+const ITEMS = 500;
+
+export const datasetsQuery = (projectId: string) =>
+  queryOptions({
+    queryKey: [projectId, "datasets", "list"],
+    queryFn: ({ signal }) =>
+      api.get("/projects/{project_id}/datasets", {
+        path: { project_id: projectId },
+        query: { limit: ITEMS },
+        signal,
+      }),
+  });
+
+export const datasetQuery = (projectId: string, datasetId: string) =>
+  queryOptions({
+    queryKey: [projectId, "datasets", "one", datasetId],
+    queryFn: ({ signal }) =>
+      api.get("/projects/{project_id}/datasets/{dataset_id}", {
+        path: { project_id: projectId, dataset_id: datasetId },
+        signal,
+      }),
+  });
+
+/** Items of a dataset now, or as they were at a time; the next page begins behind what is loaded. */
+export const datasetItemsQuery = (projectId: string, datasetId: string, at: number | null) =>
+  infiniteQueryOptions({
+    queryKey: [projectId, "datasets", "items", datasetId, at],
+    queryFn: ({ pageParam, signal }) =>
+      api.get("/projects/{project_id}/datasets/{dataset_id}/items", {
+        path: { project_id: projectId, dataset_id: datasetId },
+        query: { limit: ITEMS, offset: pageParam, at_ms: at },
+        signal,
+      }),
+    initialPageParam: 0,
+    getNextPageParam: (last, pages) => {
+      const loaded = pages.reduce((sum, each) => sum + each.items.length, 0);
+      return last.items.length > 0 && loaded < last.total ? loaded : null;
+    },
+    placeholderData: keepPreviousData,
+  });
+
+export const datasetVersionsQuery = (projectId: string, datasetId: string) =>
+  queryOptions({
+    queryKey: [projectId, "datasets", "versions", datasetId],
+    queryFn: ({ signal }) =>
+      api.get("/projects/{project_id}/datasets/{dataset_id}/versions", {
+        path: { project_id: projectId, dataset_id: datasetId },
+        signal,
+      }),
+  });
+
+/** States of an item, newest first. */
+export const datasetHistoryQuery = (projectId: string, datasetId: string, itemId: string | null) =>
+  queryOptions({
+    queryKey: [projectId, "datasets", "history", datasetId, itemId],
+    queryFn: ({ signal }) =>
+      api.get("/projects/{project_id}/datasets/{dataset_id}/items/{item_id}/history", {
+        path: { project_id: projectId, dataset_id: datasetId, item_id: itemId ?? "" },
+        signal,
+      }),
+    enabled: itemId !== null,
+  });
+
+export const datasetRunsQuery = (projectId: string, datasetId: string) =>
+  queryOptions({
+    queryKey: [projectId, "datasets", "runs", datasetId],
+    queryFn: ({ signal }) =>
+      api.get("/projects/{project_id}/datasets/{dataset_id}/runs", {
+        path: { project_id: projectId, dataset_id: datasetId },
+        signal,
+      }),
+  });
+
+/** Runs item by item, the baseline first. */
+export const datasetCompareQuery = (projectId: string, datasetId: string, runIds: readonly string[]) =>
+  queryOptions({
+    queryKey: [projectId, "datasets", "compare", datasetId, runIds.join()],
+    queryFn: ({ signal }) =>
+      api.get("/projects/{project_id}/datasets/{dataset_id}/compare", {
+        path: { project_id: projectId, dataset_id: datasetId },
+        query: { runs: runIds.join() },
+        signal,
+      }),
+    placeholderData: keepPreviousData,
+  });
+
+/** Which dataset a run went over, for links that name the run only. */
+export const datasetPlaceQuery = (projectId: string, runId: string) =>
+  queryOptions({
+    queryKey: [projectId, "datasets", "place", runId],
+    queryFn: ({ signal }) =>
+      api.get("/projects/{project_id}/dataset-runs/{run_id}", {
+        path: { project_id: projectId, run_id: runId },
+        signal,
+      }),
+    enabled: runId !== "",
+    retry: false,
+  });

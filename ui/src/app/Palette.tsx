@@ -67,6 +67,7 @@ export function Palette({ projectId, onClose, onKeys }: PaletteProps) {
       { id: "t", group: "Pages", label: "Traces", run: go("/project/$projectId/traces") },
       { id: "s", group: "Pages", label: "Sessions", run: go("/project/$projectId/sessions") },
       { id: "e", group: "Pages", label: "Experiments", run: go("/project/$projectId/experiments") },
+      { id: "a", group: "Pages", label: "Datasets", run: go("/project/$projectId/datasets") },
       { id: "m", group: "Pages", label: "Models", run: go("/project/$projectId/models") },
       { id: "d", group: "Pages", label: "Deployments", run: go("/project/$projectId/deployments") },
       { id: "k", group: "Help", label: "Keyboard shortcuts", run: onKeys },

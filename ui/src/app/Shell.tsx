@@ -18,6 +18,7 @@ import {
   Rows4,
   Search,
   Sun,
+  TableProperties,
 } from "lucide-react";
 import { lazy, Suspense, useEffect, useState } from "react";
 import { api } from "@/api/client";
@@ -39,6 +40,7 @@ const NAV = [
   { to: "/project/$projectId/traces", label: "Traces", icon: ListTree, keys: "g t", exact: false },
   { to: "/project/$projectId/sessions", label: "Sessions", icon: MessagesSquare, keys: "g s", exact: false },
   { to: "/project/$projectId/experiments", label: "Experiments", icon: FlaskConical, keys: "g e", exact: false },
+  { to: "/project/$projectId/datasets", label: "Datasets", icon: TableProperties, keys: "g i", exact: false },
   { to: "/project/$projectId/models", label: "Models", icon: Boxes, keys: "g m", exact: false },
   { to: "/project/$projectId/deployments", label: "Deployments", icon: Rocket, keys: "g d", exact: false },
 ] as const;

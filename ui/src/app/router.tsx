@@ -98,6 +98,22 @@ const runRoute = child(
   "/experiments/$experimentId/runs/$runId",
   lazyRouteComponent(() => import("@/pages/run/RunPage"), "RunPage"),
 );
+const resultsRoute = child(
+  "/experiments/results",
+  lazyRouteComponent(() => import("@/pages/datasets/RunsPage"), "ResultsPage"),
+);
+const datasetsRoute = child(
+  "/datasets",
+  lazyRouteComponent(() => import("@/pages/datasets/DatasetsPage"), "DatasetsPage"),
+);
+const datasetRoute = child(
+  "/datasets/$datasetId",
+  lazyRouteComponent(() => import("@/pages/datasets/DatasetPage"), "DatasetPage"),
+);
+const datasetRunRoute = child(
+  "/datasets/$datasetId/runs/$runId",
+  lazyRouteComponent(() => import("@/pages/datasets/RunsPage"), "RunsPage"),
+);
 const modelsRoute = child(
   "/models",
   lazyRouteComponent(() => import("@/pages/models/ModelsPage"), "ModelsPage"),
@@ -130,6 +146,10 @@ const routeTree = rootRoute.addChildren([
     experimentRoute,
     compareRoute,
     runRoute,
+    resultsRoute,
+    datasetsRoute,
+    datasetRoute,
+    datasetRunRoute,
     modelsRoute,
     modelRoute,
     deploymentsRoute,
