@@ -67,6 +67,8 @@ from twinlens.features.project_removal import ProjectRemoval
 from twinlens.features.projects import Projects
 from twinlens.features.prompt_models import PromptModels
 from twinlens.features.prompts import Prompts
+from twinlens.features.record_reader import RecordReader
+from twinlens.features.record_writer import RecordWriter
 from twinlens.features.registry import Registry
 from twinlens.features.reviews import Reviews
 from twinlens.features.run_scores import RunScores
@@ -77,6 +79,7 @@ from twinlens.features.secrets import Hasher, instance_key
 from twinlens.features.services import Services
 from twinlens.features.sessions import Sessions
 from twinlens.features.traces import Traces
+from twinlens.features.transfer import Transfer
 from twinlens.ingest.enrich import Enricher
 from twinlens.ingest.logs import apply_logs
 from twinlens.ingest.mask import Masker
@@ -188,6 +191,7 @@ class Instance:
         removal = ProjectRemoval(catalog, projects, ingest, blobs, forget)
         removal.start()
         self._closers.append(removal.close)
+        prices = Prices(price_rows, enricher, ingest, telemetry)
         return Services(
             settings=settings,
             access=access,
@@ -201,7 +205,7 @@ class Instance:
             traces=traces,
             assessments=Assessments(telemetry, ingest, traces),
             overviews=Overviews(telemetry),
-            prices=Prices(price_rows, enricher, ingest, telemetry),
+            prices=prices,
             experiments=experiments,
             runs=runs,
             metrics=metrics,
@@ -227,6 +231,12 @@ class Instance:
             deployments=deployments,
             observed=observed,
             lineage=Lineage(catalog, telemetry, traces, deployments),
+            transfer=Transfer(
+                catalog,
+                RecordReader(catalog, telemetry, metrics),
+                RecordWriter(catalog, experiments, metrics, artifacts, prices, ingest),
+                artifacts,
+            ),
         )
 
     def close(self) -> None:

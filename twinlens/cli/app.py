@@ -10,12 +10,14 @@ from rich.markup import escape
 
 from twinlens import __version__
 from twinlens.cli.admin import key, user
+from twinlens.cli.archive import export, import_
 from twinlens.cli.config import config
 from twinlens.cli.demo import demo
 from twinlens.cli.deployment import deployment
 from twinlens.cli.doctor import doctor
 from twinlens.cli.hook import hook
 from twinlens.cli.maintenance import reclaim
+from twinlens.cli.migrate import migrate
 from twinlens.cli.reproduce import reproduce
 from twinlens.cli.run import run as run_agent
 from twinlens.cli.serve import serve, server
@@ -39,6 +41,9 @@ app.command(doctor)
 app.command(run_agent, name="run")
 app.command(hook)
 app.command(reclaim)
+app.command(export)
+app.command(import_, name="import")
+app.command(migrate)
 app.command(config)
 app.command(user)
 app.command(key)

@@ -115,6 +115,17 @@ class Prices:
         self._enricher.pricer.invalidate(project_id)
         return price
 
+    def put(self, project_id: str, price: Price) -> None:
+        """Add or replace a row with its id and times.
+
+        Raises:
+            InvalidArgument: not a usable row.
+        """
+        check(price)
+        if not self._rows.update(project_id, price):
+            self._rows.insert(project_id, price)
+        self._enricher.pricer.invalidate(project_id)
+
     def delete(self, project_id: str, price_id: str) -> None:
         """Remove a row. What it has priced keeps its cost until it is re-priced.
 

@@ -41,6 +41,7 @@ if TYPE_CHECKING:
     from twinlens.features.scores import Scores
     from twinlens.features.sessions import Sessions
     from twinlens.features.traces import Traces
+    from twinlens.features.transfer import Transfer
     from twinlens.ingest.writer import Ingest
     from twinlens.settings import Settings
     from twinlens.store.telemetry.interface import TelemetryStore
@@ -88,3 +89,4 @@ class Services:
     deployments: Deployments
     observed: Observed
     lineage: Lineage
+    transfer: Transfer

@@ -10,7 +10,7 @@ import contextlib
 import logging
 import threading
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import Future
 from typing import Any, Protocol, TypeVar
 
@@ -19,10 +19,12 @@ import msgspec
 from twinlens.domain.clock import Clock, now_ns
 from twinlens.domain.errors import StoreUnavailable, TwinlensError
 from twinlens.domain.live import Notice
+from twinlens.domain.trace import Span, TraceSummary
 from twinlens.ingest.batch import Batch
 from twinlens.ingest.notices import notices_of
 from twinlens.ingest.plan import ApplyLogs, Planner, Reprice
 from twinlens.ingest.queue import Done, Submission, SubmissionQueue
+from twinlens.ingest.restore import restore_traces
 from twinlens.store.telemetry.interface import TelemetryStore
 
 T = TypeVar("T")
@@ -57,6 +59,10 @@ class Ingest(Protocol):
 
     def run_sync(self, work: Callable[[TelemetryStore], T]) -> T:
         """``run`` from any other thread."""
+        ...
+
+    def restore_sync(self, project_id: str, traces: Sequence[TraceSummary], spans: Sequence[Span]) -> int:
+        """Put traces back as they were stored elsewhere; see ``twinlens.ingest.restore``. From any thread but the loop's."""
         ...
 
 
@@ -157,6 +163,10 @@ class Writer:
         self._queue.put(Submission(done, work=lambda: found.append(work(self._store))))
         future.result()
         return found[0]
+
+    def restore_sync(self, project_id: str, traces: Sequence[TraceSummary], spans: Sequence[Span]) -> int:
+        """See ``Ingest.restore_sync``."""
+        return self.run_sync(lambda store: restore_traces(store, self._planner.seen, project_id, traces, spans))
 
     # --- writer thread ---------------------------------------------------------------------------------------------
     def _loop(self) -> None:

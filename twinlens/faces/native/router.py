@@ -29,6 +29,7 @@ from twinlens.faces.native import (
     scores,
     sessions,
     traces,
+    transfer,
 )
 from twinlens.faces.native.reply import handle_error
 from twinlens.features.services import Services
@@ -52,6 +53,7 @@ _MODULES = (
     prices,
     live,
     datasets,
+    transfer,
 )
 
 

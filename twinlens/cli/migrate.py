@@ -1,0 +1,56 @@
+"""``twinlens migrate``: from one system to another."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+from cyclopts import App, Parameter
+from rich.console import Console
+
+migrate = App(name="migrate", help="Move a project between MLflow, Langfuse and Twinlens.")
+
+
+@migrate.default
+def run(
+    source: str,
+    target: str,
+    *,
+    dry_run: Annotated[bool, Parameter(help="Only say what would be carried.")] = False,
+    checkpoint: Annotated[
+        Path | None, Parameter(help="Where progress is kept. [default: twinlens-migration-….db in this folder]")
+    ] = None,
+    workers: Annotated[int, Parameter(help="Pages in flight.")] = 4,
+    rate: Annotated[float, Parameter(help="Requests per second at most, to each side; 0: no limit.")] = 0,
+) -> None:
+    """Carry everything from SOURCE to TARGET.
+
+    Addresses say what they are: `mlflow+http://host:5000`, `langfuse+https://pk-lf-…:sk-lf-…@host`,
+    `twinlens+http://host:5001/project`. Ids and times are kept; what the target has no place for travels along and comes
+    back on the way back. An interrupted migration goes on where it was when the same command is given again; doing it
+    again changes nothing. At the end both sides are compared, and a difference is an error. See docs/migration.md.
+    """
+    from twinlens.migrate import locate
+    from twinlens.migrate.checkpoint import Checkpoint
+    from twinlens.migrate.runner import Migration, check
+    from twinlens.migrate.show import Bars, show_plan, show_report
+
+    there, here = locate.parse(source), locate.parse(target)
+    title = f"{there.shown} → {here.shown}"
+    exact = there.system == here.system == "twinlens"
+    opened = locate.source(there, rate)
+    if dry_run:
+        show_plan(Migration(opened, locate.target(here, derive=not exact), Checkpoint(None, title)).plan(), title)
+        return
+    progress = Checkpoint(checkpoint or locate.default_checkpoint(there, here), title)
+    try:
+        into = locate.target(here, derive=not exact, rate=rate)
+        with Bars() as bars:
+            migration = Migration(opened, into, progress, exact=exact, workers=workers, progress=bars)
+            migration.run()
+            report = migration.compare()
+    finally:
+        progress.close()
+    show_report(report, title)
+    check(report)
+    Console().print("Both sides agree.")

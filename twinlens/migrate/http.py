@@ -1,0 +1,129 @@
+"""HTTP for migrations: pooled, patient with busy servers, and never faster than asked."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Iterable, Iterator
+from typing import Any
+
+import msgspec
+import requests
+from requests.adapters import HTTPAdapter
+
+from twinlens.migrate.errors import MigrationError
+
+_PATIENT = (429, 502, 503, 504)
+_TRIES = 8
+_CHUNK = 1 << 18
+
+
+class Http:
+    """One server. Safe to use from several threads.
+
+    Args:
+        base: address without a trailing slash.
+        auth: user and password (public and secret key) for Basic authentication.
+        token: for Bearer authentication instead.
+        rate: requests per second at most; 0 for no limit.
+    """
+
+    def __init__(
+        self, base: str, *, auth: tuple[str, str] | None = None, token: str | None = None, rate: float = 0,
+        headers: dict[str, str] | None = None,
+    ) -> None:  # fmt: skip
+        self.base = base.rstrip("/")
+        self._session = requests.Session()
+        self._session.trust_env = False  # a .netrc or proxy of the shell must not change who is spoken to, or as whom
+        self._session.mount("http://", HTTPAdapter(pool_maxsize=16))
+        self._session.mount("https://", HTTPAdapter(pool_maxsize=16))
+        self._session.headers.update(headers or {})
+        if auth:
+            self._session.auth = auth
+        elif token:
+            self._session.headers["Authorization"] = f"Bearer {token}"
+        self._pause = 1 / rate if rate else 0.0
+        self._next = 0.0
+        self._lock = threading.Lock()
+
+    def request(
+        self, method: str, path: str, *, params: Any = None, json: Any = None, data: Any = None,
+        headers: dict[str, str] | None = None, stream: bool = False, allow: tuple[int, ...] = (),
+    ) -> requests.Response:  # fmt: skip
+        """Send, and try again while the server is busy or away.
+
+        Args:
+            json: encoded with msgspec, so structs are fine.
+            data: bytes, or an iterable that is consumed by one attempt.
+            allow: statuses above 399 that are answers, not errors.
+
+        Raises:
+            MigrationError: the server does not answer, or refuses.
+        """
+        sent = dict(headers or {})
+        if json is not None:
+            data = msgspec.json.encode(json)
+            sent["Content-Type"] = "application/json"
+        url = path if "://" in path else self.base + path
+        repeatable = data is None or isinstance(data, bytes)
+        problem = ""
+        for attempt in range(_TRIES if repeatable else 1):
+            self._wait()
+            try:
+                answer = self._session.request(
+                    method, url, params=params, data=data, headers=sent, stream=stream, timeout=(10, 300)
+                )
+            except requests.RequestException as error:
+                problem, pause = str(error), min(10.0, 0.25 * 2**attempt)
+            else:
+                if answer.status_code < 400 or answer.status_code in allow:
+                    return answer
+                problem = f"{answer.status_code} {answer.text[:500]}"
+                if answer.status_code not in _PATIENT:
+                    break
+                pause = _seconds(answer.headers.get("Retry-After"), min(10.0, 0.25 * 2**attempt))
+            time.sleep(pause)
+        raise MigrationError(f"{method} {url}: {problem}")
+
+    def get(self, path: str, **options: Any) -> Any:
+        """JSON of a GET; None where the server says 404 and ``allow`` has it."""
+        answer = self.request("GET", path, **options)
+        return None if answer.status_code >= 400 else msgspec.json.decode(answer.content)
+
+    def post(self, path: str, json: Any, **options: Any) -> Any:
+        """JSON of a POST."""
+        answer = self.request("POST", path, json=json, **options)
+        return msgspec.json.decode(answer.content) if answer.content and answer.status_code < 400 else None
+
+    def stream(self, path: str, **options: Any) -> Iterator[bytes]:
+        """The body of a GET in chunks."""
+        with self.request("GET", path, stream=True, **options) as answer:
+            yield from answer.iter_content(_CHUNK)
+
+    def upload(self, path: str, chunks: Iterable[bytes], **options: Any) -> None:
+        """PUT a stream; an empty one too."""
+        self.request("PUT", path, data=_filled(chunks), **options)
+
+    def _wait(self) -> None:
+        if not self._pause:
+            return
+        with self._lock:
+            now = time.monotonic()
+            at = max(now, self._next)
+            self._next = at + self._pause
+        if at > now:
+            time.sleep(at - now)
+
+
+def _filled(chunks: Iterable[bytes]) -> Iterator[bytes]:
+    """Without empty chunks, which would end a chunked body early."""
+    for chunk in chunks:
+        if chunk:
+            yield chunk
+
+
+def _seconds(text: str | None, default: float) -> float:
+    try:
+        return min(30.0, float(text)) if text else default
+    except ValueError:
+        return default

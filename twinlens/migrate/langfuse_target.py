@@ -1,0 +1,387 @@
+"""A Langfuse project as a target, over its public API: events for traces, observations and scores, single calls for the rest.
+
+Ids of traces, observations, scores and dataset items are the client's there, so writing again changes nothing; other
+things are found by name. A run becomes a trace with its params as metadata and its last metrics as scores; the run itself, and
+all else that Langfuse has no place for, is kept whole as items of the dataset ``twinlens ledger``.
+"""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import tempfile
+from collections.abc import Iterable, Iterator
+from functools import cached_property
+from typing import IO, Any
+from urllib.parse import quote
+
+import msgspec
+import requests
+
+from twinlens.domain.clock import iso_ms, now_ns
+from twinlens.domain.prompt import LATEST
+from twinlens.domain.record import (
+    KINDS,
+    AnyRecord,
+    ArtifactRecord,
+    CommentRecord,
+    DatasetItemRecord,
+    DatasetRecord,
+    DatasetRunItemRecord,
+    DatasetRunRecord,
+    MediaRecord,
+    MetricsRecord,
+    PriceRecord,
+    PromptRecord,
+    RunRecord,
+    ScoreConfigRecord,
+    ScoreRecord,
+    SpansRecord,
+    TraceRecord,
+)
+from twinlens.domain.score import Score
+from twinlens.domain.trace import Span, TraceSummary
+from twinlens.migrate.errors import MigrationError
+from twinlens.migrate.http import Http
+from twinlens.migrate.langfuse_source import API, LEDGER, PROMPT, SCORE, SHOWN, SPAN, TRACE, LangfuseSource
+from twinlens.migrate.system import Content, Source
+
+#: Langfuse refuses bodies above 3.5 MB or so.
+_BATCH = 2_000_000
+_TYPES = frozenset({
+    "generation", "span", "event", "agent", "tool", "chain", "retriever", "embedding", "evaluator", "guardrail",
+})  # fmt: skip
+#: Fields that an observation and a trace have a place for; the others are carried.
+_SPAN_NATIVE = frozenset({
+    "trace_id", "span_id", "parent_id", "name", "input", "output", "model", "model_parameters", "usage", "cost", "metadata",
+    "level", "version", "environment", "created_ns", "updated_ns", "input_preview", "output_preview", "partial", "given",
+})  # fmt: skip
+_TRACE_CARRIED = (
+    "experiment_id", "run_ids", "tag_values", "prompts", "client_request_id", "start_ns", "end_ns", "status", "client_fields",
+    "final", "input_preview", "output_preview", "bookmarked",
+)  # fmt: skip
+
+
+class LangfuseTarget:
+    """One project: the one its keys open."""
+
+    def __init__(self, http: Http) -> None:
+        self._http = http
+        self._source = LangfuseSource(http)
+        self.kinds = KINDS
+        self._runs: dict[str, DatasetRunRecord] = {}  #: by id: Langfuse makes them with their first item
+
+    def write(self, records: list[AnyRecord]) -> None:
+        """See ``Target.write``."""
+        events: list[dict[str, Any]] = []
+        kept: list[AnyRecord] = []
+        for record in records:
+            match record:
+                case TraceRecord():
+                    events.append(_trace_event(record.trace))
+                    events.extend(_span_event(span) for span in record.spans)
+                case SpansRecord():
+                    events.extend(_span_event(span) for span in record.spans)
+                case ScoreRecord():
+                    events.append(_score_event(record.score))
+                case PromptRecord():
+                    self._prompt(record)
+                case DatasetRecord():
+                    self._dataset(record)
+                case DatasetItemRecord() if record.valid_to_ns is None:
+                    self._item(record)
+                case DatasetRunRecord():
+                    self._runs[record.run.run_id] = record
+                case DatasetRunItemRecord():
+                    self._run_item(record)
+                case ScoreConfigRecord():
+                    self._config(record)
+                case CommentRecord():
+                    self._comment(record)
+                case PriceRecord():
+                    self._price(record)
+                case MediaRecord() | ArtifactRecord():
+                    pass  # written with their bytes
+                case RunRecord():
+                    events.extend(_run_events(record))
+                    kept.append(record)
+                case MetricsRecord():
+                    events.extend(_metric_events(record))
+                    kept.append(record)
+                case _:
+                    kept.append(record)
+        self._send(events)
+        for record in kept:
+            self._keep(record)
+
+    # --- events ------------------------------------------------------------------------------------------------------------
+    def _send(self, events: list[dict[str, Any]]) -> None:
+        part: list[bytes] = []
+        size = 0
+        for event in events:
+            line = msgspec.json.encode(event)
+            if part and (size + len(line) > _BATCH or len(part) >= 500):
+                self._post(part)
+                part, size = [], 0
+            part.append(line)
+            size += len(line)
+        if part:
+            self._post(part)
+
+    def _post(self, events: list[bytes]) -> None:
+        body = b'{"batch":[' + b",".join(events) + b"]}"
+        answer = self._http.request("POST", f"{API}/ingestion", data=body, headers={"Content-Type": "application/json"})
+        errors = msgspec.json.decode(answer.content).get("errors") or []
+        if errors:
+            raise MigrationError(
+                f"the target refused {len(errors)} events: {msgspec.json.encode(errors[0]).decode()[:500]}"
+            )
+
+    # --- prompts, datasets, small kinds --------------------------------------------------------------------------------------
+    def _prompt(self, record: PromptRecord) -> None:
+        prompt = record.prompt
+        path = f"{API}/v2/prompts/{quote(prompt.name, safe='')}"
+        listed = self._http.get(f"{API}/v2/prompts", params={"name": prompt.name, "limit": 100})["data"]
+        known = {number for item in listed if item["name"] == prompt.name for number in item["versions"]}
+        newest = max(known, default=0)
+        for version in record.versions:
+            if version.version in known:
+                continue
+            while newest < version.version - 1:  # a version that was deleted: its number stays taken
+                body = {"name": prompt.name, "type": version.type, "prompt": version.template, "labels": []}
+                newest = self._http.post(f"{API}/v2/prompts", body)["version"]
+                self._http.request("DELETE", path, params={"version": newest})
+            plain = msgspec.to_builtins(version)
+            own: dict[str, Any] = {
+                k: plain[k]
+                for k in ("version_id", "config", "version_tags", "response_format", "model_config", "created_by", "created_ns", "updated_ns")
+            }  # fmt: skip
+            head = msgspec.to_builtins(prompt)
+            own["prompt"] = {k: head[k] for k in ("properties", "description", "created_ns", "updated_ns")}
+            config = dict(version.config) if isinstance(version.config, dict) else {}
+            body = {
+                "name": prompt.name, "type": version.type, "prompt": version.template, "tags": prompt.tags,
+                "labels": [label for label, at in prompt.labels.items() if at == version.version and label != LATEST],
+                "config": config | {PROMPT: msgspec.json.encode(own).decode()}, "commitMessage": version.commit_message,
+            }  # fmt: skip
+            newest = self._http.post(f"{API}/v2/prompts", body)["version"]
+
+    def _dataset(self, record: DatasetRecord) -> None:
+        d = record.dataset
+        body = {
+            "name": d.name, "description": d.description, "metadata": d.metadata, "inputSchema": d.input_schema,
+            "expectedOutputSchema": d.expected_output_schema,
+        }  # fmt: skip
+        self._http.post(f"{API}/v2/datasets", {k: v for k, v in body.items() if v is not None})
+
+    def _item(self, record: DatasetItemRecord) -> None:
+        i = record.item
+        body = {
+            "datasetName": i.dataset_name, "id": i.item_id, "input": i.input, "expectedOutput": i.expected_output,
+            "metadata": i.metadata, "sourceTraceId": i.source_trace_id, "sourceObservationId": i.source_observation_id,
+            "status": i.status,
+        }  # fmt: skip
+        self._http.post(f"{API}/dataset-items", {k: v for k, v in body.items() if v is not None})
+
+    def _run_item(self, record: DatasetRunItemRecord) -> None:
+        item = record.item
+        run = self._runs.get(item.run_id)
+        body = {
+            "runName": item.run_name, "datasetItemId": item.item_id, "traceId": item.trace_id,
+            "observationId": item.observation_id, "runDescription": run.run.description if run else None,
+            "metadata": run.run.metadata if run else None,
+        }  # fmt: skip
+        self._http.post(f"{API}/dataset-run-items", {k: v for k, v in body.items() if v is not None})
+
+    def _config(self, record: ScoreConfigRecord) -> None:
+        c = record.config
+        known = {said["name"]: said["id"] for said in self._source.all("/score-configs")}
+        if c.name in known:
+            return
+        body = {
+            "name": c.name, "dataType": c.data_type, "minValue": c.min_value, "maxValue": c.max_value, "description": c.description,
+            "categories": c.categories if c.data_type == "CATEGORICAL" else None,
+        }  # fmt: skip
+        made = self._http.post(f"{API}/score-configs", {k: v for k, v in body.items() if v is not None})
+        if c.archived:
+            self._http.request("PATCH", f"{API}/score-configs/{made['id']}", json={"isArchived": True})
+
+    def _comment(self, record: CommentRecord) -> None:
+        c = record.comment
+        params = {"objectType": c.object_type, "objectId": c.object_id}
+        if any(said["content"] == c.content for said in self._source.all("/comments", **params)):
+            return
+        project = self._http.get(f"{API}/projects")["data"][0]["id"]
+        self._http.post(
+            f"{API}/comments",
+            {"projectId": project, "objectType": c.object_type, "objectId": c.object_id, "content": c.content},
+        )
+
+    def _price(self, record: PriceRecord) -> None:
+        p = record.price
+        if any(m["modelName"] == p.model_name and not m.get("isLangfuseManaged") for m in self._source.all("/models")):
+            return
+        prices = next((t.prices for t in p.tiers if t.is_default), {})
+        body = {
+            "modelName": p.model_name, "matchPattern": p.match_pattern, "unit": p.unit, "inputPrice": prices.get("input"),
+            "outputPrice": prices.get("output"), "totalPrice": prices.get("total"), "tokenizerId": p.tokenizer,
+            "startDate": iso_ms(p.start_ns) if p.start_ns else None,
+        }  # fmt: skip
+        self._http.post(f"{API}/models", {k: v for k, v in body.items() if v is not None})
+
+    # --- the ledger and files ------------------------------------------------------------------------------------------------
+    @cached_property
+    def _ledger(self) -> str:
+        """The name of the ledger, which exists then."""
+        self._http.post(f"{API}/v2/datasets", {"name": LEDGER, "description": "records of other products; do not edit"})
+        return LEDGER
+
+    def _keep(self, record: AnyRecord, **metadata: Any) -> None:
+        kind = str(record.__struct_config__.tag)
+        item_id = hashlib.sha256(f"twinlens ledger {kind} {record.key}".encode()).hexdigest()[:32]
+        body = {"datasetName": self._ledger, "id": item_id, "input": record, "metadata": {"kind": kind, **metadata}}
+        self._http.post(f"{API}/dataset-items", body)
+
+    def store(self, record: Content, chunks: Iterable[bytes]) -> None:
+        """See ``Target.store``. Langfuse wants length and hash first, so the bytes wait in a temporary file."""
+        with tempfile.SpooledTemporaryFile(8 << 20) as held:
+            digest, size = hashlib.sha256(), 0
+            for chunk in chunks:
+                digest.update(chunk)
+                size += len(chunk)
+                held.write(chunk)
+            said: dict[str, Any] = {"contentLength": size, "sha256Hash": base64.b64encode(digest.digest()).decode()}
+            if isinstance(record, MediaRecord):
+                for link in record.links:
+                    where = {
+                        "traceId": link.trace_id, "observationId": link.observation_id, "field": link.field,
+                        "contentType": record.media.content_type, "datasetId": link.dataset_id, "datasetItemId": link.dataset_item_id,
+                    }  # fmt: skip
+                    self._upload(said | {k: v for k, v in where.items() if v is not None}, held)
+                return
+            record.sha256, record.size = digest.hexdigest(), size
+            media_id = ""
+            if size:
+                where = {
+                    "traceId": SHOWN + record.owner_id,
+                    "field": "metadata",
+                    "contentType": "application/octet-stream",
+                }
+                media_id = self._upload(said | where, held)
+        self._keep(record, media=media_id)
+
+    def _upload(self, said: dict[str, Any], held: IO[bytes]) -> str:
+        answer = self._http.post(f"{API}/media", said)
+        url = answer.get("uploadUrl")
+        if url:  # none: the bytes are there already
+            headers = {"Content-Type": said["contentType"], "x-amz-checksum-sha256": said["sha256Hash"]}
+            held.seek(0)
+            sent = requests.put(
+                url, data=held, headers={**headers, "Content-Length": str(said["contentLength"])}, timeout=300
+            )
+            if sent.status_code >= 300:
+                raise MigrationError(f"the upload of a file was refused: {sent.status_code} {sent.text[:300]}")
+            done = {"uploadedAt": iso_ms(now_ns()), "uploadHttpStatus": sent.status_code}
+            self._http.request("PATCH", f"{API}/media/{answer['mediaId']}", json=done)
+        return str(answer["mediaId"])
+
+    def reader(self) -> Source:
+        """See ``Target.reader``."""
+        return LangfuseSource(self._http)
+
+    def close(self) -> None:
+        """Nothing to do."""
+
+
+def _event(type: str, key: str, at_ns: int, body: dict[str, Any]) -> dict[str, Any]:
+    """An event; the same content has the same id, so that it is known when it comes again."""
+    body = {k: v for k, v in body.items() if v is not None}
+    digest = hashlib.sha256(msgspec.json.encode([type, key, body])).hexdigest()[:32]
+    return {"id": digest, "type": type, "timestamp": iso_ms(at_ns), "body": body}
+
+
+def _trace_event(t: TraceSummary) -> dict[str, Any]:
+    plain = msgspec.to_builtins(t)
+    carried = {name: plain[name] for name in _TRACE_CARRIED if name in plain}
+    said = t.client_fields
+    body = {
+        "id": t.trace_id, "timestamp": iso_ms(t.start_ns), "name": t.name, "userId": t.user_id, "sessionId": t.session_id,
+        "input": _raw(t.input) if "input" in said or not t.span_count else None,
+        "output": _raw(t.output) if "output" in said or not t.span_count else None,
+        "release": t.release, "version": t.version, "environment": t.environment, "public": t.public or None, "tags": t.tags or None,
+        "metadata": {**t.metadata, TRACE: msgspec.json.encode(carried).decode()},
+    }  # fmt: skip
+    return _event("trace-create", t.trace_id, t.start_ns, body)
+
+
+def _span_event(s: Span) -> dict[str, Any]:
+    kind = s.kind if s.kind in _TYPES else "span"
+    plain = msgspec.to_builtins(s)
+    carried = {k: v for k, v in plain.items() if k not in _SPAN_NATIVE}
+    body: dict[str, Any] = {
+        "id": s.span_id, "traceId": s.trace_id, "parentObservationId": s.parent_id, "name": s.name, "startTime": iso_ms(s.start_ns),
+        "input": _raw(s.input), "output": _raw(s.output), "level": s.level, "version": s.version, "environment": s.environment,
+        "statusMessage": s.status_message or None, "metadata": {**s.metadata, SPAN: msgspec.json.encode(carried).decode()},
+    }  # fmt: skip
+    if kind != "event":
+        body["endTime"] = iso_ms(s.end_ns) if s.end_ns is not None else None
+    if kind not in ("span", "event"):
+        body |= {
+            "model": s.model, "modelParameters": s.model_parameters or None, "usageDetails": s.usage or None,
+            "costDetails": s.cost if s.cost_source == "client" and s.cost else None,
+            "completionStartTime": iso_ms(s.completion_start_ns) if s.completion_start_ns else None,
+            "promptName": s.prompt_name, "promptVersion": s.prompt_version,
+        }  # fmt: skip
+    return _event(f"{kind}-create", s.span_id, s.start_ns, body)
+
+
+def _score_event(s: Score) -> dict[str, Any]:
+    kind = s.data_type if s.data_type in ("NUMERIC", "CATEGORICAL", "BOOLEAN", "TEXT", "CORRECTION") else "CATEGORICAL"
+    value: Any = s.value if kind in ("NUMERIC", "BOOLEAN") else s.string_value
+    if value is None:
+        value = s.json_value or ""
+    body = {
+        "id": s.score_id, "traceId": s.trace_id, "observationId": s.span_id, "sessionId": s.session_id, "datasetRunId": s.dataset_run_id,
+        "name": s.name or "unnamed", "value": value, "dataType": kind, "comment": s.comment, "environment": s.environment,
+        "metadata": {**s.metadata, SCORE: msgspec.json.encode(s).decode()},
+    }  # fmt: skip
+    return _event("score-create", s.score_id, s.timestamp_ns, body)
+
+
+def _run_events(record: RunRecord) -> Iterator[dict[str, Any]]:
+    """A run as people see it in Langfuse: a trace with one span."""
+    run = record.run
+    start = (run.start_ms or 0) * 1_000_000
+    trace_id = SHOWN + run.run_id
+    metadata = {"params": run.params, "tags": run.tags, "status": run.status, "run_id": run.run_id}
+    body = {
+        "id": trace_id, "timestamp": iso_ms(start), "name": run.name, "userId": run.user_id or None, "metadata": metadata,
+        "tags": ["mlflow run"],
+    }  # fmt: skip
+    yield _event("trace-create", trace_id, start, body)
+    end = iso_ms(run.end_ms * 1_000_000) if run.end_ms else None
+    level = "ERROR" if run.status in ("FAILED", "KILLED") else "DEFAULT"
+    body = {
+        "id": f"{trace_id}.span", "traceId": trace_id, "name": run.name, "startTime": iso_ms(start), "endTime": end, "level": level,
+    }  # fmt: skip
+    yield _event("span-create", f"{trace_id}.span", start, body)
+
+
+def _metric_events(record: MetricsRecord) -> Iterator[dict[str, Any]]:
+    """The last finite point as a score of the run's trace; later pages of points overwrite it."""
+    finite = [p for p in record.points if isinstance(p.value, float | int)]
+    if not finite:
+        return
+    point = max(finite, key=lambda p: (p.step, p.timestamp_ms))
+    name = hashlib.sha256(record.name.encode()).hexdigest()[:12]
+    score_id = f"{SHOWN}{record.run_id}.{name}"
+    body = {
+        "id": score_id, "traceId": SHOWN + record.run_id, "name": record.name, "value": point.value, "dataType": "NUMERIC",
+        "comment": f"step {point.step}",
+    }  # fmt: skip
+    yield _event("score-create", score_id, point.timestamp_ms * 1_000_000, body)
+
+
+def _raw(text: str | None) -> Any:
+    """JSON text as it is."""
+    return None if text is None else msgspec.Raw(text.encode())

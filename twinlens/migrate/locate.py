@@ -1,0 +1,94 @@
+"""What the addresses on the command line stand for.
+
+``mlflow+http://host:5000``, ``langfuse+https://pk-lf-…:sk-lf-…@host``, ``twinlens+http://host:5001/project`` name a server and its
+protocol; user and password in the address are its credentials. A path is an archive.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from urllib.parse import unquote, urlsplit
+
+import msgspec
+
+from twinlens.migrate.errors import MigrationError
+from twinlens.migrate.http import Http
+from twinlens.migrate.system import Source, Target
+
+_SYSTEMS = ("twinlens", "mlflow", "langfuse")
+
+
+class Place(msgspec.Struct, frozen=True):
+    """One end of a migration. ``system`` is twinlens, mlflow or langfuse; ``shown`` has no credentials in it."""
+
+    system: str
+    url: str
+    shown: str
+    auth: tuple[str, str] | None = None
+    project: str = "default"
+
+
+def parse(text: str) -> Place:
+    """Read an address.
+
+    Raises:
+        MigrationError: it names no system.
+    """
+    system, plus, rest = text.partition("+")
+    if not plus or system not in _SYSTEMS or not rest.startswith(("http://", "https://")):
+        raise MigrationError(
+            f"{text}: say what it is, like mlflow+http://host:5000, langfuse+https://pk-lf-…:sk-lf-…@host or "
+            "twinlens+http://host:5001/project"
+        )
+    parts = urlsplit(rest)
+    host = parts.hostname or ""
+    if ":" in host:
+        host = f"[{host}]"
+    url = f"{parts.scheme}://{host}{f':{parts.port}' if parts.port else ''}"
+    auth = (unquote(parts.username), unquote(parts.password or "")) if parts.username else None
+    path = parts.path.strip("/")
+    project = unquote(path) if system == "twinlens" and path else "default"
+    if system != "twinlens" and path:
+        url += "/" + path
+    return Place(system, url, f"{system}+{url}" + (f"/{project}" if system == "twinlens" else ""), auth, project)
+
+
+def source(place: Place, rate: float = 0) -> Source:
+    """Open a place to read from."""
+    http = Http(place.url, auth=place.auth, rate=rate)
+    if place.system == "mlflow":
+        from twinlens.migrate.mlflow_source import MlflowSource
+
+        return MlflowSource(http)
+    if place.system == "langfuse":
+        from twinlens.migrate.langfuse_source import LangfuseSource
+
+        return LangfuseSource(http)
+    from twinlens.migrate.native import TwinlensSource
+
+    return TwinlensSource(http, place.project)
+
+
+def target(place: Place, *, derive: bool, rate: float = 0) -> Target:
+    """Open a place to write to. ``derive``: what comes is from another product (see ``TwinlensTarget``)."""
+    http = Http(place.url, auth=place.auth, rate=rate)
+    if place.system == "mlflow":
+        from twinlens.migrate.mlflow_target import MlflowTarget
+
+        return MlflowTarget(http)
+    if place.system == "langfuse":
+        from twinlens.migrate.langfuse_target import LangfuseTarget
+
+        return LangfuseTarget(http)
+    from twinlens.migrate.native import TwinlensTarget, ensure_project
+
+    ensure_project(http, place.project, place.project)
+    return TwinlensTarget(http, place.project, derive=derive)
+
+
+def default_checkpoint(there: Place, here: Place) -> Path:
+    """Where progress is kept unless said otherwise: in the current folder, one file per pair of places."""
+    import hashlib
+
+    digest = hashlib.sha256(f"{there.shown} {here.shown}".encode()).hexdigest()[:12]
+    return Path(f"twinlens-migration-{digest}.db")

@@ -1,0 +1,155 @@
+"""Traces as plain files that any tool reads: OTLP JSON lines, or CSV with a row per trace."""
+
+from __future__ import annotations
+
+import csv
+from collections.abc import Iterable, Iterator, Sequence
+from itertools import groupby
+from pathlib import Path
+from typing import Any, TextIO
+
+import msgspec
+
+from twinlens.domain.clock import iso_ms
+from twinlens.domain.record import AnyRecord, SpansRecord, TraceRecord
+from twinlens.domain.trace import Span
+from twinlens.migrate.system import Source
+
+_COLUMNS = (
+    "trace_id", "experiment_id", "name", "start", "end", "latency_ms", "status", "user_id", "session_id", "environment",
+    "release", "version", "tags", "models", "spans", "errors", "total_tokens", "total_cost_usd", "input", "output", "metadata",
+)  # fmt: skip
+
+
+def records(sources: Iterable[Source]) -> Iterator[AnyRecord]:
+    """All trace records of some sources."""
+    for source in sources:
+        for page in source.read("trace"):
+            yield from page.records
+
+
+def write_otlp(path: Path, sources: Sequence[Source]) -> int:
+    """One ``ExportTraceServiceRequest`` per trace (or part of a long one) and line; number of traces."""
+    count = 0
+    with path.open("x", encoding="utf-8") as out:
+        for record in records(sources):
+            if isinstance(record, TraceRecord | SpansRecord):
+                count += isinstance(record, TraceRecord)
+                if record.spans:
+                    out.write(msgspec.json.encode(otlp(record.spans)).decode() + "\n")
+    return count
+
+
+def otlp(spans: Sequence[Span]) -> dict[str, Any]:
+    """OTLP JSON of some spans with their raw attributes; input, output and usage are added where those do not say them."""
+    groups: list[dict[str, Any]] = []
+
+    def origin(span: Span) -> str:
+        return msgspec.json.encode([span.resource, span.scope], order="sorted").decode()
+
+    for _, group in groupby(spans, origin):
+        members = list(group)
+        first = members[0]
+        scope = {
+            "name": first.scope.name,
+            "version": first.scope.version,
+            "attributes": _attributes(first.scope.attributes),
+        }
+        groups.append({
+            "resource": {"attributes": _attributes(first.resource)},
+            "scopeSpans": [{"scope": scope, "spans": [_span(span) for span in members]}],
+        })  # fmt: skip
+    return {"resourceSpans": groups}
+
+
+def _span(span: Span) -> dict[str, Any]:
+    attributes = dict(span.attributes)
+    for key, value in canonical(span).items():
+        attributes.setdefault(key, value)
+    return {
+        "traceId": span.trace_id, "spanId": span.span_id, "parentSpanId": span.parent_id or "", "name": span.name,
+        "kind": span.otel_kind, "startTimeUnixNano": str(span.start_ns), "endTimeUnixNano": str(span.end_ns or 0),
+        "attributes": _attributes(attributes),
+        "status": {"code": {"ok": 1, "error": 2}.get(span.status, 0), "message": span.status_message},
+        "events": [
+            {"name": e.name, "timeUnixNano": str(e.time_ns), "attributes": _attributes(e.attributes)} for e in span.events
+        ],
+        "links": [
+            {"traceId": k.trace_id, "spanId": k.span_id, "attributes": _attributes(k.attributes)} for k in span.links
+        ],
+    }  # fmt: skip
+
+
+def canonical(span: Span) -> dict[str, Any]:
+    """What Twinlens knows of a span as attributes of Langfuse's dialect, which has a place for all of it."""
+    found: dict[str, Any] = {"langfuse.observation.type": span.kind}
+    if span.input is not None:
+        found["langfuse.observation.input"] = span.input
+    if span.output is not None:
+        found["langfuse.observation.output"] = span.output
+    if span.model:
+        found["langfuse.observation.model.name"] = span.model
+    if span.usage:
+        found["langfuse.observation.usage_details"] = msgspec.json.encode(span.usage).decode()
+    if span.cost:
+        found["langfuse.observation.cost_details"] = msgspec.json.encode(span.cost).decode()
+    if span.user_id:
+        found["user.id"] = span.user_id
+    if span.session_id:
+        found["session.id"] = span.session_id
+    return found
+
+
+def _attributes(values: dict[str, Any]) -> list[dict[str, Any]]:
+    return [{"key": key, "value": _value(value)} for key, value in values.items()]
+
+
+def _value(value: Any) -> dict[str, Any]:
+    match value:
+        case bool():
+            return {"boolValue": value}
+        case int():
+            return {"intValue": str(value)}
+        case float():
+            return {"doubleValue": value}
+        case str():
+            return {"stringValue": value}
+        case list():
+            return {"arrayValue": {"values": [_value(item) for item in value]}}
+        case dict():
+            return {"kvlistValue": {"values": _attributes(value)}}
+        case _:
+            return {"stringValue": msgspec.json.encode(value).decode()} if value is not None else {}
+
+
+def write_csv(path: Path, sources: Sequence[Source]) -> int:
+    """One row per trace; number of rows. Cells that a spreadsheet would run as formulas get an apostrophe in front."""
+    count = 0
+    with path.open("x", encoding="utf-8", newline="") as out:
+        table = _table(out)
+        for record in records(sources):
+            if isinstance(record, TraceRecord):
+                table.writerow([_cell(value) for value in _row(record)])
+                count += 1
+    return count
+
+
+def _table(out: TextIO) -> Any:
+    table = csv.writer(out)
+    table.writerow(_COLUMNS)
+    return table
+
+
+def _row(record: TraceRecord) -> list[Any]:
+    t = record.trace
+    latency = t.latency_ns
+    return [
+        t.trace_id, t.experiment_id, t.name, iso_ms(t.start_ns), None if t.end_ns is None else iso_ms(t.end_ns),
+        None if latency is None else latency / 1e6, t.status, t.user_id, t.session_id, t.environment, t.release, t.version,
+        ", ".join(t.tags), ", ".join(t.models), t.span_count, t.error_count, t.total_tokens, t.total_cost, t.input, t.output,
+        msgspec.json.encode(t.metadata).decode(),
+    ]  # fmt: skip
+
+
+def _cell(value: Any) -> Any:
+    return "'" + value if isinstance(value, str) and value[:1] in ("=", "+", "-", "@", "\t", "\r") else value

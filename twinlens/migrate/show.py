@@ -1,0 +1,77 @@
+"""Progress bars, plans and reports on the terminal."""
+
+from __future__ import annotations
+
+from types import TracebackType
+
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextColumn, TimeElapsedColumn
+from rich.table import Table
+
+from twinlens.migrate.runner import Plan, Report
+
+
+class Bars:
+    """One bar per kind, on stderr; nothing where nobody looks. Use as a context manager, call with (kind, records)."""
+
+    def __init__(self, counts: dict[str, int | None] | None = None) -> None:
+        self._console = Console(stderr=True)
+        self._progress = Progress(
+            TextColumn("{task.description:<18}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn(),
+            console=self._console, disable=not self._console.is_terminal,
+        )  # fmt: skip
+        self._counts = counts or {}
+        self._tasks: dict[str, TaskID] = {}
+
+    def __call__(self, kind: str, records: int) -> None:
+        task = self._tasks.get(kind)
+        if task is None:
+            task = self._tasks[kind] = self._progress.add_task(kind.replace("_", " "), total=self._counts.get(kind))
+        self._progress.advance(task, records)
+
+    def __enter__(self) -> Bars:
+        self._progress.start()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._progress.stop()
+
+
+def show_plan(plan: Plan, title: str) -> None:
+    """What would be carried."""
+    table = Table(title=title)
+    table.add_column("kind")
+    table.add_column("records", justify="right")
+    for kind, count in plan.counts.items():
+        if count != 0:
+            table.add_row(kind.replace("_", " "), "not counted" if count is None else f"{count:,}")
+    console = Console()
+    console.print(table)
+    if plan.left:
+        console.print(f"The target has no place for: {', '.join(plan.left).replace('_', ' ')}")
+
+
+def show_report(report: Report, title: str) -> None:
+    """Both sides, kind by kind."""
+    table = Table(title=title)
+    for name in ("kind", "carried", "found", "missing", "different", "tokens", "cost USD", "bytes"):
+        table.add_column(name, justify="left" if name == "kind" else "right")
+    for t in report.totals:
+        table.add_row(
+            t.kind.replace("_", " "), f"{t.carried:,}", f"{t.found:,}", _bad(t.missing), _bad(t.different),
+            _pair(*t.tokens), _pair(*t.cost), _pair(*t.bytes),
+        )  # fmt: skip
+    Console().print(table)
+
+
+def _bad(count: int) -> str:
+    return f"[bold red]{count:,}[/]" if count else "0"
+
+
+def _pair(there: float, here: float) -> str:
+    """One figure when both sides agree, else both."""
+    if abs(there - here) < 1e-6:
+        return f"{there:,.6g}" if there else ""
+    return f"[bold red]{there:,.6g} ≠ {here:,.6g}[/]"
