@@ -22,8 +22,8 @@ TYPED = frozenset({
     "registered_models", "registered_model_aliases", "registered_model_tags", "model_versions", "model_version_tags",
     "run_datasets", "runs", "latest_metrics", "run_inputs", "run_models", "run_params", "run_tags", "score_configs",
 })  # fmt: skip
-#: Never leave the instance: credentials and who did what when.
-PRIVATE = ("api_key", "key", "session", "token", "secret", "audit", "membership", "webhook_deliver", "user")
+#: Never leave the instance: credentials, who did what when, and what is derived from telemetry.
+PRIVATE = ("observed_", "api_key", "key", "session", "token", "secret", "audit", "membership", "webhook_deliver", "user")
 _TOO_FAR = 10**12  #: MLflow's own ids are 18 digits; the counter of experiments need not jump behind them
 
 
@@ -35,6 +35,7 @@ def plain_tables() -> list[sa.Table]:
         if "project_id" in table.c
         and table.name not in TYPED
         and not any(word in table.name for word in PRIVATE)
+        and len(table.primary_key) > 1
         and not any(isinstance(column.type, sa.LargeBinary) for column in table.c)
     ]
 
