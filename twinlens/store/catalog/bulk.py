@@ -23,7 +23,18 @@ TYPED = frozenset({
     "run_datasets", "runs", "latest_metrics", "run_inputs", "run_models", "run_params", "run_tags", "score_configs",
 })  # fmt: skip
 #: Never leave the instance: credentials, who did what when, and what is derived from telemetry.
-PRIVATE = ("observed_", "api_key", "key", "session", "token", "secret", "audit", "membership", "webhook_deliver", "user")
+PRIVATE = (
+    "observed_",
+    "api_key",
+    "key",
+    "session",
+    "token",
+    "secret",
+    "audit",
+    "membership",
+    "webhook_deliver",
+    "user",
+)
 _TOO_FAR = 10**12  #: MLflow's own ids are 18 digits; the counter of experiments need not jump behind them
 
 
