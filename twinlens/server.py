@@ -62,6 +62,7 @@ from twinlens.features.members import Members
 from twinlens.features.metrics import Metrics
 from twinlens.features.observed import Observed
 from twinlens.features.overview import Overviews
+from twinlens.features.permissions import Permissions
 from twinlens.features.prices import Prices
 from twinlens.features.project_removal import ProjectRemoval
 from twinlens.features.projects import Projects
@@ -188,7 +189,7 @@ class Instance:
             for feature in (experiments, prompts):
                 feature.forget(project_id)
 
-        removal = ProjectRemoval(catalog, projects, ingest, blobs, forget)
+        removal = ProjectRemoval(catalog, projects, ingest, telemetry, blobs, forget)
         removal.start()
         self._closers.append(removal.close)
         prices = Prices(price_rows, enricher, ingest, telemetry)
@@ -198,6 +199,7 @@ class Instance:
             projects=projects,
             removal=removal,
             members=Members(catalog, projects),
+            permissions=Permissions(catalog, projects),
             audit=Audit(catalog),
             ingest=ingest,
             telemetry=telemetry,

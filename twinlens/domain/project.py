@@ -7,6 +7,7 @@ from typing import Any, Literal, cast, get_args
 import msgspec
 
 from twinlens.domain.errors import PermissionDenied
+from twinlens.domain.grant import Grant
 
 #: ``read``: see data. ``ingest``: send telemetry. ``score``: send scores. ``write``: change and delete.
 #: ``manage``: the project's settings, keys and members. ``organization``: its projects, keys, users and members.
@@ -113,6 +114,7 @@ class Principal(msgspec.Struct, kw_only=True, frozen=True):
     user_id: str | None = None
     user_name: str | None = None
     role: str | None = None  #: of a user: the strongest of the roles that count in the project and its organization
+    grants: tuple[Grant, ...] = ()  #: of a user, on single resources of the project
     instance: bool = False  #: may manage every organization: open mode, or the instance's administrator
     open: bool = False  #: admitted because the server is in open mode, not because of a credential
 

@@ -44,6 +44,7 @@ from twinlens.features.projects import Projects
 from twinlens.features.secrets import Hasher, password_fits
 from twinlens.settings import Settings
 from twinlens.store.catalog.engine import Catalog
+from twinlens.store.catalog.grants import GrantStore
 from twinlens.store.catalog.keys import KeyStore
 from twinlens.store.catalog.users import UserStore
 
@@ -67,6 +68,7 @@ class Access:
         self._projects = projects
         self._keys = KeyStore(catalog)
         self._users = UserStore(catalog)
+        self._grants = GrantStore(catalog)
         self._hasher = hasher
         self._admin_key = settings.admin_api_key
         self._cache: dict[tuple[str, ...], tuple[float, Principal]] = {}
@@ -117,6 +119,10 @@ class Access:
         if principal.user_id:
             return [p.id for p, _ in self._of_user_projects(principal.user_id)]
         return [p.id for p in self._projects.list(None if principal.instance else principal.organization_id)]
+
+    def knows(self, email: str, password: str) -> bool:
+        """Whether this is the user's password."""
+        return self._user(email, password) is not None
 
     def sign_in(self, email: str, password: str) -> str:
         """Open a browser session; the token for the cookie.
@@ -244,10 +250,11 @@ class Access:
         return who if chosen is None else self._as_member(who, *chosen)
 
     def _of_user_projects(self, user_id: str) -> list[tuple[Project, frozenset[str]]]:
-        """Projects in which a user has any right, oldest first, with the rights."""
+        """Projects in which a user has any right, also on single resources only, oldest first, with the rights."""
         roles, own = self._users.roles(user_id), self._users.project_roles(user_id)
         found = [(p, scopes_of(roles.get(p.organization_id), own.get(p.id))) for p in self._projects.list()]
-        return [(project, scopes) for project, scopes in found if scopes]
+        granted = {role.project_id for role in self._grants.roles_of(user_id) if role.grants}
+        return [(project, scopes) for project, scopes in found if scopes or project.id in granted]
 
     def _as_member(self, who: Principal, project: Project, scopes: frozenset[str]) -> Principal:
         assert who.user_id is not None
@@ -260,6 +267,7 @@ class Access:
             project_id=project.id,
             organization_id=project.organization_id,
             scopes=scopes,
+            grants=tuple(g for role in self._grants.roles_of(who.user_id, project.id) for g in role.grants),
             role=min(roles, key=lambda role: ROLES.index(cast("Role", role))),
         )
 

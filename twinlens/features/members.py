@@ -38,6 +38,10 @@ class Members:
             raise NotFound(f"there is no user {user_id!r}")
         return found
 
+    def anybody_signs_in(self) -> bool:
+        """Whether any user has a password."""
+        return self._users.any()
+
     def named(self, email: str) -> User:
         """The user who signs in with this address or name.
 

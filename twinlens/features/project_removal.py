@@ -21,6 +21,7 @@ from twinlens.store.blobs.interface import BlobStore
 from twinlens.store.catalog.engine import Catalog
 from twinlens.store.catalog.projects import ProjectStore
 from twinlens.store.telemetry.interface import TelemetryStore
+from twinlens.store.telemetry.query import Query
 
 log = logging.getLogger(__name__)
 _RETRY_S = 30.0
@@ -34,12 +35,14 @@ class ProjectRemoval:
         catalog: Catalog,
         projects: Projects,
         ingest: Ingest,
+        telemetry: TelemetryStore,
         blobs: BlobStore,
         forget: Callable[[str], None],
     ) -> None:
         self._store = ProjectStore(catalog)
         self._projects = projects
         self._ingest = ingest
+        self._telemetry = telemetry
         self._blobs = blobs
         self._forget = forget
         self._wake = threading.Event()
@@ -61,6 +64,13 @@ class ProjectRemoval:
         """
         self._projects.mark_deleted(project_id)
         self._run()
+
+    def holds(self, project_id: str) -> bool:
+        """Whether anything was recorded in a project, or made in it besides its settings."""
+        if self._store.holds_rows(project_id):
+            return True
+        query = Query(project_id=project_id, limit=1)
+        return bool(self._telemetry.traces(query).rows or self._telemetry.scores(query).rows)
 
     def pending(self) -> list[str]:
         """Deleted projects whose data is still being removed."""

@@ -29,6 +29,7 @@ if TYPE_CHECKING:
     from twinlens.features.metrics import Metrics
     from twinlens.features.observed import Observed
     from twinlens.features.overview import Overviews
+    from twinlens.features.permissions import Permissions
     from twinlens.features.prices import Prices
     from twinlens.features.project_removal import ProjectRemoval
     from twinlens.features.projects import Projects
@@ -56,6 +57,7 @@ class Services:
     projects: Projects
     removal: ProjectRemoval
     members: Members
+    permissions: Permissions
     audit: Audit
     ingest: Ingest
     telemetry: TelemetryStore  #: reads only; writes go through ``ingest``

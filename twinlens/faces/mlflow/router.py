@@ -21,6 +21,7 @@ from twinlens.domain.errors import TooLarge, TwinlensError
 from twinlens.faces.http import in_thread, principal
 from twinlens.faces.mlflow.errors import MlflowError, error_reply
 from twinlens.faces.mlflow.params import Params
+from twinlens.faces.mlflow.resources import LISTINGS, readable, targets
 from twinlens.faces.mlflow.wire import (
     Call,
     Raw,
@@ -35,6 +36,7 @@ from twinlens.faces.mlflow.wire import (
 if TYPE_CHECKING:
     from litestar.types import Receive, Scope, Send
 
+    from twinlens.domain.project import Principal
     from twinlens.features.services import Services
 
 _log = logging.getLogger(__name__)
@@ -131,9 +133,11 @@ async def _answer(
     """Read the request as the handler declared it and run the handler."""
     request: Request[Any, Any, Any] = Request(scope, receive, send)
     project_id, user = "", ""
+    who: Principal | None = None
     if rpc.scope is not None:
         who = await principal(request)
-        who.require(rpc.scope)
+        if rpc.scope != "known" and not who.grants:
+            who.require(rpc.scope)
         project_id, user = who.project_id, who.user_name or ""
     call = Call(services, project_id, user, request, Params({}), path)
     if rpc.body == "raw":
@@ -146,9 +150,30 @@ async def _answer(
         call.body = await _whole(receive, services.settings.max_body)
         if rpc.body == "json":
             call.params = Params(decode_body(call.body))
+    call.who = who
+    listing = False
+    if who is not None and who.grants and rpc.scope != "known":
+        listing = await in_thread(_check_grants, call, rpc)
     if inspect.iscoroutinefunction(rpc.handler):
-        return await rpc.handler(call)
-    return await in_thread(cast("Callable[[Call], Reply]", rpc.handler), call)
+        reply = await rpc.handler(call)
+    else:
+        reply = await in_thread(cast("Callable[[Call], Reply]", rpc.handler), call)
+    return readable(call, rpc, reply) if listing else reply
+
+
+def _check_grants(call: Call, rpc: Rpc) -> bool:
+    """Judge a user who has grants on single resources; whether the answer is a listing to be cut.
+
+    Raises:
+        PermissionDenied: not with these resources.
+    """
+    if rpc.path in LISTINGS:
+        return True
+    params = call.params if rpc.body != "bytes" else Params(decode_body(call.body))
+    deleting = rpc.verb == "DELETE" or rpc.path.endswith("/delete")
+    found = targets(call, rpc, params)
+    call.services.permissions.check(call.caller, cast("str", rpc.scope), found, deleting=deleting)
+    return False
 
 
 async def _send(send: Send, reply: Reply) -> None:

@@ -27,7 +27,7 @@ async def server_info(_call: Call) -> dict[str, object]:
     """Capabilities; a key that is missing means false to clients."""
     return {
         "store_type": "SqlStore",
-        "workspaces_enabled": False,
+        "workspaces_enabled": True,
         "trace_archival_enabled": False,
         "multipart_uploads_enabled": False,
         "multipart_downloads_enabled": False,

@@ -34,7 +34,7 @@ from twinlens.faces.mlflow.params import Params, QueryValues
 if TYPE_CHECKING:
     from litestar.types import ASGIApp
 
-    from twinlens.domain.project import Scope
+    from twinlens.domain.project import Principal
     from twinlens.features.services import Services
 
 MAX_DOUBLE = 1.7976931348623157e308
@@ -65,6 +65,7 @@ class Call:
         body: the undecoded JSON body (``body="bytes"`` only).
         path: values of the path's parameters.
         stream: the body in pieces (``body="raw"`` only).
+        who: the caller; None for public calls.
     """
 
     services: Services
@@ -75,11 +76,19 @@ class Call:
     path: dict[str, str]
     body: bytes = b""
     stream: AsyncIterator[bytes] | None = None
+    who: Principal | None = None
+
+    @property
+    def caller(self) -> Principal:
+        """Who asks; only for calls that need credentials."""
+        assert self.who is not None
+        return self.who
 
 
 Handler = Callable[[Call], Reply] | Callable[[Call], Awaitable[Reply]]
 #: ``json``: decoded into ``call.params``; ``bytes``: handed over in ``call.body``; ``raw``: not read at all.
 Body = Literal["json", "bytes", "raw"]
+Needed = Literal["known", "read", "ingest", "score", "write", "manage", "organization"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,7 +101,7 @@ class Rpc:
     handler: Handler
     body: Body = "json"
     prefixes: tuple[str, ...] = ("/api", "/ajax-api")
-    scope: Scope | None = "read"  #: the right that the caller needs; None: anybody, without credentials
+    scope: Needed | None = "read"  #: the right that the caller needs; None: anybody, without credentials
 
 
 class RpcTable:
@@ -109,7 +118,7 @@ class RpcTable:
         *,
         body: Body = "json",
         ajax_only: bool = False,
-        scope: Scope | None = None,
+        scope: Needed | None = None,
         public: bool = False,
     ) -> Callable[[Handler], Handler]:
         """Declare a handler; may be stacked for several paths.
@@ -119,7 +128,8 @@ class RpcTable:
             version: ``2.0`` or ``3.0``; empty for a path that stands at the root without prefix.
             ajax_only: the path exists for browsers only, under ``/ajax-api``.
             scope: the right that the caller needs; by default ``read`` for GET and ``write`` for the rest. Say ``read``
-                for a POST that only searches, ``ingest`` for what running programs report, ``score`` for assessments.
+                for a POST that only searches, ``ingest`` for what running programs report, ``score`` for assessments, ``known`` for
+                what every caller with credentials may ask (the handler looks closer).
             public: needs no credentials at all.
         """
         needed = None if public else scope or ("read" if verb in ("GET", "HEAD") else "write")
@@ -181,6 +191,11 @@ def query_values(request: Request[Any, Any, Any]) -> QueryValues:
     return values
 
 
+def to_json(value: Any) -> bytes:
+    """The body of a reply with a status of its own."""
+    return msgspec.json.encode(value)
+
+
 def present(**fields: Any) -> dict[str, Any]:
     """The fields that are not None: unset ones are omitted on the wire."""
     return {name: value for name, value in fields.items() if value is not None}
@@ -200,5 +215,5 @@ def number(value: float) -> float | str:
 
 __all__ = [
     "Body", "Call", "MlflowError", "Params", "Raw", "Reply", "Rpc", "RpcTable", "check_content_type",
-    "decode_body", "invalid", "number", "present", "query_values", "tag_list",
+    "decode_body", "invalid", "number", "present", "query_values", "tag_list", "to_json",
 ]  # fmt: skip

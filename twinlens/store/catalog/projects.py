@@ -24,6 +24,8 @@ projects = sa.Table(
     sa.Column("updated_ns", sa.BigInteger, nullable=False),
     sa.Column("deleted_ns", sa.BigInteger),  # set: gone for everybody, its rows are being removed
 )
+#: Tables of what belongs to a project from the start, or says who may use it.
+_SETTINGS = frozenset({"api_keys", "project_memberships", "grant_roles", "grants", "grant_members", "prices"})
 _SHOWN = [column for column in projects.c if column.name != "deleted_ns"]
 
 
@@ -83,6 +85,19 @@ class ProjectStore:
             if found:
                 c.execute(keys.delete().where(keys.c.project_id == project_id))
         return found
+
+    def holds_rows(self, project_id: str) -> bool:
+        """Whether anything but settings, members, keys and the default experiment is stored for a project."""
+        with self._catalog.read() as c:
+            for table in metadata.sorted_tables:
+                if "project_id" not in table.c or table.info.get("outlives_project") or table.name in _SETTINGS:
+                    continue
+                query = sa.select(sa.literal(1)).select_from(table).where(table.c.project_id == project_id)
+                if table.name == "experiments":
+                    query = query.where(table.c.experiment_id != 0)
+                if c.execute(query.limit(1)).first() is not None:
+                    return True
+        return False
 
     def deleted(self) -> list[str]:
         """Projects that are marked and not erased yet, oldest mark first."""
