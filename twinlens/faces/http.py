@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple, ParamSpec, TypeVar, cast
 
 import msgspec
 from litestar import Request
+from litestar.connection import ASGIConnection
 from litestar.exceptions import HTTPException
 from litestar.exceptions.http_exceptions import ClientException
 
@@ -30,6 +31,7 @@ if TYPE_CHECKING:
 P = ParamSpec("P")
 T = TypeVar("T")
 AnyRequest = Request[Any, Any, Any]
+AnyConnection = ASGIConnection[Any, Any, Any, Any]  #: also what guards get
 log = logging.getLogger("twinlens.http")
 
 #: Blocking store calls run here; wide enough that slow analytical reads do not hold up small ones.
@@ -42,13 +44,13 @@ async def in_thread(function: Callable[P, T], *args: P.args, **kwargs: P.kwargs)
     return await asyncio.get_running_loop().run_in_executor(_POOL, call)
 
 
-def services(request: AnyRequest) -> Services:
+def services(request: AnyConnection) -> Services:
     """The object graph that ``twinlens.server`` has put into the application's state."""
     found: Services = request.app.state.services
     return found
 
 
-async def principal(request: AnyRequest) -> Principal:
+async def principal(request: AnyConnection) -> Principal:
     """Who is asking, and in which project. The same object for the whole request.
 
     Raises:
@@ -74,7 +76,7 @@ def _actor(who: Principal) -> Actor:
     return Actor(kind="open", name="this machine")
 
 
-async def project_principal(request: AnyRequest, project_id: str) -> Principal:
+async def project_principal(request: AnyConnection, project_id: str) -> Principal:
     """``principal``, working in the project that the path names.
 
     Raises:

@@ -40,7 +40,7 @@ def _listing(entries: list[BlobInfo]) -> Reply:
 # --- proxy -----------------------------------------------------------------------------------------------------------
 
 
-@rpcs.rpc("PUT", "2.0", _PROXY + "/{path:path}", body="raw")
+@rpcs.rpc("PUT", "2.0", _PROXY + "/{path:path}", body="raw", scope="ingest")
 async def upload(call: Call) -> Reply:
     """Store the raw body. Streams: memory does not grow with the file."""
     assert call.stream is not None
@@ -99,7 +99,7 @@ async def get_version_artifact(call: Call) -> Reply:
     return stream(call, await call.services.artifacts.open_at(call.project_id, root, call.params.required("path")))
 
 
-@rpcs.rpc("POST", "2.0", "/mlflow/upload-artifact", body="raw", ajax_only=True)
+@rpcs.rpc("POST", "2.0", "/mlflow/upload-artifact", body="raw", ajax_only=True, scope="ingest")
 async def upload_run_artifact(call: Call) -> Reply:
     """Upload one small file of a run from the browser."""
     query = call.request.query_params

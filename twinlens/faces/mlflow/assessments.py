@@ -16,7 +16,7 @@ _ALL = "/mlflow/traces/{trace_id}/assessments"
 _ONE = _ALL + "/{assessment_id}"
 
 
-@rpcs.rpc("POST", "3.0", _ALL)
+@rpcs.rpc("POST", "3.0", _ALL, scope="score")
 def create(call: Call) -> Reply:
     """Add an assessment, maybe in the place of another one (``overrides``)."""
     item = call.params.object("assessment")
@@ -36,7 +36,7 @@ def get(call: Call) -> Reply:
     return {"assessment": assessment_json(found)}
 
 
-@rpcs.rpc("PATCH", "3.0", _ONE)
+@rpcs.rpc("PATCH", "3.0", _ONE, scope="score")
 def update(call: Call) -> Reply:
     """Change the fields that the update mask names."""
     item = call.params.object("assessment")

@@ -42,7 +42,7 @@ def _reply(model: LoggedModel) -> Reply:
     return {"model": logged_model_json(model)}
 
 
-@rpcs.rpc("POST", "2.0", "/mlflow/logged-models")
+@rpcs.rpc("POST", "2.0", "/mlflow/logged-models", scope="ingest")
 def create(call: Call) -> Reply:
     """Create a pending model."""
     params = call.params
@@ -55,7 +55,7 @@ def create(call: Call) -> Reply:
     )  # fmt: skip
 
 
-@rpcs.rpc("POST", "2.0", "/mlflow/logged-models/search")
+@rpcs.rpc("POST", "2.0", "/mlflow/logged-models/search", scope="read")
 def search(call: Call) -> Reply:
     """Find models of some experiments. Clients also call it whenever they load ``runs:/`` artifacts."""
     params = call.params
@@ -91,7 +91,7 @@ def get(call: Call) -> Reply:
     return _reply(call.services.logged_models.get(call.project_id, call.path["model_id"], deleted=deleted))
 
 
-@rpcs.rpc("PATCH", "2.0", _MODEL)
+@rpcs.rpc("PATCH", "2.0", _MODEL, scope="ingest")
 def finalize(call: Call) -> Reply:
     """Set the status after the upload."""
     status = call.params.enum("status", _STATUSES)
@@ -110,7 +110,7 @@ def delete(call: Call) -> Reply:
     return None
 
 
-@rpcs.rpc("PATCH", "2.0", _MODEL + "/tags")
+@rpcs.rpc("PATCH", "2.0", _MODEL + "/tags", scope="ingest")
 def set_tags(call: Call) -> Reply:
     """Set tags. The list of registered versions is the server's; clients send what they read plus one, so entries
     that the server has meanwhile written itself are kept apart from duplicates by value."""
@@ -126,7 +126,7 @@ def delete_tag(call: Call) -> Reply:
     return None
 
 
-@rpcs.rpc("POST", "2.0", _MODEL + "/params")
+@rpcs.rpc("POST", "2.0", _MODEL + "/params", scope="ingest")
 def log_params(call: Call) -> Reply:
     """Add params that did not fit into the first request."""
     params = unique(call.params.pairs("params"), "param")

@@ -115,7 +115,7 @@ def search_models(call: Call) -> Reply:
 
 
 @rpcs.rpc("GET", "2.0", _MODELS + "/get-latest-versions")
-@rpcs.rpc("POST", "2.0", _MODELS + "/get-latest-versions")
+@rpcs.rpc("POST", "2.0", _MODELS + "/get-latest-versions", scope="read")
 def latest_versions(call: Call) -> Reply:
     """The newest version of each stage."""
     name = call.params.required("name")

@@ -19,7 +19,7 @@ _TYPES = ("COUNT", "SUM", "AVG", "PERCENTILE", "MIN", "MAX")
 MAX_POINTS = 1_000
 
 
-@rpcs.rpc("POST", "3.0", "/mlflow/traces/metrics")
+@rpcs.rpc("POST", "3.0", "/mlflow/traces/metrics", scope="read")
 def query(call: Call) -> Reply:
     """One metric, aggregated by dimensions and time."""
     params = call.params

@@ -77,7 +77,7 @@ def check_experiment(call: Call, experiment_id: str) -> Experiment:
     return found
 
 
-@rpcs.rpc("POST", "3.0", "/mlflow/traces")
+@rpcs.rpc("POST", "3.0", "/mlflow/traces", scope="ingest")
 def start_trace(call: Call) -> Reply:
     """Take a TraceInfo ("StartTraceV3"; clients send it when the trace ends). Spans come over OTLP, in any order."""
     trace = call.params.object("trace")
@@ -117,7 +117,7 @@ def batch_get(call: Call) -> Reply:
     return {"traces": found} if found else {}
 
 
-@rpcs.rpc("POST", "3.0", "/mlflow/traces/batchGetInfos")
+@rpcs.rpc("POST", "3.0", "/mlflow/traces/batchGetInfos", scope="read")
 @rpcs.rpc("GET", "3.0", "/mlflow/traces/batchGetInfos")
 def batch_get_infos(call: Call) -> Reply:
     """TraceInfos by id; unknown ones are left out."""
@@ -136,7 +136,7 @@ def _chosen(call: Call) -> list[TraceSummary]:
     return [each for each in found if not experiments or each.experiment_id in experiments]
 
 
-@rpcs.rpc("POST", "3.0", "/mlflow/traces/search")
+@rpcs.rpc("POST", "3.0", "/mlflow/traces/search", scope="read")
 def search(call: Call) -> Reply:
     """Find traces of some experiments."""
     params = call.params
@@ -187,8 +187,8 @@ def delete_traces(call: Call) -> Reply:
     return {"traces_deleted": traces.delete_older(call.project_id, experiment_id, upto, limit)}
 
 
-@rpcs.rpc("PATCH", "2.0", _TRACE + "/tags")
-@rpcs.rpc("PATCH", "3.0", _TRACE + "/tags")
+@rpcs.rpc("PATCH", "2.0", _TRACE + "/tags", scope="ingest")
+@rpcs.rpc("PATCH", "3.0", _TRACE + "/tags", scope="ingest")
 def set_tag(call: Call) -> Reply:
     """Set one tag; tags of the server are left as they are."""
     key, value = tj.check_tag_key(call.params.required("key")), call.params.text("value") or ""
@@ -213,7 +213,7 @@ def delete_tag(call: Call) -> Reply:
     return None
 
 
-@rpcs.rpc("POST", "2.0", "/mlflow/traces/link-to-run")
+@rpcs.rpc("POST", "2.0", "/mlflow/traces/link-to-run", scope="ingest")
 def link_to_run(call: Call) -> Reply:
     """Link traces to a run."""
     trace_ids, run_id = call.params.texts("trace_ids"), call.params.required("run_id")
@@ -225,7 +225,7 @@ def link_to_run(call: Call) -> Reply:
     return None
 
 
-@rpcs.rpc("POST", "2.0", "/mlflow/traces/link-prompts")
+@rpcs.rpc("POST", "2.0", "/mlflow/traces/link-prompts", scope="ingest")
 def link_prompts(call: Call) -> Reply:
     """Link prompt versions to a trace."""
     trace_id = call.params.required("trace_id")

@@ -30,7 +30,7 @@ def _say(patch: TracePatch, params: Params) -> None:
     tj.say_tags(patch, dict(params.pairs("tags")))
 
 
-@rpcs.rpc("POST", "2.0", "/mlflow/traces")
+@rpcs.rpc("POST", "2.0", "/mlflow/traces", scope="ingest")
 def start(call: Call) -> Reply:
     """Start a trace; the server makes its id."""
     params = call.params
@@ -46,7 +46,7 @@ def start(call: Call) -> Reply:
     return _info(call, patch.trace_id)
 
 
-@rpcs.rpc("PATCH", "2.0", "/mlflow/traces/{trace_id}")
+@rpcs.rpc("PATCH", "2.0", "/mlflow/traces/{trace_id}", scope="ingest")
 def end(call: Call) -> Reply:
     """End a trace."""
     params = call.params

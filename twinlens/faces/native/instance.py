@@ -21,7 +21,7 @@ from twinlens.features.access import COOKIE, SESSION_SECONDS
 _STARTED = time.monotonic()
 
 
-@get("/session", summary="What the UI needs first")
+@get("/session", summary="What the UI needs first", opt={"access": "public"})
 async def session(request: AnyRequest) -> s.Session:
     """Answers without credentials too: then ``signed_in`` is false."""
     graph = services(request)
@@ -50,7 +50,7 @@ async def session(request: AnyRequest) -> s.Session:
     )
 
 
-@post("/sign-in", status_code=204, summary="Open a browser session")
+@post("/sign-in", status_code=204, opt={"access": "public"}, summary="Open a browser session")
 async def sign_in(request: AnyRequest, data: JSONBody[s.SignIn]) -> Response[None]:
     """Sets an HttpOnly cookie."""
     token = await in_thread(services(request).access.sign_in, data.email, data.password)
@@ -59,7 +59,7 @@ async def sign_in(request: AnyRequest, data: JSONBody[s.SignIn]) -> Response[Non
     return Response(None, status_code=204, cookies=[cookie])
 
 
-@post("/sign-out", status_code=204, summary="Close the browser session")
+@post("/sign-out", status_code=204, opt={"access": "public"}, summary="Close the browser session")
 async def sign_out(request: AnyRequest) -> Response[None]:
     """Harmless when there is none."""
     token = request.cookies.get(COOKIE)
@@ -68,7 +68,7 @@ async def sign_out(request: AnyRequest) -> Response[None]:
     return Response(None, status_code=204, cookies=[Cookie(key=COOKIE, value="", max_age=0, httponly=True)])
 
 
-@get("/projects", summary="Projects the caller may use")
+@get("/projects", summary="Projects the caller may use", opt={"access": "known"})
 async def list_projects(request: AnyRequest) -> s.ProjectList:
     """Oldest first."""
     graph = services(request)

@@ -31,6 +31,7 @@ from twinlens.faces.native import (
     traces,
     transfer,
 )
+from twinlens.faces.native.guard import permit
 from twinlens.faces.native.reply import handle_error
 from twinlens.features.services import Services
 
@@ -93,7 +94,7 @@ def document() -> dict[str, Any]:
     return schema
 
 
-@get("/openapi.json", summary="This document", include_in_schema=False, sync_to_thread=True)
+@get("/openapi.json", summary="This document", include_in_schema=False, opt={"access": "public"}, sync_to_thread=True)
 def openapi() -> Response[dict[str, Any]]:
     """The description of this API."""
     return Response(document(), media_type=MediaType.JSON)
@@ -102,4 +103,6 @@ def openapi() -> Response[dict[str, Any]]:
 def router(services: Services) -> Router:
     """The native API."""
     del services  # handlers find them through the request
-    return Router(PREFIX, route_handlers=[*_handlers(), openapi], exception_handlers={Exception: handle_error})
+    return Router(
+        PREFIX, route_handlers=[*_handlers(), openapi], exception_handlers={Exception: handle_error}, guards=[permit]
+    )
