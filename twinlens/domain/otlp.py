@@ -12,7 +12,7 @@ import msgspec
 from twinlens.domain.trace import Scope, SpanEvent, SpanLink
 
 
-class RawSpan(msgspec.Struct, kw_only=True):
+class RawSpan(msgspec.Struct, kw_only=True, gc=False):
     """One OTLP span. ``resource`` and ``scope`` objects are shared by all spans of their group: do not change them."""
 
     trace_id: str

@@ -30,7 +30,8 @@ CostSource = Literal["client", "computed", "none"]
 UsageSource = Literal["client", "estimated", "masked", "none"]
 
 
-class SpanEvent(msgspec.Struct, kw_only=True, omit_defaults=True):
+# ``gc=False`` throughout: none of these can be part of a cycle, and the collector need not walk what the write path holds.
+class SpanEvent(msgspec.Struct, kw_only=True, omit_defaults=True, gc=False):
     """A point in time inside a span (exceptions, messages)."""
 
     name: str
@@ -38,7 +39,7 @@ class SpanEvent(msgspec.Struct, kw_only=True, omit_defaults=True):
     attributes: dict[str, Any] = {}
 
 
-class SpanLink(msgspec.Struct, kw_only=True, omit_defaults=True):
+class SpanLink(msgspec.Struct, kw_only=True, omit_defaults=True, gc=False):
     """A pointer to a span of another trace."""
 
     trace_id: str
@@ -46,7 +47,7 @@ class SpanLink(msgspec.Struct, kw_only=True, omit_defaults=True):
     attributes: dict[str, Any] = {}
 
 
-class Scope(msgspec.Struct, kw_only=True, omit_defaults=True):
+class Scope(msgspec.Struct, kw_only=True, omit_defaults=True, gc=False):
     """The instrumentation library that made the span."""
 
     name: str = ""
@@ -54,7 +55,7 @@ class Scope(msgspec.Struct, kw_only=True, omit_defaults=True):
     attributes: dict[str, Any] = {}
 
 
-class Span(msgspec.Struct, kw_only=True, omit_defaults=True):
+class Span(msgspec.Struct, kw_only=True, omit_defaults=True, gc=False):
     """One span (Langfuse: observation).
 
     ``usage`` keys are disjoint: ``input``, ``input_cached_tokens``, ``input_cache_creation`` (``_5m``/``_1h``),
@@ -132,7 +133,7 @@ class Span(msgspec.Struct, kw_only=True, omit_defaults=True):
         return cost["total"] if "total" in cost else sum(cost.values())
 
 
-class TracePatch(msgspec.Struct, kw_only=True, omit_defaults=True):
+class TracePatch(msgspec.Struct, kw_only=True, omit_defaults=True, gc=False):
     """What a writer says about a trace. ``None`` means "not said" and never erases.
 
     ``authority`` orders the writers of one trace: ``spans`` (derived from span attributes) gives way to
@@ -170,7 +171,7 @@ class TracePatch(msgspec.Struct, kw_only=True, omit_defaults=True):
     said_ns: int = 0  #: when it was said: among equals the latest word wins; 0 = now (arrival order)
 
 
-class SummaryState(msgspec.Struct, kw_only=True, omit_defaults=True):
+class SummaryState(msgspec.Struct, kw_only=True, omit_defaults=True, gc=False):
     """What ``domain.summary`` has to remember between commits so that the order of arrival does not matter."""
 
     origins: dict[str, int] = {}  #: field -> time of the statement (or start of the span) its value comes from
@@ -182,7 +183,7 @@ class SummaryState(msgspec.Struct, kw_only=True, omit_defaults=True):
     scopes: list[str] = []  #: instrumentation scopes that reported model usage
 
 
-class TraceSummary(msgspec.Struct, kw_only=True, omit_defaults=True):
+class TraceSummary(msgspec.Struct, kw_only=True, omit_defaults=True, gc=False):
     """The row that lists read: one per trace, maintained at commit."""
 
     trace_id: str

@@ -150,11 +150,14 @@ class SpanColumns:
         refs: list[list[int] | None] = []
         for span in spans:
             sink.used = []
-            inputs.append(cell(span.input) if span.input is not None else None)
-            outputs.append(cell(span.output) if span.output is not None else None)
+            text = span.input
+            inputs.append(cell(text) if text is not None else None)
+            text = span.output
+            outputs.append(cell(text) if text is not None else None)
             attributes.append(self._map(span.attributes, "a") if span.attributes else None)
             metadatas.append(self._map(span.metadata, "m") if span.metadata else None)
-            details.append(self._detail(span))
+            rare = span.events or span.links or span.model_parameters or span.trace_state or span.partial
+            details.append(self._detail(span) if rare or self._current is not None else None)
             refs.append(sink.used or None)
             contexts.append(self._context_of(span))
         put = self._put
