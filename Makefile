@@ -14,7 +14,7 @@ PYTEST := $(BIN)/python -m pytest -n 2 --dist loadfile
 # Byte code is most of a cold start; a shell that forbids it would make every start compile everything again.
 unexport PYTHONDONTWRITEBYTECODE
 
-.PHONY: help demo serve test check lint unit conformance wire guide browser ui ui-test envs system bench examples docs clean
+.PHONY: help demo serve test check lint unit conformance wire guide browser ui ui-test envs system bench examples superoptix docs clean
 
 help:  ## Show this list
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
@@ -71,6 +71,9 @@ guide: $(STAMP) envs  ## The guide's snippets, unmodified
 
 browser: $(STAMP) $(WEB)  ## The UI in a real Chromium
 	$(BIN)/python -m pytest tests/browser
+
+superoptix: $(STAMP)  ## An unmodified SuperOptiX agent against Twinlens and a real MLflow server (350 MB, minutes)
+	$(BIN)/python -m examples.superoptix --backend twinlens --backend mlflow
 
 envs: $(STAMP)  ## Environments of the clients that tests run
 	UV=$(UV) $(BIN)/python -m tests.envs

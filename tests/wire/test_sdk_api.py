@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import json
 import subprocess
 import sys
 from collections.abc import Callable
@@ -199,3 +200,21 @@ def test_asking_without_a_server_says_so(start_server: Callable[..., LiveServer]
 
     with pytest.raises(ServerError, match="no twinlens or langfuse backend"):
         Server().call("GET", "/v2/prompts/x")
+
+
+def test_a_recorded_superoptix_run_is_one_trace_with_tokens_and_cost(live_server: LiveServer) -> None:
+    """What ``python -m examples.superoptix --record`` saw, sent again."""
+    [recorded] = json.loads((Path(__file__).parents[1] / "fixtures" / "otlp" / "superoptix.json").read_text())
+    with live_server.client() as http, api(live_server.url) as langfuse:
+        assert http.post("/v1/traces", json=recorded["body"]).status_code == 200
+        [found] = langfuse.get("/traces", params={"name": "developer"}).json()["data"]
+        trace = langfuse.get(f"/traces/{found['id']}").json()
+        info = http.get(f"/api/3.0/mlflow/traces/tr-{found['id']}").json()["trace"]["trace_info"]
+    types = {row["name"]: row["type"] for row in trace["observations"]}
+    assert types == {
+        "developer": "AGENT", "DeveloperModule": "CHAIN", "ChainOfThought": "CHAIN", "Predict": "CHAIN",
+        "chat gpt-4o-mini": "GENERATION",
+    }  # fmt: skip
+    assert trace["totalCost"] > 0
+    usage = json.loads(info["trace_metadata"]["mlflow.trace.tokenUsage"])
+    assert (usage["input_tokens"], usage["output_tokens"]) == (123, 45)
