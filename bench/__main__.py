@@ -23,9 +23,9 @@ from bench.book import Book
 from bench.envs import ensure
 from bench.report import progress
 from bench.servers import SERVERS, Server
-from bench.suites import Effort, big, corpus, disk, otlp, reads, scale, start, tracking
+from bench.suites import Effort, big, corpus, disk, otlp, reads, scale, sdk, start, tracking
 
-SUITES = ("start", "tracking", "otlp", "reads", "disk", "scale")
+SUITES = ("start", "tracking", "otlp", "reads", "disk", "scale", "sdk")
 
 
 def _server(kind: type[Server], folder: Path, book: Book, effort: Effort, suites: list[str]) -> None:
@@ -94,8 +94,9 @@ def main() -> None:
         effort = replace(effort, peer_scales=(*effort.peer_scales, 100_000))
     names = [name for name in options.servers.split(",") if name]
     suites = [name for name in options.suites.split(",") if name]
-    for name in ("mlflow", "phoenix"):
-        ensure(name)  # the mlflow client is also a load generator
+    if options.big or set(suites) - {"sdk"}:
+        for name in ("mlflow", "phoenix"):
+            ensure(name)  # the mlflow client is also a load generator
     if options.prepare:
         for count in effort.scales:
             corpus.runs(effort.data / f"runs-{count}", count)
@@ -109,6 +110,8 @@ def main() -> None:
         for name in names:
             if suites:
                 _server(SERVERS[name], folder / name, book, effort, suites)
+        if "sdk" in suites:
+            _step("SDKs", lambda: sdk.measure(folder / "sdk", book, effort))
         if options.big:
             _step("Twinlens: big", lambda: big.measure(folder / "big", book, effort, options.big_traces))
     finally:

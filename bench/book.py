@@ -37,7 +37,7 @@ class Target:
 
 @dataclass
 class Row:
-    """One line of the table. ``unit`` is one of /s, ms, s, MB, ×, '' (a count)."""
+    """One line of the table. ``unit`` is one of /s, ms, µs, s, MB, ×, '' (a count)."""
 
     key: str
     what: str
@@ -97,6 +97,8 @@ def show(value: float | None, unit: str) -> str:
         return f"{value:,.0f}/s" if value >= 10 else f"{value:.1f}/s"
     if unit == "ms":
         return f"{value:,.0f} ms" if value >= 100 else f"{value:.1f} ms"
+    if unit == "µs":
+        return f"{value:,.0f} µs"
     if unit == "s":
         return f"{value:.2f} s"
     if unit == "MB":

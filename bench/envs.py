@@ -59,6 +59,13 @@ ENVIRONMENTS = {
     # 3.17.2 is the newest release whose companions (mlflow-skinny, mlflow-tracing) are published in the same version.
     "mlflow": Environment("mlflow", ("mlflow==3.17.2",), "mlflow"),
     "phoenix": Environment("phoenix", ("arize-phoenix",), "arize-phoenix"),
+    "langfuse": Environment("langfuse", ("langfuse==5.0.4",), "langfuse"),
+    # What the base install of the SDK needs; the code under measurement is on the path.
+    "sdk": Environment(
+        "sdk",
+        ("opentelemetry-sdk>=1.38", "opentelemetry-exporter-otlp-proto-http>=1.38", "pyyaml>=6.0"),
+        "opentelemetry-sdk",
+    ),
     "tools": Environment("tools", ("py-spy",), "py-spy"),
 }
 

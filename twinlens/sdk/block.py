@@ -15,8 +15,6 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-import yaml
-
 from twinlens.sdk.block_keys import BACKENDS, BLOCK, Key
 
 _VARIABLE = re.compile(r"\$\{(\w+)(?::-([^}]*))?\}")
@@ -100,11 +98,13 @@ def read(source: str | Path | Mapping[str, Any] | None = None, environ: Mapping[
         source = named
     if isinstance(source, Mapping):
         return _Reader("", {}, env).understand(dict(source))
+    import yaml  # here, because a block given as a mapping need not pay for it
+
     path = Path(source)
     try:
-        text = path.read_text("utf-8")
-        node = yaml.compose(text, Loader=yaml.SafeLoader)
-        document = yaml.safe_load(text)
+        loader = getattr(yaml, "CSafeLoader", yaml.SafeLoader)(path.read_text("utf-8"))
+        node = loader.get_single_node()
+        document = None if node is None else loader.construct_document(node)
     except (OSError, UnicodeDecodeError) as error:
         raise BlockError(f"{path}: cannot be read: {error}") from error
     except yaml.MarkedYAMLError as error:
@@ -122,7 +122,7 @@ def read(source: str | Path | Mapping[str, Any] | None = None, environ: Mapping[
 
 def _lines(node: Any, path: str = "") -> Iterator[tuple[str, int]]:
     """(dotted path, line) of every key of a composed document."""
-    if isinstance(node, yaml.MappingNode):
+    if isinstance(getattr(node, "value", None), list) and node.id == "mapping":
         for key, value in node.value:
             here = f"{path}.{key.value}" if path else str(key.value)
             yield here, key.start_mark.line + 1

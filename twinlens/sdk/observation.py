@@ -46,6 +46,9 @@ class Observation:
             attributes["gen_ai.operation.name"] = _OPERATIONS[kind]
         if kind in _NAMES:
             attributes[_NAMES[kind]] = name
+        if fields and not _LATER & fields.keys():  # one call into OpenTelemetry instead of two
+            attributes |= attributes_of(**fields)
+            fields = {}
         self._token: Any = None
         try:
             self.span: Span = (tracer or runtime.tracer()).start_span(name, parent, attributes=attributes)
@@ -123,24 +126,40 @@ class Observation:
         self.__exit__(kind, error, trace)
 
 
+#: Fields that change more of a span than its attributes.
+_LATER = frozenset(("name", "level"))
+
+
 def write(
-    span: Span, *, name: str | None = None, input: Any = None, output: Any = None, metadata: Any = None,
-    model: str | None = None, model_parameters: Mapping[str, Any] | None = None,
-    usage: Mapping[str, Any] | None = None, cost: Mapping[str, float] | float | None = None,
-    level: str | None = None, status_message: str | None = None, version: str | None = None,
-    completion_start_time: datetime | None = None, prompt: Any = None,
-) -> None:  # fmt: skip
+    span: Span, *, name: str | None = None, level: str | None = None, status_message: str | None = None, **fields: Any
+) -> None:
     """Write what is given as attributes of a span. Values that are no JSON become text; nothing raises."""
     if not span.is_recording():
         return
-    found: dict[str, Any] = {}
     if name is not None:
         span.update_name(name)
-    content = runtime.current().block.capture_content
-    if content and input is not None:
-        found["langfuse.observation.input"] = dumps(input)
-    if content and output is not None:
-        found["langfuse.observation.output"] = dumps(output)
+    found = attributes_of(status_message=status_message, **fields)
+    if level is not None:
+        found["langfuse.observation.level"] = level.upper()
+        if level.upper() == "ERROR":
+            span.set_status(Status(StatusCode.ERROR, status_message))
+    if found:
+        span.set_attributes(found)
+
+
+def attributes_of(
+    *, input: Any = None, output: Any = None, metadata: Any = None, model: str | None = None,
+    model_parameters: Mapping[str, Any] | None = None, usage: Mapping[str, Any] | None = None,
+    cost: Mapping[str, float] | float | None = None, status_message: str | None = None, version: str | None = None,
+    completion_start_time: datetime | None = None, prompt: Any = None,
+) -> dict[str, Any]:  # fmt: skip
+    """What is said about a span, as attributes."""
+    found: dict[str, Any] = {}
+    if (input is not None or output is not None) and runtime.current().block.capture_content:
+        if input is not None:
+            found["langfuse.observation.input"] = dumps(input)
+        if output is not None:
+            found["langfuse.observation.output"] = dumps(output)
     if metadata is not None:
         found |= _spread("langfuse.observation.metadata", metadata)
     if model is not None:
@@ -153,10 +172,6 @@ def write(
         found |= {theirs: counts[ours] for ours, theirs in _USAGE.items() if ours in counts}
     if cost is not None:
         found["langfuse.observation.cost_details"] = dumps(cost if isinstance(cost, Mapping) else {"total": cost})
-    if level is not None:
-        found["langfuse.observation.level"] = level.upper()
-        if level.upper() == "ERROR":
-            span.set_status(Status(StatusCode.ERROR, status_message))
     if status_message is not None:
         found["langfuse.observation.status_message"] = status_message
     if version is not None:
@@ -166,7 +181,7 @@ def write(
     if prompt is not None and getattr(prompt, "name", None) and not getattr(prompt, "is_fallback", False):
         found["langfuse.observation.prompt.name"] = prompt.name
         found["langfuse.observation.prompt.version"] = prompt.version
-    span.set_attributes(found)
+    return found
 
 
 def trace_attributes(
@@ -230,7 +245,7 @@ def dumps(value: Any) -> str:
     if isinstance(value, str):
         return value
     try:
-        return json.dumps(value, default=_fallback, ensure_ascii=False)
+        return _encode(value)
     except Exception:  # circular, odd keys, a repr that raises
         try:
             return repr(value)
@@ -248,6 +263,9 @@ def _fallback(value: Any) -> Any:
     if isinstance(value, (bytes, bytearray)):
         return f"<{len(value)} bytes>"
     return repr(value)
+
+
+_encode = json.JSONEncoder(default=_fallback, ensure_ascii=False).encode
 
 
 def _spread(prefix: str, values: Any) -> dict[str, Any]:
