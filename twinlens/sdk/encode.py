@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
@@ -37,9 +37,13 @@ class Masker:
     Args:
         mask: names of ``DETECTORS`` or regular expressions; ones that do not compile are in ``wrong``.
         capture_content: False drops prompts and answers.
+        hook: the program's own; gets every text after the patterns. What it cannot mask is left out altogether.
     """
 
-    def __init__(self, mask: Sequence[str], capture_content: bool = True) -> None:
+    def __init__(
+        self, mask: Sequence[str], capture_content: bool = True, hook: Callable[[str], Any] | None = None
+    ) -> None:
+        self.hook = hook
         self.wrong: list[str] = []
         self._patterns: list[re.Pattern[str]] = []
         self._content = capture_content
@@ -53,11 +57,17 @@ class Masker:
         """The text with every match replaced."""
         for pattern in self._patterns:
             value = pattern.sub(MASKED, value)
+        if self.hook is not None and value:
+            try:
+                masked = self.hook(value)
+                value = masked if isinstance(masked, str) else json.dumps(masked, default=str)
+            except Exception:
+                return MASKED
         return value
 
     def apply(self, request: ExportTraceServiceRequest) -> None:
         """Change the request in place."""
-        if self._content and not self._patterns:
+        if self._content and not self._patterns and self.hook is None:
             return
         for span in spans_of(request):
             for holder in (span, *span.events):

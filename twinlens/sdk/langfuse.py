@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from opentelemetry import trace
@@ -50,13 +50,21 @@ class Langfuse:
 
     def __init__(
         self, *, public_key: str | None = None, secret_key: str | None = None, host: str | None = None,
-        base_url: str | None = None, environment: str | None = None, release: str | None = None, **ignored: Any,
+        base_url: str | None = None, environment: str | None = None, release: str | None = None, mask: Callable[..., Any] | None = None, **ignored: Any,
     ) -> None:  # fmt: skip
         del ignored
+        self._configure(public_key, secret_key, base_url or host, environment, release)
+        if mask is not None:  # Langfuse's masks take data by keyword
+            runtime.current().pipeline.mask_hook = lambda text: mask(data=text)
+
+    @staticmethod
+    def _configure(
+        public_key: str | None, secret_key: str | None, host: str | None, environment: str | None, release: str | None
+    ) -> None:
         given = {
             "public_key": public_key or os.environ.get("LANGFUSE_PUBLIC_KEY"),
             "secret_key": secret_key or os.environ.get("LANGFUSE_SECRET_KEY"),
-            "host": base_url or host or os.environ.get("LANGFUSE_BASE_URL") or os.environ.get("LANGFUSE_HOST"),
+            "host": host or os.environ.get("LANGFUSE_BASE_URL") or os.environ.get("LANGFUSE_HOST"),
             "environment": environment, "release": release,
         }  # fmt: skip
         options = {k: v for k, v in given.items() if v}

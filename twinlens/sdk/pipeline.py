@@ -7,7 +7,7 @@ import logging
 import threading
 import time
 from collections import deque
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
@@ -61,6 +61,7 @@ class Pipeline:
         self.backends = backends
         self.couriers = couriers
         self.dropped = 0
+        self.mask_hook: Callable[[str], Any] | None = None
         self._mask = mask
         self._capture_content = capture_content
         self._linger = min(linger, LINGER_S)
@@ -181,6 +182,7 @@ class Pipeline:
         if self._tools is None:
             self._tools = Masker(self._mask, self._capture_content), RunBuilder()
         masker, runs = self._tools
+        masker.hook = self.mask_hook
         request = encode(spans)
         masker.apply(request)
         for score in scores:

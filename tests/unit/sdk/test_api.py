@@ -202,6 +202,33 @@ def test_sampling_drops_whole_traces() -> None:
     assert memory.batches == []
 
 
+def test_the_programs_own_mask_comes_last_and_fails_closed(memory: Memory) -> None:
+    def mask(text: str) -> str:
+        if "boom" in text:
+            raise ValueError
+        return text.replace("secret", "[hidden]")
+
+    twinlens.set_mask(mask)
+    with twinlens.span("masked", input="a secret", output="boom secret"):
+        pass
+    twinlens.flush()
+    attributes = memory.spans()["masked"]["attributes"]
+    assert attributes["langfuse.observation.input"] == "a [hidden]"
+    assert attributes["langfuse.observation.output"] == "***"
+
+
+def test_a_wrapper_around_a_counted_call_does_not_count_again(memory: Memory) -> None:
+    usage = {"input": 10, "output": 5}
+    with twinlens.agent("a"), twinlens.generation("outer", model="m", usage=usage):
+        with twinlens.generation("inner", model="m", usage=usage):
+            pass
+        with twinlens.generation("retry", model="m", usage=usage):
+            pass
+    twinlens.flush()
+    [run] = [run for batch in memory.batches for run in batch.runs]
+    assert (run.metrics["total_tokens"], run.metrics["llm_calls"]) == (30, 2)
+
+
 def test_usage_is_counted_once(memory: Memory) -> None:
     usage = {"input": 10, "output": 5}
     with twinlens.agent("outer", usage=usage), twinlens.generation("model", model="m", usage=usage):
