@@ -192,7 +192,7 @@ class Instance:
         removal = ProjectRemoval(catalog, projects, ingest, telemetry, blobs, forget)
         removal.start()
         self._closers.append(removal.close)
-        prices = Prices(price_rows, enricher, ingest, telemetry)
+        prices = Prices(price_rows, enricher, ingest, telemetry, Audit(catalog))
         return Services(
             settings=settings,
             access=access,

@@ -10,6 +10,7 @@ import pytest
 from twinlens.domain.errors import InvalidArgument, NotFound
 from twinlens.domain.price import Price, PriceCondition, PriceTier
 from twinlens.domain.trace import Span
+from twinlens.features.audit import Audit
 from twinlens.features.prices import Prices
 from twinlens.ingest.enrich import Enricher
 from twinlens.ingest.pricing import Pricer
@@ -33,7 +34,7 @@ def price(**fields: Any) -> Price:
 def prices(catalog: Catalog) -> Prices:
     rows = PriceRows(catalog)
     nothing = cast("Any", None)
-    return Prices(rows, Enricher(Pricer(rows.list)), nothing, nothing, clock=lambda: 42)
+    return Prices(rows, Enricher(Pricer(rows.list)), nothing, nothing, Audit(catalog), clock=lambda: 42)
 
 
 def cost_of(prices: Prices, project_id: str, model: str = "mine") -> float:

@@ -10,6 +10,7 @@ import pytest
 from twinlens.domain.price import Price, PriceTier
 from twinlens.domain.trace import Span
 from twinlens.features import prices as prices_module
+from twinlens.features.audit import Audit
 from twinlens.features.prices import Prices
 from twinlens.ingest.batch import Batch
 from twinlens.ingest.enrich import Enricher
@@ -33,7 +34,7 @@ class World:
         self.store = DuckDBTelemetry.open(folder / "t.duckdb", "256MB", 1)
         self.writer = Writer(self.store, apply_logs=apply_logs, reprice=enricher.reprice)
         self.writer.start()
-        self.prices = Prices(rows, enricher, self.writer, self.store)
+        self.prices = Prices(rows, enricher, self.writer, self.store, Audit(catalog))
 
     def add(self, project_id: str, *spans: Span) -> None:
         self.prices.enrich(project_id, spans)

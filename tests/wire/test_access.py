@@ -243,3 +243,52 @@ def test_seeding_again_changes_nothing_and_a_new_password_wins(
         for password, status in (("correct horse", 401), ("another one", 200)):
             headers = basic("ann@acme.example", password)
             assert client.get(f"{NATIVE}/projects", headers=headers).status_code == status
+
+
+# --- administration ------------------------------------------------------------------------------------------------------
+def test_members_and_audit_log_through_the_native_api(secured: LiveServer) -> None:
+    with secured.client(headers=basic("ann@acme.example", "correct horse")) as owner:
+        new = {"email": "Max@acme.example", "password": "long enough", "role": "VIEWER"}
+        user = owner.post(f"{NATIVE}/organization/members", json=new).raise_for_status().json()["user_id"]
+        assert owner.post(f"{NATIVE}/organization/members", json=new).status_code == 409
+        role = f"{NATIVE}/projects/shop/members/{user}"
+        owner.patch(role, json={"role": "MEMBER"}).raise_for_status()
+        listed = owner.get(f"{NATIVE}/projects/shop/members").json()["members"]
+        assert [(m["email"], m["role"], m["project_role"]) for m in listed if m["user_id"] == user] == [
+            ("max@acme.example", "VIEWER", "MEMBER")
+        ]
+        max_headers = basic("max@acme.example", "long enough")
+        score = {"traceId": "t", "name": "n", "value": 1}
+        assert owner.post("/api/public/scores", json=score, headers=max_headers).status_code == 200
+        assert owner.get(f"{NATIVE}/projects/shop/members", headers=max_headers).status_code == 403
+        owner.patch(role, json={"role": None}).raise_for_status()
+        assert owner.post("/api/public/scores", json=score, headers=max_headers).status_code == 403
+        renamed = owner.patch(f"{NATIVE}/projects/shop", json={"name": "Shop 2", "retention_days": 30}).json()
+        assert (renamed["name"], renamed["retention_days"]) == ("Shop 2", 30)
+        assert owner.patch(f"{NATIVE}/projects/shop", json={"retention_days": -1}).status_code == 400
+        assert owner.patch(f"{NATIVE}/projects/shop", json={"retention_days": None}).json()["retention_days"] is None
+        key = owner.post(f"{NATIVE}/projects/shop/keys", json={"note": "audited"}).raise_for_status().json()
+        auth = basic(key["public_key"], key["secret_key"])
+        prompt = {"name": "audited", "prompt": "x", "labels": ["production"]}
+        owner.post("/api/public/v2/prompts", json=prompt, headers=auth).raise_for_status()
+        owner.delete(f"{NATIVE}/projects/shop/keys/{key['id']}").raise_for_status()
+        owner.delete(f"{NATIVE}/organization/members/{user}").raise_for_status()
+        assert owner.get(f"{NATIVE}/projects", headers=max_headers).status_code == 401
+
+        newest = owner.get(f"{NATIVE}/projects/shop/audit?limit=6").raise_for_status().json()
+        told = [(e["actor_kind"], e["actor"], e["action"], e["object_type"]) for e in newest["entries"]]
+        assert told == [
+            ("user", "Ann", "delete", "key"),
+            ("key", key["public_key"], "update", "prompt"),
+            ("user", "Ann", "create", "key"),
+            ("user", "Ann", "update", "project"),
+            ("user", "Ann", "update", "project"),
+            ("user", "Ann", "delete", "member"),
+        ]
+        assert key["secret_key"] not in str(newest)
+        older = owner.get(f"{NATIVE}/projects/shop/audit", params={"cursor": newest["next_cursor"]}).json()["entries"]
+        assert (older[0]["action"], older[0]["object_type"]) == ("create", "member")
+        whole = owner.get(f"{NATIVE}/organization/audit?limit=2").json()["entries"]
+        assert [(e["action"], e["object_type"]) for e in whole] == [("delete", "user"), ("delete", "member")]
+        for path in ("projects/shop/audit", "organization/audit"):
+            assert owner.get(f"{NATIVE}/{path}", headers=SHOP).status_code == 403

@@ -13,6 +13,7 @@ from twinlens.domain.ids import check_id, new_uuid
 from twinlens.domain.otlp import RawLog
 from twinlens.domain.price import Price, PriceTier
 from twinlens.domain.trace import MODEL_KINDS, Span, TracePatch
+from twinlens.features.audit import Audit
 from twinlens.ingest.batch import Batch
 from twinlens.ingest.enrich import Enricher
 from twinlens.ingest.writer import Ingest
@@ -44,8 +45,15 @@ class Prices:
     """
 
     def __init__(
-        self, rows: PriceRows, enricher: Enricher, ingest: Ingest, telemetry: TelemetryStore, clock: Clock = now_ns
+        self,
+        rows: PriceRows,
+        enricher: Enricher,
+        ingest: Ingest,
+        telemetry: TelemetryStore,
+        audit: Audit,
+        clock: Clock = now_ns,
     ) -> None:
+        self._audit = audit
         self._rows = rows
         self._enricher = enricher
         self._ingest = ingest
@@ -97,6 +105,7 @@ class Prices:
         if self._rows.get(project_id, price.id) is not None:
             raise InvalidArgument(f"price {price.id} exists")
         self._rows.insert(project_id, price)
+        self._audit.record("create", "price", price.id, project_id=project_id, model=price.model_name)
         self._enricher.pricer.invalidate(project_id)
         return price
 
@@ -112,6 +121,7 @@ class Prices:
         check(price)
         if not self._rows.update(project_id, price):
             raise NotFound(f"price {price.id} not found")
+        self._audit.record("update", "price", price.id, project_id=project_id, model=price.model_name)
         self._enricher.pricer.invalidate(project_id)
         return price
 
@@ -134,6 +144,7 @@ class Prices:
         """
         if not self._rows.delete(project_id, price_id):
             raise NotFound(f"price {price_id} not found")
+        self._audit.record("delete", "price", price_id, project_id=project_id)
         self._enricher.pricer.invalidate(project_id)
 
     # --- stored spans ------------------------------------------------------------------------------------------

@@ -20,6 +20,7 @@ from twinlens.domain.errors import AlreadyExists, Conflict, InvalidArgument, Not
 from twinlens.domain.ids import new_uuid
 from twinlens.domain.live import Notice
 from twinlens.domain.prompt import LATEST, PRODUCTION, Dependency, Prompt, PromptType, PromptVersion, Template
+from twinlens.features.audit import Audit
 from twinlens.features.live import LiveBus
 from twinlens.features.prompt_composition import MAX_DEPTH, dependencies_of, resolve
 from twinlens.store.catalog.engine import Catalog
@@ -36,6 +37,7 @@ class Prompts:
 
     def __init__(self, catalog: Catalog, live: LiveBus | None = None, clock: Clock = now_ns) -> None:
         self._catalog = catalog
+        self._audit = Audit(catalog)
         self._live = live
         self._clock = clock
         self._lock = threading.Lock()
@@ -202,6 +204,10 @@ class Prompts:
                     _resolved(table, stored)  # refuses cycles, missing and chat inclusions; the transaction undoes all
         except IntegrityError as error:
             raise Conflict(f"Prompt '{name}' is being created by someone else, try again") from error
+        if labels:
+            self._audit.record(
+                "update", "prompt", name, project_id=project_id, version=row.version, labels=list(labels)
+            )
         self._changed(project_id, name)
         return stored
 
@@ -230,6 +236,7 @@ class Prompts:
             table.set_version(name, version, updated_ns=now)
             row = _find(table, name, version, None)
             _resolved(table, row)
+        self._audit.record("update", "prompt", name, project_id=project_id, version=version, labels=list(labels))
         self._changed(project_id, name)
         return row
 
@@ -245,6 +252,8 @@ class Prompts:
             table = PromptTable(connection, project_id)
             _check_free(name, table.dependents(name), set(), {label})
             dropped = table.drop_label(name, label) > 0
+        if dropped:
+            self._audit.record("delete", "prompt", name, project_id=project_id, labels=[label])
         self._changed(project_id, name)
         return dropped
 
@@ -347,6 +356,7 @@ class Prompts:
                 table.set_head(name, updated_ns=self._clock())
             else:
                 table.drop(name)
+        self._audit.record("delete", "prompt", name, project_id=project_id, versions=sorted(doomed))
         self._changed(project_id, name)
 
     def forget(self, project_id: str) -> None:

@@ -157,7 +157,7 @@ async def reclaim(request: AnyRequest) -> s.Reclaimed:
 
 async def _managing(request: AnyRequest, project_id: str) -> str:
     who = await project_principal(request, whole_id(project_id))
-    who.require("organization")
+    who.require("manage")
     return who.project_id
 
 

@@ -12,6 +12,7 @@ from litestar.types import ControllerRouterHandler
 
 from twinlens import __version__
 from twinlens.faces.native import (
+    administration,
     annotation,
     artifacts,
     comments,
@@ -38,6 +39,7 @@ from twinlens.features.services import Services
 PREFIX = "/api/twinlens/v1"
 _MODULES = (
     instance,
+    administration,
     overview,
     traces,
     scores,
