@@ -96,7 +96,7 @@ class Walk:
     def shows(self, *texts: str) -> None:
         """All texts become visible."""
         for text in texts:
-            expect(self.page.get_by_text(text).locator("visible=true").first).to_be_visible(timeout=20_000)
+            expect(self.page.get_by_text(text).locator("visible=true").first).to_be_visible(timeout=60_000)
 
     def check(self) -> None:
         """No request failed, no error in the console."""

@@ -1,6 +1,6 @@
 """Which spans' tokens and money count, so that one model call is counted once.
 
-Two reasons not to count a span (sources: ``superoptix.md`` 5.2 (a) and (b), ``langfuse.md`` 3.2 "double counting guard",
+Three reasons not to count a span (sources: ``superoptix.md`` 5.2 (a) and (b), ``langfuse.md`` 3.2 "double counting guard",
 MLflow's tree-aware totals):
 
 * **Wrapper.** An agent, workflow, chain, tool or plain span repeats what its children used: it counts only if no
@@ -8,6 +8,8 @@ MLflow's tree-aware totals):
 * **Twin.** Two instrumentations report one call: same model, equal tokens, overlapping times, different scope, one the
   parent of the other or both children of one parent. The better report counts: with the client's own cost, with more
   token classes, the inner one, the earlier one.
+* **Estimate.** Tokens that we counted ourselves, because a span said nothing, give way to what a client said of the same
+  call: a span below says so, or a model span above (MLflow's tracing of DSPy and of OpenAI's agents SDK do so).
 """
 
 from __future__ import annotations
@@ -53,19 +55,49 @@ def uncounted(spans: Iterable[Span]) -> set[str]:
     reporting = [span for span in by_id.values() if reports(span)]
     if len(reporting) < 2:
         return set()
-    hidden = _wrappers(reporting, by_id)
+    hidden = _estimates(reporting, by_id)
+    reporting = [span for span in reporting if span.span_id not in hidden]
+    hidden |= _wrappers(reporting, by_id)
     hidden |= _twins([s for s in reporting if s.kind in MODEL_KINDS], by_id)
+    return hidden
+
+
+def _above(spans: Iterable[Span], by_id: Mapping[str, Span]) -> set[str]:
+    """Ids of all spans that have one of these below them."""
+    above: set[str] = set()
+    for span in spans:
+        parent = span.parent_id
+        while parent is not None and parent not in above and (found := by_id.get(parent)) is not None:
+            above.add(parent)
+            parent = found.parent_id
+    return above
+
+
+def _estimates(reporting: list[Span], by_id: Mapping[str, Span]) -> set[str]:
+    """Estimated spans of which a span above or below knows better."""
+    guessed = [span for span in reporting if span.usage_source == "estimated"]
+    said = {span.span_id: span for span in reporting if span.usage_source != "estimated"}
+    if not guessed or not said:
+        return set()
+    above = _above(said.values(), by_id)
+    hidden: set[str] = set()
+    for span in guessed:
+        seen: set[str] = set()
+        parent = span.parent_id
+        while parent is not None and parent not in seen and (found := by_id.get(parent)) is not None:
+            if parent in said and found.kind in MODEL_KINDS:
+                hidden.add(span.span_id)
+                break
+            seen.add(parent)
+            parent = found.parent_id
+        if span.span_id in above:
+            hidden.add(span.span_id)
     return hidden
 
 
 def _wrappers(reporting: list[Span], by_id: Mapping[str, Span]) -> set[str]:
     """Non-model spans with a reporting descendant."""
-    above: set[str] = set()  # every span with a reporting descendant
-    for span in reporting:
-        parent = span.parent_id
-        while parent is not None and parent not in above and (found := by_id.get(parent)) is not None:
-            above.add(parent)
-            parent = found.parent_id
+    above = _above(reporting, by_id)
     return {s.span_id for s in reporting if s.span_id in above and s.kind not in MODEL_KINDS}
 
 

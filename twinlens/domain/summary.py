@@ -49,7 +49,10 @@ def copy_summary(summary: TraceSummary) -> TraceSummary:
 
 
 def needs_walk(summary: TraceSummary) -> bool:
-    """Whether usage in this trace may be reported twice, so that ``counting.uncounted`` has to look at all its spans."""
+    """Whether usage in this trace may be reported twice, so that ``counting.uncounted`` has to look at all its spans.
+
+    Estimates count as another reporter than the scope that said nothing.
+    """
     state = summary.state
     return state.reporters > 1 and (state.wrappers > 0 or len(state.scopes) > 1)
 
@@ -65,7 +68,7 @@ def note_reporters(summary: TraceSummary, changes: Iterable[Change]) -> None:
             state.reporters += 1
             if new.kind not in MODEL_KINDS:
                 state.wrappers += 1
-            elif (scope := scope_of(new)) not in state.scopes:
+            elif (scope := scope_of(new) + "~" * (new.usage_source == "estimated")) not in state.scopes:
                 state.scopes = sorted([*state.scopes, scope])
 
 

@@ -60,6 +60,6 @@ class Skeletons:
 def _bones(span: Span) -> Span:
     return Span(
         trace_id=span.trace_id, span_id=span.span_id, parent_id=span.parent_id, kind=span.kind, start_ns=span.start_ns,
-        end_ns=span.end_ns, model=span.model, usage=span.usage, cost=span.cost, cost_source=span.cost_source,
-        counted=span.counted, scope=Scope(name=span.scope.name), source=span.source,
+        end_ns=span.end_ns, model=span.model, usage=span.usage, usage_source=span.usage_source, cost=span.cost,
+        cost_source=span.cost_source, counted=span.counted, scope=Scope(name=span.scope.name), source=span.source,
     )  # fmt: skip

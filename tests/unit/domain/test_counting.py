@@ -72,3 +72,16 @@ def test_parent_cycle_does_not_hang() -> None:
     a = make_span("t", "a", kind="agent", parent_id="b", usage=USAGE)
     b = make_span("t", "b", kind="agent", parent_id="a", usage=USAGE)
     assert uncounted([a, b]) == {"a", "b"}
+
+
+def test_an_estimate_gives_way_to_what_is_said_below_or_by_a_model_span_above() -> None:
+    guess = {"input": 12, "output": 3, "total": 15}
+    outer = model_call("t", "outer", usage=guess, usage_source="estimated")
+    inner = model_call("t", "inner", parent_id="outer", usage=USAGE, usage_source="client")
+    assert uncounted([outer, inner]) == {"outer"}
+    module = make_span("t", "module", kind="generation", usage=USAGE, usage_source="client")
+    step = make_span("t", "step", kind="chain", parent_id="module")
+    call = model_call("t", "call", parent_id="step", usage=guess, usage_source="estimated")
+    assert uncounted([module, step, call]) == {"call"}
+    other = model_call("t", "other", parent_id="elsewhere", usage=guess, usage_source="estimated")
+    assert uncounted([inner, other]) == set()
