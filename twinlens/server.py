@@ -67,6 +67,7 @@ from twinlens.features.prices import Prices
 from twinlens.features.project_removal import ProjectRemoval
 from twinlens.features.projects import Projects
 from twinlens.features.prompt_models import PromptModels
+from twinlens.features.prompt_usage import PromptUsage
 from twinlens.features.prompts import Prompts
 from twinlens.features.record_reader import RecordReader
 from twinlens.features.record_writer import RecordWriter
@@ -215,6 +216,7 @@ class Instance:
             logged_models=logged_models,
             artifacts=artifacts,
             prompts=prompts,
+            prompt_usage=PromptUsage(telemetry),
             prompt_models=PromptModels(prompts, registry),
             score_configs=score_configs,
             scores=Scores(score_configs, ingest, telemetry),

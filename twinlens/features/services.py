@@ -34,6 +34,7 @@ if TYPE_CHECKING:
     from twinlens.features.project_removal import ProjectRemoval
     from twinlens.features.projects import Projects
     from twinlens.features.prompt_models import PromptModels
+    from twinlens.features.prompt_usage import PromptUsage
     from twinlens.features.prompts import Prompts
     from twinlens.features.registry import Registry
     from twinlens.features.reviews import Reviews
@@ -73,6 +74,7 @@ class Services:
     logged_models: LoggedModels
     artifacts: Artifacts
     prompts: Prompts
+    prompt_usage: PromptUsage
     prompt_models: PromptModels
     score_configs: ScoreConfigs
     scores: Scores
