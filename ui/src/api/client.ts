@@ -4,7 +4,7 @@ import type { paths } from "./schema.gen";
 const BASE = "/api/twinlens/v1";
 
 type Routes = { [P in keyof paths as P extends `${typeof BASE}${infer Route}` ? Route : never]: paths[P] };
-type Method = "get" | "post" | "patch" | "delete";
+type Method = "get" | "post" | "put" | "patch" | "delete";
 /** Routes that know a method. */
 type RouteOf<M extends Method> = { [R in keyof Routes]: Routes[R] extends Record<M, object> ? R : never }[keyof Routes];
 type Operation<R extends keyof Routes, M extends Method> = NonNullable<Routes[R][M & keyof Routes[R]]>;
@@ -95,6 +95,8 @@ export const api = {
     send("GET", route, options as Request) as Promise<Answer<Operation<R, "get">>>,
   post: <R extends RouteOf<"post">>(route: R, options: Options<Operation<R, "post">>) =>
     send("POST", route, options as Request) as Promise<Answer<Operation<R, "post">>>,
+  put: <R extends RouteOf<"put">>(route: R, options: Options<Operation<R, "put">>) =>
+    send("PUT", route, options as Request) as Promise<Answer<Operation<R, "put">>>,
   patch: <R extends RouteOf<"patch">>(route: R, options: Options<Operation<R, "patch">>) =>
     send("PATCH", route, options as Request) as Promise<Answer<Operation<R, "patch">>>,
   delete: <R extends RouteOf<"delete">>(route: R, options: Options<Operation<R, "delete">>) =>

@@ -410,3 +410,35 @@ export const datasetPlaceQuery = (projectId: string, runId: string) =>
     enabled: runId !== "",
     retry: false,
   });
+
+// --- prompts -----------------------------------------------------------------------------------------------------------
+export const promptsQuery = (projectId: string) =>
+  queryOptions({
+    queryKey: [projectId, "prompts"],
+    queryFn: ({ signal }) => api.get("/projects/{project_id}/prompts", { path: { project_id: projectId }, signal }),
+  });
+
+export const promptQuery = (projectId: string, name: string) =>
+  queryOptions({
+    queryKey: [projectId, "prompt", name],
+    queryFn: ({ signal }) =>
+      api.get("/projects/{project_id}/prompts/{name}", { path: { project_id: projectId, name }, signal }),
+  });
+
+export const resolvedPromptQuery = (projectId: string, name: string, version: number) =>
+  queryOptions({
+    queryKey: [projectId, "prompt", name, "resolved", version],
+    queryFn: ({ signal }) =>
+      api.get("/projects/{project_id}/prompts/{name}/versions/{version}/resolved", {
+        path: { project_id: projectId, name, version },
+        signal,
+      }),
+  });
+
+export const promptUsageQuery = (projectId: string, name: string) =>
+  queryOptions({
+    queryKey: [projectId, "prompt", name, "usage"],
+    queryFn: ({ signal }) =>
+      api.get("/projects/{project_id}/prompts/{name}/usage", { path: { project_id: projectId, name }, signal }),
+    staleTime: 10_000,
+  });

@@ -1317,6 +1317,118 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/api/twinlens/v1/projects/{project_id}/prompts": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * List prompts
+         * @description By name.
+         */
+        get: operations["list_prompts"];
+        put?: never;
+        /**
+         * Add a version of a prompt
+         * @description It takes `latest` and the given labels from the versions that had them.
+         */
+        post: operations["add_version"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/twinlens/v1/projects/{project_id}/prompts/{name}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * One prompt
+         * @description With all its versions, newest first.
+         */
+        get: operations["get_prompt"];
+        put?: never;
+        post?: never;
+        /**
+         * Delete a prompt or a version
+         * @description Refused while another prompt includes what would go.
+         */
+        delete: operations["delete_prompt"];
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/twinlens/v1/projects/{project_id}/prompts/{name}/versions/{version}/resolved": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * A prompt as fetched
+         * @description With the prompts it includes put in, as clients get it.
+         */
+        get: operations["get_resolved"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/twinlens/v1/projects/{project_id}/prompts/{name}/labels/{label}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        /**
+         * Move a label
+         * @description Put a label on a version; the version that had it loses it. The next read sees it.
+         */
+        put: operations["move_label"];
+        post?: never;
+        /**
+         * Remove a label
+         * @description Whoever asks for it then gets a 404, or the fallback of its code.
+         */
+        delete: operations["drop_label"];
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/twinlens/v1/projects/{project_id}/prompts/{name}/usage": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Usage of a prompt
+         * @description Calls, cost, latency and scores per version; by default of the last 30 days.
+         */
+        get: operations["get_usage"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/api/twinlens/v1/projects/{project_id}/live": {
         parameters: {
             query?: never;
@@ -1951,6 +2063,10 @@ export interface components {
         KeyList: {
             keys: components["schemas"]["KeyInfo"][];
         };
+        /** LabelTarget */
+        LabelTarget: {
+            version: number;
+        };
         /** LineageEdge */
         LineageEdge: {
             source: string;
@@ -2135,6 +2251,19 @@ export interface components {
             id?: string | null;
             retention_days?: number | null;
         };
+        /** NewPromptVersion */
+        NewPromptVersion: {
+            name: string;
+            template: string | {
+                [key: string]: unknown;
+            }[];
+            /** @enum {null|string} */
+            type?: "text" | "chat" | null;
+            config?: unknown;
+            labels?: string[];
+            tags?: string[] | null;
+            commit_message?: string | null;
+        };
         /** NewQueue */
         NewQueue: {
             name: string;
@@ -2311,6 +2440,68 @@ export interface components {
             by?: string;
             expected_release?: number | null;
         };
+        /** PromptDay */
+        PromptDay: {
+            day_ms: number;
+            version: number;
+            calls: number;
+            cost: number;
+        };
+        /** PromptDetail */
+        PromptDetail: {
+            prompt: components["schemas"]["PromptRow"];
+            versions: components["schemas"]["PromptVersionRow"][];
+        };
+        /** PromptList */
+        PromptList: {
+            prompts: components["schemas"]["PromptRow"][];
+            total: number;
+        };
+        /** PromptRow */
+        PromptRow: {
+            name: string;
+            /** @enum {string} */
+            type: "text" | "chat";
+            description: string;
+            versions: number;
+            latest_version: number;
+            labels: {
+                [key: string]: number;
+            };
+            tags: string[];
+            calls: number;
+            created_ms: number;
+            updated_ms: number;
+        };
+        /** PromptUsageReport */
+        PromptUsageReport: {
+            versions: components["schemas"]["PromptVersionUsage"][];
+            days: components["schemas"]["PromptDay"][];
+        };
+        /** PromptVersionRow */
+        PromptVersionRow: {
+            version: number;
+            template: string | {
+                [key: string]: unknown;
+            }[];
+            config: unknown;
+            labels: string[];
+            commit_message: string | null;
+            created_by: string;
+            created_ms: number;
+        };
+        /** PromptVersionUsage */
+        PromptVersionUsage: {
+            version: number;
+            calls: number;
+            errors: number;
+            input_tokens: number;
+            output_tokens: number;
+            cost: number;
+            p50_ms: number | null;
+            p95_ms: number | null;
+            scores: components["schemas"]["ScoreMeanRow"][];
+        };
         /** QueueDetail */
         QueueDetail: {
             queue: components["schemas"]["QueueRow"];
@@ -2425,6 +2616,14 @@ export interface components {
             cost_before: number;
             cost_after: number;
             dry_run: boolean;
+        };
+        /** ResolvedPrompt */
+        ResolvedPrompt: {
+            version: number;
+            template: string | {
+                [key: string]: unknown;
+            }[];
+            includes: string[];
         };
         /** Review */
         Review: {
@@ -2543,6 +2742,12 @@ export interface components {
         ScoreEdit: {
             value?: number | boolean | string | null;
             comment?: string | null;
+        };
+        /** ScoreMeanRow */
+        ScoreMeanRow: {
+            name: string;
+            mean: number;
+            count: number;
         };
         /** ScoreRow */
         ScoreRow: {
@@ -5752,6 +5957,283 @@ export interface operations {
                 };
                 content: {
                     "application/json": components["schemas"]["RepriceResult"];
+                };
+            };
+            /** @description Any error. */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    list_prompts: {
+        parameters: {
+            query?: {
+                /** @description Only names below this folder, like `support/`. */
+                folder?: string;
+                /** @description Only prompts with this label. */
+                label?: string | null;
+                /** @description Only prompts with this tag. */
+                tag?: string | null;
+                limit?: number;
+            };
+            header?: never;
+            path: {
+                project_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Request fulfilled, document follows */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["PromptList"];
+                };
+            };
+            /** @description Any error. */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    add_version: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                project_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["NewPromptVersion"];
+            };
+        };
+        responses: {
+            /** @description Document created, URL follows */
+            201: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["PromptVersionRow"];
+                };
+            };
+            /** @description Any error. */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    get_prompt: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                project_id: string;
+                name: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Request fulfilled, document follows */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["PromptDetail"];
+                };
+            };
+            /** @description Any error. */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    delete_prompt: {
+        parameters: {
+            query?: {
+                /** @description Only this version. */
+                version?: number | null;
+            };
+            header?: never;
+            path: {
+                project_id: string;
+                name: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Request fulfilled, nothing follows */
+            204: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            /** @description Any error. */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    get_resolved: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                project_id: string;
+                name: string;
+                version: number;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Request fulfilled, document follows */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ResolvedPrompt"];
+                };
+            };
+            /** @description Any error. */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    move_label: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                project_id: string;
+                name: string;
+                label: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["LabelTarget"];
+            };
+        };
+        responses: {
+            /** @description Request fulfilled, document follows */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["PromptVersionRow"];
+                };
+            };
+            /** @description Any error. */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    drop_label: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                project_id: string;
+                name: string;
+                label: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Request fulfilled, nothing follows */
+            204: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            /** @description Any error. */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    get_usage: {
+        parameters: {
+            query?: {
+                /** @description Only what started at or after this time. */
+                from_ms?: number | null;
+                /** @description Only what started before this time. */
+                to_ms?: number | null;
+            };
+            header?: never;
+            path: {
+                project_id: string;
+                name: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Request fulfilled, document follows */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["PromptUsageReport"];
                 };
             };
             /** @description Any error. */

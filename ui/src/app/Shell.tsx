@@ -19,6 +19,7 @@ import {
   Search,
   Sun,
   TableProperties,
+  TextQuote,
 } from "lucide-react";
 import { lazy, Suspense, useEffect, useState } from "react";
 import { api } from "@/api/client";
@@ -43,6 +44,7 @@ const NAV = [
   { to: "/project/$projectId/datasets", label: "Datasets", icon: TableProperties, keys: "g i", exact: false },
   { to: "/project/$projectId/models", label: "Models", icon: Boxes, keys: "g m", exact: false },
   { to: "/project/$projectId/deployments", label: "Deployments", icon: Rocket, keys: "g d", exact: false },
+  { to: "/project/$projectId/prompts", label: "Prompts", icon: TextQuote, keys: "g p", exact: false },
 ] as const;
 
 /** The frame around every page of a project: navigation, project switcher, palette, live status. */

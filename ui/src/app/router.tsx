@@ -130,6 +130,18 @@ const modelRoute = child(
   "/models/$name",
   lazyRouteComponent(() => import("@/pages/models/ModelPage"), "ModelPage"),
 );
+const promptsRoute = child(
+  "/prompts",
+  lazyRouteComponent(() => import("@/pages/prompts/PromptsPage"), "PromptsPage"),
+);
+const newPromptRoute = child(
+  "/prompts/new",
+  lazyRouteComponent(() => import("@/pages/prompts/PromptEditor"), "PromptEditorPage"),
+);
+const promptRoute = child(
+  "/prompts/$name",
+  lazyRouteComponent(() => import("@/pages/prompts/PromptPage"), "PromptPage"),
+);
 
 const routeTree = rootRoute.addChildren([
   indexRoute,
@@ -154,6 +166,9 @@ const routeTree = rootRoute.addChildren([
     modelRoute,
     deploymentsRoute,
     deploymentRoute,
+    promptsRoute,
+    newPromptRoute,
+    promptRoute,
   ]),
 ]);
 

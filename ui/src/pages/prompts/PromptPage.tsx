@@ -1,0 +1,171 @@
+import { useQuery, useQueryClient } from "@tanstack/react-query";
+import { Link, useNavigate, useParams } from "@tanstack/react-router";
+import { Plus } from "lucide-react";
+import { useState } from "react";
+import { useLive } from "@/api/live";
+import { promptQuery } from "@/api/queries";
+import type { PromptVersionRow } from "@/api/types";
+import { usePageSearch, useProjectId, useSetSearch } from "@/app/url";
+import { dateTime } from "@/base/format";
+import { Button } from "@/ui/Button";
+import { Chip } from "@/ui/Chip";
+import { CopyButton } from "@/ui/Copy";
+import { useHotkeys } from "@/ui/hotkeys";
+import { PageHeader } from "@/ui/Page";
+import { Segmented } from "@/ui/Segmented";
+import { Failure, LoadingRows } from "@/ui/State";
+import { CodePanel } from "./CodePanel";
+import { DiffPanel } from "./DiffPanel";
+import { LabelChip } from "./LabelChip";
+import { LabelDialog } from "./LabelDialog";
+import css from "./Prompts.module.css";
+import { TemplatePanel } from "./TemplatePanel";
+import { UsagePanel } from "./UsagePanel";
+
+const TABS = [
+  { value: "prompt", label: "Prompt" },
+  { value: "compare", label: "Compare" },
+  { value: "usage", label: "Usage" },
+  { value: "code", label: "Use it" },
+] as const;
+type Tab = (typeof TABS)[number]["value"];
+
+/** One prompt: its versions at the left, the chosen one beside them. Version and tab are in the address. */
+export function PromptPage() {
+  const projectId = useProjectId();
+  const { name } = useParams({ strict: false }) as { name: string };
+  const search = usePageSearch();
+  const setSearch = useSetSearch();
+  const navigate = useNavigate();
+  const queries = useQueryClient();
+  const query = useQuery(promptQuery(projectId, name));
+  const [labelling, setLabelling] = useState(false);
+  useLive((events) => {
+    if (events.some((e) => e.kind === "gap" || (e.kind === "prompt" && e.id === name)))
+      void queries.invalidateQueries({ queryKey: [projectId, "prompt", name] });
+  });
+  const versions = query.data?.versions ?? [];
+  const at = Math.max(
+    0,
+    versions.findIndex((v) => String(v.version) === search.v),
+  );
+  const chosen = versions[at];
+  const tab = (TABS.find((t) => t.value === search.tab)?.value ?? "prompt") as Tab;
+  const go = (index: number) => {
+    const next = versions[index];
+    if (next) setSearch({ v: String(next.version) });
+  };
+  const write = () =>
+    void navigate({
+      to: "/project/$projectId/prompts/new",
+      params: { projectId },
+      search: { name, ...(chosen ? { from: String(chosen.version) } : {}) } as never,
+    });
+  useHotkeys([
+    { keys: "j", label: "Older version", group: "Prompt", run: () => go(at + 1) },
+    { keys: "k", label: "Newer version", group: "Prompt", run: () => go(at - 1) },
+    { keys: "n", label: "New version", group: "Prompt", run: write },
+    { keys: "l", label: "Move labels", group: "Prompt", run: () => setLabelling(true) },
+    ...TABS.map((t, i) => ({
+      keys: String(i + 1),
+      label: t.label,
+      group: "Prompt",
+      run: () => setSearch({ tab: t.value }),
+    })),
+  ]);
+  const parts = name.split("/");
+  return (
+    <>
+      <PageHeader
+        name={name}
+        crumbs={["", ...parts.slice(0, -1)].map((part, i) => (
+          <Link
+            key={`${i}${part}`}
+            to="/project/$projectId/prompts"
+            params={{ projectId }}
+            search={(i ? { folder: `${parts.slice(0, i).join("/")}/` } : {}) as never}
+          >
+            {part || "Prompts"}
+          </Link>
+        ))}
+        title={
+          <>
+            <span className="ellipsis">{parts.at(-1)}</span>
+            <CopyButton text={name} label="Copy the name" />
+          </>
+        }
+      >
+        {chosen ? <Button onClick={() => setLabelling(true)}>Labels</Button> : null}
+        <Button look="primary" icon={<Plus size={15} aria-hidden="true" />} onClick={write}>
+          New version
+        </Button>
+      </PageHeader>
+      {query.isPending ? (
+        <LoadingRows />
+      ) : query.isError ? (
+        <Failure error={query.error} retry={() => void query.refetch()} />
+      ) : chosen ? (
+        <div className={css.split}>
+          <VersionList versions={versions} at={at} onChoose={go} />
+          <section className={css.main} aria-label={`Version ${chosen.version}`}>
+            <div className={css.tabs}>
+              <Segmented label="View" value={tab} options={TABS} onChange={(value) => setSearch({ tab: value })} />
+              {query.data.prompt.tags.map((tag) => (
+                <Chip key={tag}>{tag}</Chip>
+              ))}
+            </div>
+            <div className={css.body}>
+              {tab === "prompt" ? (
+                <TemplatePanel projectId={projectId} name={name} version={chosen} />
+              ) : tab === "compare" ? (
+                <DiffPanel versions={versions} after={chosen} />
+              ) : tab === "usage" ? (
+                <UsagePanel projectId={projectId} name={name} />
+              ) : (
+                <CodePanel name={name} version={chosen} type={query.data.prompt.type} />
+              )}
+            </div>
+          </section>
+          {labelling ? (
+            <LabelDialog
+              projectId={projectId}
+              name={name}
+              version={chosen}
+              labels={query.data.prompt.labels}
+              onClose={() => setLabelling(false)}
+            />
+          ) : null}
+        </div>
+      ) : null}
+    </>
+  );
+}
+
+interface VersionListProps {
+  readonly versions: readonly PromptVersionRow[];
+  readonly at: number;
+  readonly onChoose: (index: number) => void;
+}
+
+function VersionList({ versions, at, onChoose }: VersionListProps) {
+  return (
+    <ol className={css.versions} aria-label="Versions">
+      {versions.map((v, i) => (
+        <li key={v.version}>
+          <button type="button" className={css.version} aria-current={i === at} onClick={() => onChoose(i)}>
+            <span className={css.number}>
+              <strong>Version {v.version}</strong>
+              {v.labels.map((label) => (
+                <LabelChip key={label} label={label} />
+              ))}
+            </span>
+            {v.commit_message ? <span className={css.message}>{v.commit_message}</span> : null}
+            <span className="muted">
+              {dateTime(v.created_ms)} · {v.created_by}
+            </span>
+          </button>
+        </li>
+      ))}
+    </ol>
+  );
+}
