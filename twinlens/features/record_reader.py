@@ -43,7 +43,7 @@ from twinlens.features.metrics import Metrics
 from twinlens.store.catalog import bulk
 from twinlens.store.catalog.comments import CommentTable, comments
 from twinlens.store.catalog.dataset_runs import DatasetRunTable, dataset_run_items, dataset_runs
-from twinlens.store.catalog.datasets import DatasetTable, dataset_items, datasets, decode_json
+from twinlens.store.catalog.datasets import ITEM_JSON, DatasetTable, dataset_items, datasets, decode_json
 from twinlens.store.catalog.engine import Catalog
 from twinlens.store.catalog.experiments import ExperimentTable, experiments
 from twinlens.store.catalog.logged_models import LoggedModelTable, logged_models
@@ -262,8 +262,9 @@ class RecordReader:
         records: list[AnyRecord] = []
         for row in rows:
             end = row.pop("valid_to_ns")
+            del row["input_key"]
             dataset = names[row["dataset_id"]]
-            decode_json(row, ("input", "expected_output", "metadata"))
+            decode_json(row, ITEM_JSON)
             item = DatasetItem(**row, dataset_name=dataset.name if dataset else "")
             records.append(DatasetItemRecord(item=item, valid_to_ns=end))
         return records, _last([[r["item_id"], r["valid_from_ns"]] for r in rows], limit)

@@ -11,6 +11,7 @@ import sqlalchemy as sa
 
 from twinlens.domain.artifact import proxy_path
 from twinlens.domain.clock import now_ns
+from twinlens.domain.dataset import input_key
 from twinlens.domain.errors import InvalidArgument
 from twinlens.domain.ids import check_id
 from twinlens.domain.record import (
@@ -48,7 +49,7 @@ from twinlens.ingest.writer import Ingest
 from twinlens.store.catalog import bulk
 from twinlens.store.catalog.comments import comments
 from twinlens.store.catalog.dataset_runs import dataset_run_items, dataset_runs
-from twinlens.store.catalog.datasets import DatasetTable, dataset_items, encode_json
+from twinlens.store.catalog.datasets import ITEM_JSON, DatasetTable, dataset_items, encode_json
 from twinlens.store.catalog.engine import Catalog
 from twinlens.store.catalog.experiments import ExperimentTable
 from twinlens.store.catalog.logged_models import LoggedModelTable
@@ -56,7 +57,7 @@ from twinlens.store.catalog.media import MediaTable
 from twinlens.store.catalog.prompts import PromptTable, prompt_versions
 from twinlens.store.catalog.registry import RegistryTable
 from twinlens.store.catalog.runs import RunTable, run_tags
-from twinlens.store.catalog.score_configs import score_configs
+from twinlens.store.catalog.score_configs import ScoreConfigTable
 
 
 class Written(msgspec.Struct, kw_only=True):
@@ -85,7 +86,7 @@ class RecordWriter:
         self._prices = prices
         self._ingest = ingest
         self._put: dict[type, Callable[[sa.Connection, str, Any], None]] = {
-            ScoreConfigRecord: self._score_config, RunRecord: self._run, LoggedModelRecord: self._logged_model,
+            RunRecord: self._run, LoggedModelRecord: self._logged_model,
             RegisteredModelRecord: self._registered_model, PromptRecord: self._prompt, DatasetRecord: self._dataset,
             DatasetItemRecord: self._dataset_item, DatasetRunRecord: self._dataset_run,
             DatasetRunItemRecord: self._dataset_run_item, CommentRecord: self._comment, RowRecord: self._row,
@@ -112,6 +113,9 @@ class RecordWriter:
             elif kind is PriceRecord:
                 for record in found:
                     self._prices.put(project_id, record.price)
+            elif kind is ScoreConfigRecord:
+                for record in found:
+                    self._score_config(project_id, record)
             elif kind is MediaRecord:
                 for record in found:
                     self._media(project_id, record)
@@ -306,8 +310,9 @@ class RecordWriter:
         item = record.item
         values = msgspec.structs.asdict(item)
         values["dataset_id"] = self._dataset_id(connection, project_id, item.dataset_name, item.dataset_id)
-        encode_json(values, ("input", "expected_output", "metadata"))
-        bulk.put_row(connection, dataset_items, project_id, {**values, "valid_to_ns": record.valid_to_ns})
+        encode_json(values, ITEM_JSON)
+        values |= {"valid_to_ns": record.valid_to_ns, "input_key": input_key(item.input)}
+        bulk.put_row(connection, dataset_items, project_id, values)
 
     def _dataset_run(self, connection: sa.Connection, project_id: str, record: DatasetRunRecord) -> None:
         values = encode_json(msgspec.structs.asdict(record.run), ("metadata",))
@@ -319,12 +324,13 @@ class RecordWriter:
     def _dataset_run_item(self, connection: sa.Connection, project_id: str, record: DatasetRunItemRecord) -> None:
         bulk.put_row(connection, dataset_run_items, project_id, msgspec.structs.asdict(record.item))
 
-    def _score_config(self, connection: sa.Connection, project_id: str, record: ScoreConfigRecord) -> None:
+    def _score_config(self, project_id: str, record: ScoreConfigRecord) -> None:
         record.config.check()
-        values = msgspec.structs.asdict(record.config)
-        categories = record.config.categories
-        values["categories"] = None if categories is None else msgspec.json.encode(categories).decode()
-        bulk.put_row(connection, score_configs, project_id, values)
+        table = ScoreConfigTable(self._catalog)
+        if table.get(project_id, record.config.config_id) is None:
+            table.add(project_id, record.config)
+        else:
+            table.replace(project_id, record.config)
 
     def _comment(self, connection: sa.Connection, project_id: str, record: CommentRecord) -> None:
         record.comment.check()

@@ -29,7 +29,7 @@ from twinlens.domain.record import (
     SpansRecord,
     TraceRecord,
 )
-from twinlens.domain.run import Run
+from twinlens.domain.run import DEFAULT_EXPERIMENT_ID, Run
 from twinlens.domain.trace import Span, TraceSummary
 from twinlens.migrate import mlflow_wire as wire
 from twinlens.migrate.errors import MigrationError
@@ -123,6 +123,8 @@ class MlflowTarget:
 
     def _number(self, experiment_id: str) -> str:
         number = self._experiments.get(experiment_id)
+        if number is None and experiment_id == DEFAULT_EXPERIMENT_ID:  # of systems without experiments
+            number = self._experiments[experiment_id] = DEFAULT_EXPERIMENT_ID
         if number is None:
             raise MigrationError(f"there is no experiment {experiment_id} at the target")
         self._load(number)

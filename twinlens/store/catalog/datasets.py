@@ -68,7 +68,7 @@ dataset_items = sa.Table(
 )
 
 _DATASET_JSON = ("metadata", "input_schema", "expected_output_schema", "fields")
-_ITEM_JSON = ("input", "expected_output", "output", "metadata", "source")
+ITEM_JSON = ("input", "expected_output", "output", "metadata", "source")
 _CHUNK = 500  # values of one IN
 
 
@@ -193,7 +193,7 @@ class DatasetTable:
         """Insert states as the current ones."""
         found: list[dict[str, Any]] = []
         for row in rows:
-            values = encode_json(msgspec.structs.asdict(row), _ITEM_JSON)
+            values = encode_json(msgspec.structs.asdict(row), ITEM_JSON)
             del values["dataset_name"]
             values |= {"project_id": self._project, "valid_to_ns": None, "input_key": input_key(row.input)}
             found.append(values)
@@ -279,7 +279,7 @@ class DatasetTable:
         found: list[DatasetItem] = []
         for row in rows:
             del row["project_id"], row["valid_to_ns"], row["input_key"]
-            decode_json(row, _ITEM_JSON)
+            decode_json(row, ITEM_JSON)
             found.append(DatasetItem(**row, dataset_name=names.get(row["dataset_id"], "")))
         return found
 
