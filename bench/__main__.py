@@ -23,9 +23,9 @@ from bench.book import Book
 from bench.envs import ensure
 from bench.report import progress
 from bench.servers import SERVERS, Server
-from bench.suites import Effort, big, corpus, disk, otlp, reads, scale, sdk, start, tracking
+from bench.suites import Effort, big, corpus, disk, otlp, points, reads, scale, sdk, start, tracking
 
-SUITES = ("start", "tracking", "otlp", "reads", "disk", "scale", "sdk")
+SUITES = ("start", "tracking", "points", "otlp", "reads", "disk", "scale", "sdk")
 
 
 def _server(kind: type[Server], folder: Path, book: Book, effort: Effort, suites: list[str]) -> None:
@@ -35,7 +35,7 @@ def _server(kind: type[Server], folder: Path, book: Book, effort: Effort, suites
         for index in range(4):
             with kind(folder / f"start-{index}") as server:
                 starts.append(server.cold_start)
-    if set(suites) & {"start", "tracking", "otlp", "reads"}:
+    if set(suites) & {"start", "tracking", "points", "otlp", "reads"}:
         _step(
             f"{kind.name}: all of one process",
             lambda: _one_process(kind(folder / "main"), book, effort, suites, starts),
@@ -51,6 +51,7 @@ def _one_process(server: Server, book: Book, effort: Effort, suites: list[str], 
     steps = {
         "start": lambda: start.measure(server, book, effort, starts),
         "tracking": lambda: tracking.measure(server, book, effort) if server.speaks_mlflow else None,
+        "points": lambda: points.measure(server, book, effort) if server.speaks_mlflow else None,
         "otlp": lambda: otlp.measure(server, book, effort),
         "reads": lambda: reads.measure(server, book, effort),
     }

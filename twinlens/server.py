@@ -52,6 +52,7 @@ from twinlens.features.evaluation_runs import EvaluationRuns
 from twinlens.features.evaluation_worker import EvaluationWorker, Wake
 from twinlens.features.evaluators import Evaluators
 from twinlens.features.experiments import Experiments
+from twinlens.features.garbage import Garbage
 from twinlens.features.issues import Issues
 from twinlens.features.judge import settings_connections
 from twinlens.features.lineage import Lineage
@@ -194,6 +195,12 @@ class Instance:
         removal.start()
         self._closers.append(removal.close)
         prices = Prices(price_rows, enricher, ingest, telemetry, Audit(catalog))
+        garbage = Garbage(
+            catalog, telemetry, ingest, projects, runs, traces, artifacts,
+            keep_headers=settings.retention_drops == "payloads", interval_s=settings.retention_interval,
+        )  # fmt: skip
+        garbage.start()
+        self._closers.append(garbage.close)
         return Services(
             settings=settings,
             access=access,
@@ -234,6 +241,7 @@ class Instance:
             media=MediaLibrary(catalog, blobs, hasher),
             deployments=deployments,
             observed=observed,
+            garbage=garbage,
             lineage=Lineage(catalog, telemetry, traces, deployments),
             transfer=Transfer(
                 catalog,

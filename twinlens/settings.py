@@ -80,6 +80,10 @@ class Settings:
     )
     judge_api_key: str | None = _setting(None, "Its key.", secret=True)
     judge_model: str | None = _setting(None, "Model of evaluators that name none.")
+    retention_drops: str = _setting(
+        "traces", "What goes past a project's retention: traces, or only payloads (figures and previews stay)."
+    )
+    retention_interval: float = _setting(3_600.0, "Seconds between two looks for what is past its project's retention.")
     shutdown_timeout: float = _setting(10.0, "Seconds that running requests get to finish at shutdown.")
     secret: str | None = _setting(
         None, "Key for hashing API keys and sessions; default: a random one, kept in the data folder.", secret=True
@@ -250,6 +254,10 @@ def _whole(raw: Any) -> int:
 def _check(settings: Settings) -> None:
     if settings.mode not in ("auto", "open", "secured"):
         raise SettingsError(f"mode from {settings.origins['mode']}: must be auto, open or secured")
+    if settings.retention_drops not in ("traces", "payloads"):
+        raise SettingsError(f"retention_drops from {settings.origins['retention_drops']}: must be traces or payloads")
+    if settings.retention_interval <= 0:
+        raise SettingsError("retention_interval must be more than 0 seconds")
     if settings.log_level not in ("debug", "info", "warning", "error"):
         raise SettingsError(f"log_level from {settings.origins['log_level']}: must be debug, info, warning or error")
     for port in (*settings.port, settings.grpc_port or 0):

@@ -15,6 +15,7 @@ from twinlens.cli.config import config
 from twinlens.cli.demo import demo
 from twinlens.cli.deployment import deployment
 from twinlens.cli.doctor import doctor
+from twinlens.cli.gc import gc
 from twinlens.cli.hook import hook
 from twinlens.cli.maintenance import reclaim
 from twinlens.cli.migrate import migrate
@@ -40,6 +41,7 @@ app.command(demo)
 app.command(doctor)
 app.command(run_agent, name="run")
 app.command(hook)
+app.command(gc)
 app.command(reclaim)
 app.command(export)
 app.command(import_, name="import")

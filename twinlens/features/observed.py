@@ -27,7 +27,7 @@ View = Literal["traces", "spans"]
 log = logging.getLogger(__name__)
 
 REST_S = 2.0  #: least time between two looks
-DUTY = 120  #: a look that took a second is followed by 120 of rest: less than one per cent of one core
+DUTY = 200  #: a look that took a second of CPU is followed by 200 of rest: half a per cent of one core
 #: Rows carry the time at which their commit was planned; nobody takes longer than this to finish it.
 SLACK_NS = 60_000_000_000
 MOST_VERSIONS = 500  #: per kind and hour; the ones with most calls
@@ -51,6 +51,7 @@ class Observed:
         self._telemetry = telemetry
         self._clock = clock
         self._noted: set[str] = set()
+        self._noting = threading.Lock()
         self._wake = threading.Event()
         self._closing = threading.Event()
         self._looking = threading.Lock()
@@ -90,7 +91,8 @@ class Observed:
     # --- watching ----------------------------------------------------------------------------------------------
     def note(self, project_ids: Iterable[str]) -> None:
         """Something was committed in these projects."""
-        self._noted.update(project_ids)
+        with self._noting:
+            self._noted.update(project_ids)
         self._wake.set()
 
     def start(self, project_ids: Iterable[str]) -> None:
@@ -113,8 +115,12 @@ class Observed:
                 return
             self._wake.clear()
             started = time.thread_time()
-            while self._noted and not self._closing.is_set():
-                project_id = self._noted.pop()
+            with self._noting:
+                noted = sorted(self._noted)
+                self._noted.clear()
+            for project_id in noted:  # what is noted meanwhile waits for the next look
+                if self._closing.is_set():
+                    return
                 try:
                     self.look(project_id)
                 except Exception as error:  # this thread must live on; the next commit tries again

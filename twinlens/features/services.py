@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from twinlens.features.evaluation_runs import EvaluationRuns
     from twinlens.features.evaluators import Evaluators
     from twinlens.features.experiments import Experiments
+    from twinlens.features.garbage import Garbage
     from twinlens.features.issues import Issues
     from twinlens.features.lineage import Lineage
     from twinlens.features.live import LiveBus
@@ -94,3 +95,4 @@ class Services:
     observed: Observed
     lineage: Lineage
     transfer: Transfer
+    garbage: Garbage

@@ -102,10 +102,18 @@ export interface paths {
         get: operations["get_project"];
         put?: never;
         post?: never;
-        delete?: never;
+        /**
+         * Delete a project
+         * @description Gone at once; what it held is removed in the background.
+         */
+        delete: operations["delete_project"];
         options?: never;
         head?: never;
-        patch?: never;
+        /**
+         * Change a project's settings
+         * @description Name and retention.
+         */
+        patch: operations["edit_project"];
         trace?: never;
     };
     "/api/twinlens/v1/projects/{project_id}/keys": {
@@ -186,6 +194,130 @@ export interface paths {
          * @description Drops payloads that nothing refers to any more. Writes wait meanwhile.
          */
         post: operations["reclaim"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/twinlens/v1/projects/{project_id}/members": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Members and their roles in a project
+         * @description Everybody of the organization, with the role of the own in this project.
+         */
+        get: operations["list_members"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/twinlens/v1/projects/{project_id}/members/{user_id}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        /**
+         * Set a member's role in a project
+         * @description It replaces the organization's role in this project.
+         */
+        patch: operations["set_project_role"];
+        trace?: never;
+    };
+    "/api/twinlens/v1/organization/members": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Add a user
+         * @description A new user, or one that another organization knows already.
+         */
+        post: operations["add_member"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/twinlens/v1/organization/members/{user_id}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        post?: never;
+        /**
+         * Remove a member
+         * @description A user who belongs to no other organization is deleted.
+         */
+        delete: operations["remove_member"];
+        options?: never;
+        head?: never;
+        /**
+         * Set a member's role in the organization
+         * @description It counts in every project without a role of its own.
+         */
+        patch: operations["set_role"];
+        trace?: never;
+    };
+    "/api/twinlens/v1/projects/{project_id}/audit": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Audit log of a project
+         * @description Who changed its settings, keys, members, prompt labels and prices.
+         */
+        get: operations["project_audit"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/twinlens/v1/organization/audit": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Audit log of the organization
+         * @description All projects together, deleted ones too.
+         */
+        get: operations["organization_audit"];
+        put?: never;
+        post?: never;
         delete?: never;
         options?: never;
         head?: never;
@@ -1248,6 +1380,46 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/api/twinlens/v1/projects/{project_id}/gc": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Remove for good what was deleted
+         * @description With artifacts and metric points, and give the space back. Stopped half-way, it goes on when asked again.
+         */
+        post: operations["collect_garbage"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/twinlens/v1/projects/{project_id}/counts": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * How much there is
+         * @description Active things by kind; what is deleted apart.
+         */
+        get: operations["count_everything"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/api/twinlens/v1/projects/{project_id}/prices": {
         parameters: {
             query?: never;
@@ -1723,10 +1895,48 @@ export interface components {
             is_dir: boolean;
             size: number | null;
         };
+        /** AuditPage */
+        AuditPage: {
+            entries: components["schemas"]["AuditRow"][];
+            next_cursor: string | null;
+        };
+        /** AuditRow */
+        AuditRow: {
+            id: string;
+            at_ms: number;
+            actor_kind: string;
+            actor: string;
+            action: string;
+            object_type: string;
+            object_id: string;
+            project_id: string | null;
+            detail: {
+                [key: string]: unknown;
+            };
+        };
         /** Category */
         Category: {
             label: string;
             value: number;
+        };
+        /** CollectRequest */
+        CollectRequest: {
+            /** @default 0 */
+            older_than_days?: number;
+            run_ids?: string[] | null;
+            experiment_ids?: string[] | null;
+            /** @default false */
+            dry_run?: boolean;
+        };
+        /** Collected */
+        Collected: {
+            runs: number;
+            logged_models: number;
+            experiments: number;
+            traces: number;
+            files: number;
+            payload_bytes: number;
+            dry_run: boolean;
         };
         /** CommentList */
         CommentList: {
@@ -1765,6 +1975,22 @@ export interface components {
         /** CountAnswer */
         CountAnswer: {
             count: number;
+        };
+        /** Counts */
+        Counts: {
+            experiments: number;
+            runs: number;
+            deleted_runs: number;
+            runs_by_status: {
+                [key: string]: number;
+            };
+            logged_models: number;
+            registered_models: number;
+            model_versions: number;
+            deployments: number;
+            traces: number;
+            spans: number;
+            scores: number;
         };
         /** DatasetComparison */
         DatasetComparison: {
@@ -2110,6 +2336,21 @@ export interface components {
                 [key: string]: unknown;
             };
         };
+        /** MemberInfo */
+        MemberInfo: {
+            user_id: string;
+            email: string;
+            name: string;
+            /** @enum {string} */
+            role: "OWNER" | "ADMIN" | "MEMBER" | "VIEWER" | "NONE";
+            /** @enum {null|string} */
+            project_role?: "OWNER" | "ADMIN" | "MEMBER" | "VIEWER" | "NONE" | null;
+        };
+        /** MemberList */
+        MemberList: {
+            members: components["schemas"]["MemberInfo"][];
+            may_manage_organization: boolean;
+        };
         /** MetricKeys */
         MetricKeys: {
             metrics: {
@@ -2273,6 +2514,11 @@ export interface components {
             /** @default 1 */
             reviews_needed?: number;
         };
+        /** NewRole */
+        NewRole: {
+            /** @enum {null|string} */
+            role: "OWNER" | "ADMIN" | "MEMBER" | "VIEWER" | "NONE" | null;
+        };
         /** NewScore */
         NewScore: {
             name: string;
@@ -2302,6 +2548,18 @@ export interface components {
             min_value?: number | null;
             max_value?: number | null;
             categories?: components["schemas"]["Category"][] | null;
+        };
+        /** NewUser */
+        NewUser: {
+            email: string;
+            /** @default  */
+            name?: string;
+            password?: string | null;
+            /**
+             * @default MEMBER
+             * @enum {string}
+             */
+            role?: "OWNER" | "ADMIN" | "MEMBER" | "VIEWER" | "NONE";
         };
         /** ObservedList */
         ObservedList: {
@@ -2412,6 +2670,11 @@ export interface components {
             priority?: number;
             /** @default [] */
             conditions?: components["schemas"]["PriceCondition"][];
+        };
+        /** ProjectChange */
+        ProjectChange: {
+            name?: string;
+            retention_days?: number | null;
         };
         /** ProjectInfo */
         ProjectInfo: {
@@ -3235,6 +3498,70 @@ export interface operations {
             };
         };
     };
+    delete_project: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                project_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Request fulfilled, nothing follows */
+            204: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            /** @description Any error. */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    edit_project: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                project_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["ProjectChange"];
+            };
+        };
+        responses: {
+            /** @description Request fulfilled, document follows */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ProjectInfo"];
+                };
+            };
+            /** @description Any error. */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
     list_keys: {
         parameters: {
             query?: never;
@@ -3376,6 +3703,238 @@ export interface operations {
                 };
                 content: {
                     "application/json": components["schemas"]["Reclaimed"];
+                };
+            };
+            /** @description Any error. */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    list_members: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                project_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Request fulfilled, document follows */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["MemberList"];
+                };
+            };
+            /** @description Any error. */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    set_project_role: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                project_id: string;
+                user_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["NewRole"];
+            };
+        };
+        responses: {
+            /** @description Request fulfilled, document follows */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            /** @description Any error. */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    add_member: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["NewUser"];
+            };
+        };
+        responses: {
+            /** @description Document created, URL follows */
+            201: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["MemberInfo"];
+                };
+            };
+            /** @description Any error. */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    remove_member: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                user_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Request fulfilled, nothing follows */
+            204: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            /** @description Any error. */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    set_role: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                user_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["NewRole"];
+            };
+        };
+        responses: {
+            /** @description Request fulfilled, document follows */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["MemberInfo"];
+                };
+            };
+            /** @description Any error. */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    project_audit: {
+        parameters: {
+            query?: {
+                /** @description `next_cursor` of the page before. */
+                cursor?: string | null;
+                /** @description Rows per page. */
+                limit?: number;
+            };
+            header?: never;
+            path: {
+                project_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Request fulfilled, document follows */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["AuditPage"];
+                };
+            };
+            /** @description Any error. */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    organization_audit: {
+        parameters: {
+            query?: {
+                /** @description `next_cursor` of the page before. */
+                cursor?: string | null;
+                /** @description Rows per page. */
+                limit?: number;
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Request fulfilled, document follows */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["AuditPage"];
                 };
             };
             /** @description Any error. */
@@ -5790,6 +6349,72 @@ export interface operations {
                 };
                 content: {
                     "application/json": components["schemas"]["LineageGraph"];
+                };
+            };
+            /** @description Any error. */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    collect_garbage: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                project_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["CollectRequest"];
+            };
+        };
+        responses: {
+            /** @description Request fulfilled, document follows */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Collected"];
+                };
+            };
+            /** @description Any error. */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    count_everything: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                project_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Request fulfilled, document follows */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Counts"];
                 };
             };
             /** @description Any error. */
