@@ -6,7 +6,6 @@ import hashlib
 import json
 import subprocess
 import sys
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -195,11 +194,12 @@ def test_one_trace_across_tasks_threads_streams_and_processes(live_server: LiveS
     assert next(row["output"] for row in trace["observations"] if row["name"] == "stream") == "ab"
 
 
-def test_asking_without_a_server_says_so(start_server: Callable[..., LiveServer]) -> None:
-    from twinlens.sdk.remote import Server, ServerError
+def test_asking_without_a_server_says_so() -> None:
+    from twinlens.sdk.errors import ServerError
+    from twinlens.sdk.remote import PublicApi
 
     with pytest.raises(ServerError, match="no twinlens or langfuse backend"):
-        Server().call("GET", "/v2/prompts/x")
+        PublicApi().call("GET", "/v2/prompts/x")
 
 
 def test_a_recorded_superoptix_run_is_one_trace_with_tokens_and_cost(live_server: LiveServer) -> None:

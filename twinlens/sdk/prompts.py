@@ -10,7 +10,8 @@ from dataclasses import dataclass, field
 from typing import Any
 from urllib.parse import quote, urlencode
 
-from twinlens.sdk.remote import ServerError, server
+from twinlens.sdk.errors import ServerError
+from twinlens.sdk.remote import server
 
 #: Seconds that a fetched prompt is used without asking again. Langfuse's clients use the same.
 TTL_S = 60.0

@@ -7,17 +7,10 @@ import threading
 from typing import Any
 
 from twinlens.sdk import runtime
+from twinlens.sdk.errors import ServerError
 
 
-class ServerError(Exception):
-    """The server could not be asked, or refused. ``status`` is 0 when there was no answer."""
-
-    def __init__(self, message: str, status: int = 0) -> None:
-        super().__init__(message)
-        self.status = status
-
-
-class Server:
+class PublicApi:
     """The first configured backend that speaks Langfuse's public API: ``twinlens``, ``langfuse``, or ``mlflow`` when a Twinlens
     answers there. One request at a time; connecting takes at most 2 s, an answer at most 10 s."""
 
@@ -76,4 +69,4 @@ class Server:
         return self._remote
 
 
-server = Server()
+server = PublicApi()

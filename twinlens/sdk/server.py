@@ -10,18 +10,11 @@ import urllib.request
 from typing import Any
 from urllib.parse import quote, urlencode, urlsplit
 
+from twinlens.sdk.errors import ServerError
+
 #: Where ``twinlens serve`` listens.
 LOCAL = "http://127.0.0.1:5001"
 _API = "/api/twinlens/v1"
-
-
-class ServerError(Exception):
-    """The server refused, or cannot be reached. ``status`` is its HTTP status, 0 when there was no answer."""
-
-    def __init__(self, message: str, status: int = 0) -> None:
-        super().__init__(message)
-        self.message = message
-        self.status = status
 
 
 class Server:
