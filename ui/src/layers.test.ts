@@ -17,6 +17,7 @@ const ALLOWED: Record<string, readonly string[]> = {
 };
 /** Pages that lend parts to others. */
 const LENDERS: Record<string, readonly string[]> = {
+  annotation: ["trace"],
   experiments: ["run", "overview"],
   run: ["traces", "lineage"],
   traces: ["trace", "overview"],

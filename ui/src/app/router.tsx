@@ -143,6 +143,19 @@ const promptRoute = child(
   lazyRouteComponent(() => import("@/pages/prompts/PromptPage"), "PromptPage"),
 );
 
+const annotationRoute = child(
+  "/annotation",
+  lazyRouteComponent(() => import("@/pages/annotation/AnnotationPage"), "AnnotationPage"),
+);
+const queueRoute = child(
+  "/annotation/$queueId",
+  lazyRouteComponent(() => import("@/pages/annotation/QueuePage"), "QueuePage"),
+);
+const workRoute = child(
+  "/annotation/$queueId/work",
+  lazyRouteComponent(() => import("@/pages/annotation/WorkPage"), "WorkPage"),
+);
+
 const routeTree = rootRoute.addChildren([
   indexRoute,
   loginRoute,
@@ -164,6 +177,9 @@ const routeTree = rootRoute.addChildren([
     datasetRunRoute,
     modelsRoute,
     modelRoute,
+    annotationRoute,
+    queueRoute,
+    workRoute,
     deploymentsRoute,
     deploymentRoute,
     promptsRoute,

@@ -1,6 +1,7 @@
 import { Tabs } from "@mantine/core";
 import { useQuery } from "@tanstack/react-query";
 import { useState } from "react";
+import { commentsQuery } from "@/api/feedback";
 import { spanQuery } from "@/api/queries";
 import type { SpanDetail, SpanRow, TraceDetail } from "@/api/types";
 import { usePageSearch, useSetSearch } from "@/app/url";
@@ -12,6 +13,7 @@ import { JsonTree } from "@/ui/JsonTree";
 import { Bar, Failure } from "@/ui/State";
 import { readStored, writeStored } from "@/ui/stored";
 import { Attributes } from "./Attributes";
+import { Comments } from "./Comments";
 import { KindIcon } from "./kinds";
 import { Related } from "./Related";
 import { Scores } from "./Scores";
@@ -38,6 +40,10 @@ export function SpanPane({ projectId, detail, span }: SpanPaneProps) {
     writeStored("twinlens.io", next);
   };
   const tab = search.tab ?? "io";
+  const target = span
+    ? ({ type: "OBSERVATION", id: span.span_id } as const)
+    : ({ type: "TRACE", id: traceId } as const);
+  const comments = useQuery(commentsQuery(projectId, target.type, target.id));
   const scores = detail.scores.filter((s) => (span ? s.span_id === span.span_id : true));
   const names = [...new Set(detail.scores.map((s) => s.name))];
   const events = whole.data?.events ?? [];
@@ -68,6 +74,9 @@ export function SpanPane({ projectId, detail, span }: SpanPaneProps) {
             </Tabs.Tab>
           ) : null}
           <Tabs.Tab value="scores">Scores{scores.length > 0 ? ` ${scores.length}` : ""}</Tabs.Tab>
+          <Tabs.Tab value="comments">
+            Comments{comments.data?.comments.length ? ` ${comments.data.comments.length}` : ""}
+          </Tabs.Tab>
           <Tabs.Tab value="links">Links</Tabs.Tab>
         </Tabs.List>
       </Tabs>
@@ -130,6 +139,7 @@ export function SpanPane({ projectId, detail, span }: SpanPaneProps) {
             names={names}
           />
         ) : null}
+        {tab === "comments" ? <Comments projectId={projectId} type={target.type} id={target.id} /> : null}
         {tab === "links" ? (
           <Related projectId={projectId} detail={detail} span={span} links={whole.data?.links ?? []} />
         ) : null}

@@ -1,6 +1,6 @@
 import { useMutation, useQueryClient } from "@tanstack/react-query";
 import { Link, useNavigate, useParams } from "@tanstack/react-router";
-import { Bookmark, ChevronDown, ChevronUp, Trash2 } from "lucide-react";
+import { Bookmark, ChevronDown, ChevronUp, ClipboardPlus, Trash2 } from "lucide-react";
 import { useState } from "react";
 import { api } from "@/api/client";
 import { usePageSearch, useProjectId } from "@/app/url";
@@ -12,6 +12,7 @@ import { useHotkeys } from "@/ui/hotkeys";
 import { PageHeader } from "@/ui/Page";
 import { Empty, Failure } from "@/ui/State";
 import { toast } from "@/ui/toast";
+import { AddToQueue } from "./AddToQueue";
 import { TraceLoading, TraceView } from "./TraceView";
 import { useTrace } from "./use-trace";
 
@@ -19,7 +20,9 @@ export function TracePage() {
   const projectId = useProjectId();
   const params = useParams({ strict: false }) as { traceId: string };
   const traceId = canonicalTraceId(params.traceId);
-  const { q } = usePageSearch();
+  const { q, span } = usePageSearch();
+  const [queueing, setQueueing] = useState(false);
+  const one = span && span !== "trace" ? span : null;
   const navigate = useNavigate();
   const remove = useMutation({
     mutationFn: () =>
@@ -66,6 +69,7 @@ export function TracePage() {
   useHotkeys([
     { keys: "j", label: "Next (older) trace", group: "Trace", run: () => void neighbour(false) },
     { keys: "k", label: "Previous (newer) trace", group: "Trace", run: () => void neighbour(true) },
+    { keys: "a", label: "Add to an annotation queue", group: "Trace", run: () => setQueueing(true) },
     {
       keys: "escape",
       label: "Back to the list",
@@ -117,6 +121,9 @@ export function TracePage() {
         >
           <Bookmark size={15} aria-hidden="true" fill={trace?.bookmarked ? "currentColor" : "none"} />
         </IconButton>
+        <IconButton label="Add to an annotation queue" keys="a" onClick={() => setQueueing(true)}>
+          <ClipboardPlus size={15} aria-hidden="true" />
+        </IconButton>
         <CopyButton text={() => window.location.href} label="Copy a link" kind="link" small={false} />
         <Button
           look={sure ? "danger" : "ghost"}
@@ -140,6 +147,14 @@ export function TracePage() {
       ) : (
         <TraceLoading />
       )}
+      {queueing ? (
+        <AddToQueue
+          projectId={projectId}
+          type={one ? "OBSERVATION" : "TRACE"}
+          ids={[one ?? traceId]}
+          onClose={() => setQueueing(false)}
+        />
+      ) : null}
     </>
   );
 }

@@ -1,6 +1,6 @@
 import { useMutation, useQuery } from "@tanstack/react-query";
 import { useNavigate } from "@tanstack/react-router";
-import { ArrowUp, Pause, Play, Tag, Trash2 } from "lucide-react";
+import { ArrowUp, ClipboardPlus, Gauge, Pause, Play, Tag, Trash2 } from "lucide-react";
 import { lazy, Suspense, useCallback, useMemo, useState } from "react";
 import { ApiError, api } from "@/api/client";
 import { anyTraceQuery, traceCountQuery, traceFieldsQuery, traceValuesQuery } from "@/api/queries";
@@ -21,10 +21,12 @@ import { Empty, Failure, LoadingRows } from "@/ui/State";
 import { toast } from "@/ui/toast";
 import { DEFAULT_COLUMNS, traceColumns } from "./columns";
 import { Histogram } from "./Histogram";
+import { ScoreDialog } from "./ScoreDialog";
 import { TagDialog } from "./TagDialog";
 import css from "./Traces.module.css";
 import { useTraceList } from "./use-trace-list";
 
+const AddToQueue = lazy(() => import("@/pages/trace/AddToQueue").then((m) => ({ default: m.AddToQueue })));
 const PeekPanel = lazy(() => import("@/pages/trace/PeekPanel").then((m) => ({ default: m.PeekPanel })));
 const Onboarding = lazy(() => import("@/pages/overview/Onboarding").then((m) => ({ default: m.Onboarding })));
 
@@ -48,6 +50,8 @@ export function TracesPage() {
   const [atTop, setAtTop] = useState(true);
   const [toTop, setToTop] = useState(0);
   const [tagging, setTagging] = useState(false);
+  const [scoring, setScoring] = useState(false);
+  const [queueing, setQueueing] = useState(false);
 
   const args = useMemo(() => ({ filter, order, rangeKey }), [filter, order, rangeKey]);
   const { query, rows, held, release, fresh, drop, put } = useTraceList({ projectId, args, resolve, playing, atTop });
@@ -193,6 +197,12 @@ export function TracesPage() {
           <Button small icon={<Tag size={13} aria-hidden="true" />} onClick={() => setTagging(true)}>
             Tag
           </Button>
+          <Button small icon={<Gauge size={13} aria-hidden="true" />} onClick={() => setScoring(true)}>
+            Score
+          </Button>
+          <Button small icon={<ClipboardPlus size={13} aria-hidden="true" />} onClick={() => setQueueing(true)}>
+            Add to queue
+          </Button>
           <Button
             small
             look="danger"
@@ -305,6 +315,19 @@ export function TracesPage() {
           </Suspense>
         ) : null}
       </div>
+      {scoring ? (
+        <ScoreDialog
+          projectId={projectId}
+          ids={[...selected]}
+          onDone={() => void query.refetch()}
+          onClose={() => setScoring(false)}
+        />
+      ) : null}
+      {queueing ? (
+        <Suspense fallback={null}>
+          <AddToQueue projectId={projectId} type="TRACE" ids={[...selected]} onClose={() => setQueueing(false)} />
+        </Suspense>
+      ) : null}
       {tagging ? (
         <TagDialog
           projectId={projectId}
