@@ -3,6 +3,11 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Callable
+from functools import partial
+from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+from threading import Thread
 
 import httpx
 import pytest
@@ -13,6 +18,7 @@ from tests.browser.events import send_trace
 from tests.servers import LiveServer
 
 API = "/api/twinlens/v1/projects/default"
+DOCS = Path(__file__).resolve().parents[2] / "docs" / "feedback.md"
 
 
 def make_queue(client: httpx.Client, name: str, traces: list[str], **more: object) -> str:
@@ -36,8 +42,7 @@ def make_queue(client: httpx.Client, name: str, traces: list[str], **more: objec
 
 def test_create_a_queue_and_fill_it_from_the_list(live_server: LiveServer, open_page: OpenPage) -> None:
     with live_server.client() as client:
-        for n in range(2):
-            send_trace(client, f"fill {n}", user="filler")
+        filled = [send_trace(client, f"fill {n}", user="filler") for n in range(2)]
         page = open_page(f"{live_server.url}/project/default/annotation")
         page.get_by_role("button", name="Create a queue").click()
         page.get_by_label("Name of the queue").fill("First look")
@@ -60,6 +65,14 @@ def test_create_a_queue_and_fill_it_from_the_list(live_server: LiveServer, open_
         page.get_by_label("Value").fill("true")
         page.get_by_role("dialog").get_by_role("button", name="Save").click()
         expect(page.get_by_text("2 traces scored")).to_be_visible()
+        bar.get_by_role("button", name="Add to dataset").click()
+        page.get_by_label("Name of a new dataset").fill("from traces")
+        page.get_by_role("button", name="Create and add").click()
+        expect(page.get_by_text("2 items added to from traces")).to_be_visible()
+        [dataset] = client.get(f"{API}/datasets").json()["datasets"]
+        items = client.get(f"{API}/datasets/{dataset['id']}/items").json()["items"]
+        assert {item["source_trace_id"] for item in items} == set(filled)
+        assert {item["expected_output"] for item in items} == {"It ships **today**."}
         [queue] = [q for q in client.get(f"{API}/queues").json()["queues"] if q["name"] == "First look"]
         assert (queue["pending"], queue["reviewers"], len(queue["config_ids"])) == (2, ["ann", "bob"], 1)
         rows = client.get(f"{API}/traces", params={"filter": "user:filler"}).json()["traces"]
@@ -158,6 +171,34 @@ def test_agreement_is_shown(live_server: LiveServer, open_page: OpenPage, theme:
         expect(page.locator("[data-item]")).to_have_count(4)
         expect(page.locator("[data-item]").first).to_contain_text("ann, bob")
         assert _fits(page)
+
+
+def test_the_snippet_of_the_docs_scores_from_another_origin(
+    start_server: Callable[..., LiveServer], open_page: OpenPage, tmp_path: Path
+) -> None:
+    server = start_server(
+        TWINLENS_MODE="secured", LANGFUSE_INIT_PROJECT_ID="shop", LANGFUSE_INIT_PROJECT_PUBLIC_KEY="pk-lf-shop",
+        LANGFUSE_INIT_PROJECT_SECRET_KEY="sk-lf-shop",
+    )  # fmt: skip
+    [snippet] = re.findall(r"```html\n(.*?)```", DOCS.read_text("utf-8"), re.S)
+    for blank, value in {"http://localhost:5000": server.url, "pk-lf-…": "pk-lf-shop", '"…"': '"shown"'}.items():
+        assert blank in snippet
+        snippet = snippet.replace(blank, value)
+    (tmp_path / "index.html").write_text(
+        f"<!doctype html><meta charset=utf-8><link rel=icon href=data:,>{snippet}", "utf-8"
+    )
+    handler = partial(SimpleHTTPRequestHandler, directory=str(tmp_path))
+    with ThreadingHTTPServer(("127.0.0.1", 0), handler) as site:
+        Thread(target=site.serve_forever, daemon=True).start()
+        page = open_page(f"http://127.0.0.1:{site.server_port}/", allow=("foreign",))
+        page.get_by_role("button", name="👎").click()
+        expect(page.get_by_role("button", name="Thank you")).to_be_visible()
+        page.get_by_role("button", name="👍").click()
+        expect(page.get_by_role("button", name="Thank you")).to_have_count(2)
+        site.shutdown()
+    with httpx.Client(base_url=server.url, auth=("pk-lf-shop", "sk-lf-shop")) as client:
+        [score] = client.get("/api/public/v2/scores").json()["data"]
+        assert (score["traceId"], score["name"], score["value"], score["dataType"]) == ("shown", "thumb", 1, "BOOLEAN")
 
 
 def _fits(page: Page) -> bool:

@@ -68,7 +68,7 @@ export function Palette({ projectId, onClose, onKeys }: PaletteProps) {
       { id: "s", group: "Pages", label: "Sessions", run: go("/project/$projectId/sessions") },
       { id: "e", group: "Pages", label: "Experiments", run: go("/project/$projectId/experiments") },
       { id: "a", group: "Pages", label: "Datasets", run: go("/project/$projectId/datasets") },
-      { id: "a", group: "Pages", label: "Annotation", run: go("/project/$projectId/annotation") },
+      { id: "q", group: "Pages", label: "Annotation", run: go("/project/$projectId/annotation") },
       { id: "m", group: "Pages", label: "Models", run: go("/project/$projectId/models") },
       { id: "d", group: "Pages", label: "Deployments", run: go("/project/$projectId/deployments") },
       { id: "k", group: "Help", label: "Keyboard shortcuts", run: onKeys },

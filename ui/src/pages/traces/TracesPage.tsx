@@ -1,6 +1,6 @@
 import { useMutation, useQuery } from "@tanstack/react-query";
 import { useNavigate } from "@tanstack/react-router";
-import { ArrowUp, ClipboardPlus, Gauge, Pause, Play, Tag, Trash2 } from "lucide-react";
+import { ArrowUp, ClipboardPlus, Gauge, Pause, Play, TableProperties, Tag, Trash2 } from "lucide-react";
 import { lazy, Suspense, useCallback, useMemo, useState } from "react";
 import { ApiError, api } from "@/api/client";
 import { anyTraceQuery, traceCountQuery, traceFieldsQuery, traceValuesQuery } from "@/api/queries";
@@ -26,6 +26,7 @@ import { TagDialog } from "./TagDialog";
 import css from "./Traces.module.css";
 import { useTraceList } from "./use-trace-list";
 
+const AddToDataset = lazy(() => import("./AddToDataset").then((m) => ({ default: m.AddToDataset })));
 const AddToQueue = lazy(() => import("@/pages/trace/AddToQueue").then((m) => ({ default: m.AddToQueue })));
 const PeekPanel = lazy(() => import("@/pages/trace/PeekPanel").then((m) => ({ default: m.PeekPanel })));
 const Onboarding = lazy(() => import("@/pages/overview/Onboarding").then((m) => ({ default: m.Onboarding })));
@@ -52,6 +53,7 @@ export function TracesPage() {
   const [tagging, setTagging] = useState(false);
   const [scoring, setScoring] = useState(false);
   const [queueing, setQueueing] = useState(false);
+  const [collecting, setCollecting] = useState(false);
 
   const args = useMemo(() => ({ filter, order, rangeKey }), [filter, order, rangeKey]);
   const { query, rows, held, release, fresh, drop, put } = useTraceList({ projectId, args, resolve, playing, atTop });
@@ -203,6 +205,9 @@ export function TracesPage() {
           <Button small icon={<ClipboardPlus size={13} aria-hidden="true" />} onClick={() => setQueueing(true)}>
             Add to queue
           </Button>
+          <Button small icon={<TableProperties size={13} aria-hidden="true" />} onClick={() => setCollecting(true)}>
+            Add to dataset
+          </Button>
           <Button
             small
             look="danger"
@@ -322,6 +327,11 @@ export function TracesPage() {
           onDone={() => void query.refetch()}
           onClose={() => setScoring(false)}
         />
+      ) : null}
+      {collecting ? (
+        <Suspense fallback={null}>
+          <AddToDataset projectId={projectId} ids={[...selected]} onClose={() => setCollecting(false)} />
+        </Suspense>
       ) : null}
       {queueing ? (
         <Suspense fallback={null}>
