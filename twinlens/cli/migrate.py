@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Literal
 
 from cyclopts import App, Parameter
 from rich.console import Console
@@ -54,3 +54,26 @@ def run(
     show_report(report, title)
     check(report)
     Console().print("Both sides agree.")
+
+
+@migrate.command(name="config")
+def config_(
+    file: Path,
+    *,
+    to: Annotated[Literal["mlflow", "langfuse", "twinlens"], Parameter(help="The backend to send to.")],
+    write: Annotated[bool, Parameter(help="Change the file; else only show the difference.")] = False,
+) -> None:
+    """Rewrite the `observability:` block of a playbook for another backend, and show what changes.
+
+    Everything outside the block stays as it is. Addresses and keys of the new backend are placeholders to look at.
+    """
+    import difflib
+
+    from twinlens.migrate.config import rewrite
+
+    before = file.read_text("utf-8")
+    after = rewrite(before, to)
+    names = (str(file), f"{file} (for {to})")
+    print("".join(difflib.unified_diff(before.splitlines(True), after.splitlines(True), *names)), end="")
+    if write:
+        file.write_text(after, "utf-8")

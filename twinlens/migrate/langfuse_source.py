@@ -47,7 +47,7 @@ from twinlens.migrate.system import Content, Page
 
 API = "/api/public"
 LEDGER = "twinlens ledger"
-TRACE, SPAN, SCORE, PROMPT = (f"{CARRIED}{name}" for name in ("trace", "span", "score", "prompt"))
+TRACE, SPAN, SCORE, PROMPT = (f"{CARRIED}langfuse.{name}" for name in ("trace", "span", "score", "prompt"))
 #: Ids of traces and scores that only show a run; the run itself is in the ledger.
 SHOWN = f"{CARRIED}run."
 NATIVE = frozenset({

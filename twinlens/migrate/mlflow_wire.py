@@ -22,7 +22,7 @@ from twinlens.domain.trace import Scope, Span, SpanEvent, TracePatch, TraceSumma
 from twinlens.ingest.normalise import normalise
 from twinlens.ingest.otlp_json import decode_spans
 
-TRACE, SPAN, SCORE = f"{CARRIED}trace", f"{CARRIED}span", f"{CARRIED}score"
+TRACE, SPAN, SCORE = (f"{CARRIED}mlflow.{name}" for name in ("trace", "span", "score"))
 _USER, _SESSION, _RUN = "mlflow.trace.user", "mlflow.trace.session", "mlflow.sourceRun"
 _USAGE, _NAME = "mlflow.trace.tokenUsage", "mlflow.traceName"
 #: What an MLflow server says about itself; it says so again at the target.
@@ -104,15 +104,16 @@ def trace_of(info: dict[str, Any], raw_spans: list[dict[str, Any]]) -> tuple[Tra
     trace_id = canonical_trace_id(info["trace_id"])
     spans, patches = normalise([_raw_span(trace_id, said) for said in raw_spans])
     carried: dict[str, Any] = {}
+    whole: list[Span] = []
     for span in spans:
-        for key in (TRACE, SPAN):
-            text = span.attributes.pop(key, None)
-            if text is not None and key == TRACE:
-                carried = _twice(text)
-            elif text is not None:
-                for name, value in _twice(text).items():
-                    setattr(span, name, value)
-        span.source = span.source or "mlflow"
+        of_trace, of_span = span.attributes.pop(TRACE, None), span.attributes.pop(SPAN, None)
+        span.source = "mlflow"
+        if of_trace is not None:
+            carried = _twice(of_trace)
+        if of_span is not None:
+            span = msgspec.convert(msgspec.to_builtins(span) | _twice(of_span), Span)
+        whole.append(span)
+    spans = whole
     if spans:
         trace_id = spans[0].trace_id
     for patch in patches:
