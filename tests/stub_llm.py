@@ -49,6 +49,7 @@ class _Handler(BaseHTTPRequestHandler):
             {**base, "choices": [{"index": 0, "delta": {"content": text}, "finish_reason": None}]}
             for text in ("Be", "cause.")
         ]
+        rows.append({**base, "choices": [{"index": 0, "delta": {}, "finish_reason": "stop"}]})
         if counted:
             rows.append({**base, "choices": [], "usage": USAGE})
         body = b"".join(b"data: " + json.dumps(row).encode() + b"\n\n" for row in rows) + b"data: [DONE]\n\n"

@@ -30,7 +30,7 @@ asked = [{"role": "user", "content": "why?"}]
 print(client.chat.completions.create(model="gpt-4o-mini", messages=asked, temperature=0.2).choices[0].message.content)
 chunks = client.chat.completions.create(
     model="gpt-4o-mini", messages=asked, stream=True, stream_options={"include_usage": True})
-print("".join(chunk.choices[0].delta.content for chunk in chunks if chunk.choices))
+print("".join(chunk.choices[0].delta.content or "" for chunk in chunks if chunk.choices))
 async def ask():
     return (await later.chat.completions.create(model="gpt-4o-mini", messages=asked)).choices[0].message.content
 print(asyncio.run(ask()))
