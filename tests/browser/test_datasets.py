@@ -125,3 +125,29 @@ def test_links_that_sdks_print(raced: dict[str, Any], open_page: OpenPage) -> No
     expect(page.get_by_role("heading", name="candidate run and 1 more")).to_be_visible()
     page.get_by_role("button", name="Remove baseline run").click()
     expect(page.get_by_role("heading", name="candidate run", exact=True)).to_be_visible()
+
+
+def test_evaluators_say_why_they_do_not_run(
+    raced: dict[str, Any], live_server: LiveServer, open_page: OpenPage
+) -> None:
+    page = open_page(f"{raced['url']}/evaluators")
+    expect(page.get_by_role("heading", name="Let a model judge what arrives")).to_be_visible()
+    with api(live_server.url) as http:
+        code = {"name": "length", "type": "code", "sourceCode": "def evaluate(): ...", "sourceCodeLanguage": "PYTHON"}
+        assert http.post("/v2/evaluators", json=code).status_code == 200
+        judge = {"name": "helpful", "prompt": "Rate {{output}}", "outputDefinition": {"dataType": "BOOLEAN"}}
+        made = http.post("/v2/evaluators", json=judge).json()
+        rule = {
+            "name": "everything",
+            "enabled": True,
+            "sampling": 1,
+            "evaluatorAssignments": [{"evaluatorId": made["id"]}],
+        }
+        assert http.post("/v2/evaluation-rules", json=rule).status_code == 200
+    page.reload()
+    page.get_by_role("row").filter(has_text="length").click()
+    expect(page.get_by_role("alert")).to_contain_text("does not execute code on the server")
+    row = page.get_by_role("row").filter(has_text="helpful")
+    expect(row).to_contain_text("everything 100%")
+    row.click()
+    expect(page.get_by_role("complementary", name="Evaluator helpful")).to_contain_text("Rate {{output}}")

@@ -123,6 +123,12 @@ def test_a_refused_key_pauses_and_a_restart_goes_on(tmp_path: Path) -> None:
             path = f"/v2/evaluators/{evaluator['id']}"
             until(lambda: http.get(path).json()["status"] == "paused")
             assert "401" in http.get(path).json()["pausedMessage"]
+            native = f"{server.url}/api/twinlens/v1/projects/default/evaluators"
+            (row,) = httpx.get(native).json()["evaluators"]
+            assert (row["paused"], row["failed"], row["done"], row["rules"][0]["enabled"]) == (True, 1, 0, True)
+            (failed,) = httpx.get(f"{native}/{row['id']}/evaluations?status=failed").json()["evaluations"]
+            assert (failed["trace_id"], failed["attempts"]) == ("t-1", 1)
+            assert "401" in failed["error"]
             server.kill()
         judge.rules[:] = [("good answer", {"reasoning": "at last", "score": 1})]
         with LiveServer(tmp_path, env=env) as server, api(server.url) as http:
@@ -131,6 +137,14 @@ def test_a_refused_key_pauses_and_a_restart_goes_on(tmp_path: Path) -> None:
             (score,) = until(lambda: scores(http, traceId="t-1"))
             assert (score["value"], score["comment"], judge.asked[-1]["model"]) == (1, "at last", "judge-2")
             assert http.get(path).json()["status"] == "active"
+            judge.rules[:] = [("good answer", 404)]
+            send(http, "t-2", "good answer")
+            until(lambda: http.get(path).json()["status"] == "paused")
+            judge.rules[:] = [("good answer", {"reasoning": "back", "score": 0})]
+            resumed = httpx.post(f"{server.url}/api/twinlens/v1/projects/default/evaluators/{evaluator['id']}/resume")
+            assert resumed.json()["paused"] is False
+            (score,) = until(lambda: scores(http, traceId="t-2"))
+            assert (score["value"], score["comment"]) == (0, "back")
 
 
 @pytest.mark.peer

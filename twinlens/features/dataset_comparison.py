@@ -78,8 +78,8 @@ class DatasetComparisons:
         dataset = self._datasets.get_by_id(project_id, dataset_id)
         found: list[RunTotals] = []
         for run in self._experiments.runs(project_id, dataset.name):
-            _, links = self._experiments.run(project_id, dataset.name, run.run_id)
-            found.append(self._totals(project_id, run, self._cells(project_id, links)))
+            cells = self._cells(project_id, self._experiments.links(project_id, run))
+            found.append(self._totals(project_id, run, cells))
         return found
 
     def compare(self, project_id: str, dataset_id: str, run_ids: Sequence[str]) -> Comparison:

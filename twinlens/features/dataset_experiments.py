@@ -257,13 +257,18 @@ class DatasetExperiments:
         run = next((run for run in self.runs(project_id, dataset_name) if run_name in (run.name, run.run_id)), None)
         if run is None:
             raise NotFound("Dataset run not found")
+        return run, self.links(project_id, run)
+
+    def links(self, project_id: str, run: DatasetRun) -> list[DatasetRunItem]:
+        """What a run of ``runs`` did for each item, newest first."""
         items, _ = self._datasets.run_items(project_id, run)
         linked = {(item.item_id, item.trace_id) for item in items}
         cursor: str | None = None
         while True:
             told, cursor = self.items(project_id, 0, ids=[run.run_id], limit=1_000, cursor=cursor)
             for item in told:
-                if (item.item_id, item.span.trace_id) not in linked:
+                # A trace of MLflow's run whose inputs are no item's is not about an item.
+                if item.item_id != item.span.trace_id and (item.item_id, item.span.trace_id) not in linked:
                     items.append(
                         DatasetRunItem(
                             run_item_id=f"{run.run_id}-{item.span.span_id}", run_id=run.run_id, run_name=run.name,
@@ -273,7 +278,7 @@ class DatasetExperiments:
                     )  # fmt: skip
             if cursor is None:
                 break
-        return run, sorted(items, key=lambda item: (-item.created_ns, item.run_item_id))
+        return sorted(items, key=lambda item: (-item.created_ns, item.run_item_id))
 
     def link(
         self, project_id: str, run_name: str, item_id: str, trace_id: str, **more: Any

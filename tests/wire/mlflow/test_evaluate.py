@@ -9,7 +9,7 @@ import pytest
 
 from tests.judge_stub import JudgeStub
 from tests.servers import LiveServer
-from tests.wire.langfuse.clients import PROGRAMS, api, run_json
+from tests.wire.langfuse.clients import api, run_json
 from tests.wire.mlflow.peer import MlflowPeer
 
 pytestmark = pytest.mark.peer
@@ -105,8 +105,27 @@ def test_the_run_is_a_dataset_run_to_langfuse(evaluated: dict[str, Any], live_se
         assert (values["exact"], values["polite"]) == (True, True)
 
 
+EXPERIMENT = """
+import json
+from langfuse import Evaluation, get_client
+langfuse = get_client()
+name = "folder/questions & answers"
+langfuse.create_dataset(name=name)
+for n in range(3):
+    langfuse.create_dataset_item(dataset_name=name, id=f"item-{n}", input={"n": n}, expected_output=n * 2)
+def task(*, item, **_):
+    return item.input["n"] * 2
+def right(*, output, expected_output, **_):
+    return Evaluation(name="right", value=float(output == expected_output))
+dataset = langfuse.get_dataset(name)
+done = dataset.run_experiment(name="exp", run_name="run / one", task=task, evaluators=[right])
+langfuse.flush()
+print(json.dumps({"dataset_id": dataset.id, "run_id": done.dataset_run_id, "traces": [i.trace_id for i in done.item_results]}))
+"""
+
+
 def test_a_langfuse_run_is_an_evaluation_run_to_mlflow(mlflow: MlflowPeer, live_server: LiveServer) -> None:
-    made = run_json("langfuse3", PROGRAMS / "experiment.py", live_server.url)
+    made = run_json("langfuse3", EXPERIMENT, live_server.url)
     found = mlflow.run(f"""
     runs = mlflow.search_runs(search_all_experiments=True, output_format="list",
         filter_string="tags.`mlflow.runType` = 'genai_evaluate' AND run_id = {made["run_id"]!r}")

@@ -18,6 +18,7 @@ from twinlens.faces.native import (
     comments,
     datasets,
     deployments,
+    evaluators,
     experiments,
     garbage,
     instance,
@@ -61,6 +62,7 @@ _MODULES = (
     live,
     datasets,
     transfer,
+    evaluators,
 )
 
 

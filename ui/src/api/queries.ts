@@ -442,3 +442,22 @@ export const promptUsageQuery = (projectId: string, name: string) =>
       api.get("/projects/{project_id}/prompts/{name}/usage", { path: { project_id: projectId, name }, signal }),
     staleTime: 10_000,
   });
+
+// --- evaluators -------------------------------------------------------------------------------------------------------
+export const evaluatorsQuery = (projectId: string) =>
+  queryOptions({
+    queryKey: [projectId, "evaluators", "list"],
+    queryFn: ({ signal }) => api.get("/projects/{project_id}/evaluators", { path: { project_id: projectId }, signal }),
+  });
+
+/** What an evaluator has judged, failed to judge, or has yet to judge. */
+export const evaluationsQuery = (projectId: string, evaluatorId: string) =>
+  queryOptions({
+    queryKey: [projectId, "evaluators", "evaluations", evaluatorId],
+    queryFn: ({ signal }) =>
+      api.get("/projects/{project_id}/evaluators/{evaluator_id}/evaluations", {
+        path: { project_id: projectId, evaluator_id: evaluatorId },
+        query: { limit: 100 },
+        signal,
+      }),
+  });

@@ -1855,6 +1855,66 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/api/twinlens/v1/projects/{project_id}/evaluators": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * List evaluators
+         * @description Newest first, with the rules that apply each and how many judgements are done, due and failed.
+         */
+        get: operations["list_evaluators"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/twinlens/v1/projects/{project_id}/evaluators/{evaluator_id}/evaluations": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Judgements of an evaluator
+         * @description Newest first; a failed one says why.
+         */
+        get: operations["list_evaluations"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/twinlens/v1/projects/{project_id}/evaluators/{evaluator_id}/resume": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Let a paused evaluator run again
+         * @description What had failed is tried again. Code stays paused: it is not executed on the server.
+         */
+        post: operations["resume_evaluator"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
 }
 export type webhooks = Record<string, never>;
 export interface components {
@@ -2166,6 +2226,52 @@ export interface components {
             };
             created_ms: number;
             updated_ms: number;
+        };
+        /** EvaluationList */
+        EvaluationList: {
+            evaluations: components["schemas"]["EvaluationRow"][];
+        };
+        /** EvaluationRow */
+        EvaluationRow: {
+            id: string;
+            trace_id: string;
+            span_id: string;
+            status: string;
+            attempts: number;
+            error: string | null;
+            created_ms: number;
+            updated_ms: number;
+        };
+        /** EvaluatorList */
+        EvaluatorList: {
+            evaluators: components["schemas"]["EvaluatorRow"][];
+        };
+        /** EvaluatorRow */
+        EvaluatorRow: {
+            id: string;
+            name: string;
+            kind: string;
+            version: number;
+            description: string | null;
+            model: string | null;
+            experiment_id: string | null;
+            prompt: string;
+            data_type: string;
+            paused: boolean;
+            paused_message: string | null;
+            rules: components["schemas"]["EvaluatorRule"][];
+            pending: number;
+            done: number;
+            failed: number;
+            updated_ms: number;
+        };
+        /** EvaluatorRule */
+        EvaluatorRule: {
+            id: string;
+            name: string;
+            enabled: boolean;
+            sampling: number;
+            target: string;
         };
         /** ExperimentEdit */
         ExperimentEdit: {
@@ -7371,6 +7477,106 @@ export interface operations {
                 };
                 content: {
                     "application/json": components["schemas"]["DatasetRunPlace"];
+                };
+            };
+            /** @description Any error. */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    list_evaluators: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                project_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Request fulfilled, document follows */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["EvaluatorList"];
+                };
+            };
+            /** @description Any error. */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    list_evaluations: {
+        parameters: {
+            query?: {
+                /** @description pending, done or failed. */
+                status?: "pending" | "done" | "failed" | null;
+                /** @description Rows per page. */
+                limit?: number;
+            };
+            header?: never;
+            path: {
+                project_id: string;
+                evaluator_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Request fulfilled, document follows */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["EvaluationList"];
+                };
+            };
+            /** @description Any error. */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    resume_evaluator: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                project_id: string;
+                evaluator_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Request fulfilled, document follows */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["EvaluatorRow"];
                 };
             };
             /** @description Any error. */

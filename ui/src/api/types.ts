@@ -17,6 +17,7 @@ export type DatasetRow = Schemas["DatasetRow"];
 export type DatasetRunRow = Schemas["DatasetRunRow"];
 export type DeploymentRow = Schemas["DeploymentRow"];
 export type Done = Schemas["Done"];
+export type EvaluatorRow = Schemas["EvaluatorRow"];
 export type ExperimentList = Schemas["ExperimentList"];
 export type ExperimentRow = Schemas["ExperimentRow"];
 export type FieldValues = Schemas["FieldValues"];

@@ -69,6 +69,7 @@ export function Palette({ projectId, onClose, onKeys }: PaletteProps) {
       { id: "e", group: "Pages", label: "Experiments", run: go("/project/$projectId/experiments") },
       { id: "a", group: "Pages", label: "Datasets", run: go("/project/$projectId/datasets") },
       { id: "q", group: "Pages", label: "Annotation", run: go("/project/$projectId/annotation") },
+      { id: "j", group: "Pages", label: "Evaluators", run: go("/project/$projectId/evaluators") },
       { id: "m", group: "Pages", label: "Models", run: go("/project/$projectId/models") },
       { id: "d", group: "Pages", label: "Deployments", run: go("/project/$projectId/deployments") },
       { id: "k", group: "Help", label: "Keyboard shortcuts", run: onKeys },

@@ -114,6 +114,10 @@ const datasetRunRoute = child(
   "/datasets/$datasetId/runs/$runId",
   lazyRouteComponent(() => import("@/pages/datasets/RunsPage"), "RunsPage"),
 );
+const evaluatorsRoute = child(
+  "/evaluators",
+  lazyRouteComponent(() => import("@/pages/datasets/EvaluatorsPage"), "EvaluatorsPage"),
+);
 const modelsRoute = child(
   "/models",
   lazyRouteComponent(() => import("@/pages/models/ModelsPage"), "ModelsPage"),
@@ -175,6 +179,7 @@ const routeTree = rootRoute.addChildren([
     datasetsRoute,
     datasetRoute,
     datasetRunRoute,
+    evaluatorsRoute,
     modelsRoute,
     modelRoute,
     annotationRoute,
