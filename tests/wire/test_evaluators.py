@@ -180,6 +180,18 @@ def test_mlflow_scorers_are_the_same_judges(
         }
         """)
         assert found["names"] == ["kind", "relevance_to_query"]
+        made(http, "/v2/evaluators", JUDGE | {"name": "foreign"})
+        made(
+            http,
+            "/v2/evaluators",
+            {"name": "foreign code", "type": "code", "sourceCode": "x", "sourceCodeLanguage": "PYTHON"},
+        )
+        foreign = mlflow.run("""
+        result = {s.name: (s.instructions, s.model) for s in list_scorers(experiment_id="0") if s.name.startswith("foreign")}
+        """)
+        assert foreign == {
+            "foreign": ["Question {{ inputs }} Answer {{ outputs }} Is it helpful?", "openai:/judge-1"]
+        }  # fmt: skip
         assert found["instructions"] == ["Is {{ outputs }} kind?", "Is {{ outputs }} kind, polite one?"]
         assert found["configs"] == [found["config"]]
         one, two = found["traces"]

@@ -192,7 +192,7 @@ class Evaluators:
     def of_experiments(self, project_id: str, experiment_ids: Sequence[str] | None) -> list[Evaluator]:
         """Newest versions in some experiments, or in all."""
         found = self._read(project_id, lambda t: t.find(experiment_ids=experiment_ids))
-        return sorted((e for e in found if e.experiment_id is not None), key=lambda e: (e.experiment_id, e.name))
+        return sorted(found, key=lambda e: (e.experiment_id or "", e.name))
 
     def delete_version(self, project_id: str, evaluator_id: str, version: int) -> None:
         """Remove one version, and the evaluator with its last one.

@@ -39,7 +39,7 @@ def _definition_row(evaluator: Evaluator) -> dict[str, Any]:
             "variables": definition.variables,
             "variableMapping": mapping_rows(definition.mapping),
             "modelConfig": model,
-            "outputDefinition": definition.output,
+            "outputDefinition": {"dataType": definition.output.data_type, **msgspec.to_builtins(definition.output)},
         }
     # A scorer that only MLflow's own library can run is code to everybody else.
     return {

@@ -93,9 +93,12 @@ def delete(call: Call) -> Reply:
 
 def _named(call: Call, version: int | None = None, *, every_version: bool = False) -> list[Evaluator]:
     experiment_id, name = call.params.required("experiment_id"), call.params.required("name")
-    return call.services.evaluators.named(
+    found = call.services.evaluators.named(
         call.project_id, experiment_id, name, version, every_version=every_version
     )  # fmt: skip
+    if not _readable(found):
+        raise invalid(f"'{name}' is a code evaluator of another client; MLflow's library cannot read it.")
+    return found
 
 
 # --- online scoring ------------------------------------------------------------------------------------------------

@@ -9,6 +9,7 @@ import msgspec
 import sqlalchemy as sa
 
 from twinlens.domain.evaluator import Definition, Evaluation, Evaluator, Rule
+from twinlens.domain.run import DEFAULT_EXPERIMENT_ID
 from twinlens.store.catalog.engine import metadata, upsert
 
 evaluators = sa.Table(
@@ -118,7 +119,10 @@ class EvaluatorTable:
         self, *, evaluator_id: str | None = None, name: str | None = None, experiment_ids: Sequence[str] | None = None,
         every_version: bool = False, version: int | None = None,
     ) -> list[Evaluator]:  # fmt: skip
-        """Evaluators, newest first, each in its newest version (in all, newest first; or in one)."""
+        """Evaluators, newest first, each in its newest version (in all, newest first; or in one).
+
+        Those that belong to no experiment are found in the default one.
+        """
         e, v = evaluators.c, evaluator_versions.c
         query = (
             sa.select(evaluators, *(v[name] for name in _OF_VERSION))
@@ -134,7 +138,8 @@ class EvaluatorTable:
         if name is not None:
             query = query.where(e.name == name)
         if experiment_ids is not None:
-            query = query.where(e.experiment_id.in_(experiment_ids))
+            own = e.experiment_id.in_(experiment_ids)
+            query = query.where(own | e.experiment_id.is_(None) if DEFAULT_EXPERIMENT_ID in experiment_ids else own)
         if version is not None:
             query = query.where(v.version == version)
         found: list[Evaluator] = []
