@@ -24,12 +24,13 @@ from twinlens.faces.native import deployment_schemas as s
 from twinlens.faces.native.reply import Cursor, FromMs, Limit, reading, time_range, whole_id
 from twinlens.features.deployments import Change
 
+KindOnly = Annotated[s.Kind | None, QueryParameter(description="Only of this kind.")]
 Text = Annotated[str | None, QueryParameter(description="Only with exactly this value.")]
 
 
 @get("/projects/{project_id:str}/deployments", summary="List deployments")
 async def list_deployments(
-    request: AnyRequest, project_id: FromPath[str], environment: Text = None, kind: s.Kind | None = None,
+    request: AnyRequest, project_id: FromPath[str], environment: Text = None, kind: KindOnly = None,
     subject: Text = None, version: Text = None, run_id: Text = None, name: Text = None,
     retired: Annotated[bool, QueryParameter(description="Also those that serve no more.")] = False,
     limit: Limit = 100, cursor: Cursor = None,
@@ -90,7 +91,7 @@ async def deployment_timeline(
 
 @get("/projects/{project_id:str}/observed-versions", summary="What traces show is live")
 async def list_observed(
-    request: AnyRequest, project_id: FromPath[str], environment: Text = None, kind: s.Kind | None = None,
+    request: AnyRequest, project_id: FromPath[str], environment: Text = None, kind: KindOnly = None,
     subject: Text = None, from_ms: FromMs = None,
 ) -> s.ObservedList:  # fmt: skip
     """Versions that traces carried, in the last 30 days."""

@@ -5866,6 +5866,7 @@ export interface operations {
             query?: {
                 /** @description Only with exactly this value. */
                 environment?: string | null;
+                /** @description Only of this kind. */
                 kind?: "model" | "prompt" | "agent" | null;
                 /** @description Only with exactly this value. */
                 subject?: string | null;
@@ -6083,6 +6084,7 @@ export interface operations {
             query?: {
                 /** @description Only with exactly this value. */
                 environment?: string | null;
+                /** @description Only of this kind. */
                 kind?: "model" | "prompt" | "agent" | null;
                 /** @description Only with exactly this value. */
                 subject?: string | null;

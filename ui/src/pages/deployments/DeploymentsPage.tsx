@@ -61,7 +61,7 @@ export function DeploymentsPage() {
       {
         id: "environment",
         label: "Environment",
-        width: 104,
+        width: 114,
         cell: ({ place, seen }) => <span className="ellipsis">{place?.environment ?? seen?.environment}</span>,
       },
       {
@@ -101,7 +101,7 @@ export function DeploymentsPage() {
       {
         id: "live",
         label: "Declared and observed",
-        width: 330,
+        width: 350,
         grow: 1,
         cell: ({ place }) =>
           place === null ? (
@@ -119,13 +119,13 @@ export function DeploymentsPage() {
       {
         id: "health",
         label: "Health",
-        width: 120,
+        width: 110,
         cell: ({ place }) => (place ? <Health row={place} /> : null),
       },
       {
         id: "calls",
         label: "Calls",
-        width: 76,
+        width: 60,
         align: "right",
         cell: ({ seen }) =>
           seen ? (

@@ -44,6 +44,16 @@ export function Version({ projectId, kind, subject, version }: VersionProps) {
         {version}
       </Link>
     );
+  if (kind === "prompt")
+    return (
+      <Link
+        to="/project/$projectId/prompts/$name"
+        params={{ projectId, name: subject }}
+        search={{ v: version } as never}
+      >
+        {version}
+      </Link>
+    );
   return <span className="ellipsis">{version}</span>;
 }
 

@@ -201,6 +201,17 @@ function Card({ projectId, node, root }: CardProps) {
           {body}
         </Link>
       );
+    case "prompt":
+      return (
+        <Link
+          {...shared}
+          to="/project/$projectId/prompts/$name"
+          params={{ projectId, name: d.name ?? "" }}
+          search={{ v: d.version } as never}
+        >
+          {body}
+        </Link>
+      );
     case "deployment":
       return (
         <Link {...shared} to="/project/$projectId/deployments/$deploymentId" params={{ projectId, deploymentId: key }}>
