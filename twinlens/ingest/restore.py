@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from twinlens.domain.errors import InvalidArgument
 from twinlens.domain.trace import Span, TraceSummary
 from twinlens.domain.usage import add_usage
 from twinlens.ingest.seen import SeenSpans
@@ -43,6 +44,13 @@ def restore_traces(
         rows.spans.append(span)
         add_usage(rows.usage, span, 1)
         seen.add(project_id, span.trace_id, [span.span_id])
+    # an engine finds the spans of a trace through its summary, so every commit with spans holds the summary too
+    given = {trace.trace_id for trace in rows.summaries}
+    for trace_id in {span.trace_id for span in rows.spans} - given:
+        summary = known.get((project_id, trace_id))
+        if summary is None:
+            raise InvalidArgument(f"there is no trace {trace_id} here: write traces before their spans")
+        rows.summaries.append(summary)
     if rows.summaries or rows.spans:
         store.commit(WriteSet(projects={project_id: rows}))
     return len(rows.summaries) + len(rows.spans)

@@ -89,4 +89,4 @@ def test_mlflow_to_langfuse_and_back(
             httpx.post(f"{server.url}/api/2.0/mlflow/runs/search", json=body).json() for server in (filled, last)
         )
     ]
-    assert counts == [5, 5]
+    assert counts[0] == counts[1] >= 5
