@@ -7,7 +7,6 @@ from the environment.
 
 from __future__ import annotations
 
-import difflib
 import os
 import re
 from collections.abc import Iterator, Mapping
@@ -324,6 +323,8 @@ class _Reader:
 
 
 def _unknown(name: str, known: list[str], what: str = "key") -> str:
+    import difflib  # here, because a block without mistakes need not pay for it
+
     near = difflib.get_close_matches(name, known, n=1, cutoff=0.5)
     return f"unknown {what} {name!r}" + (
         f", did you mean {near[0]!r}?" if near else f"; known: {', '.join(sorted(known))}"

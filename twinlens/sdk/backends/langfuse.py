@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING, Any
 
 from twinlens.sdk.backends.base import JSON, PROTOBUF, Draft, Remote, basic, tag_list
 from twinlens.sdk.delivery import Refused
-from twinlens.sdk.encode import set_text, set_texts, spans_of
 
 if TYPE_CHECKING:
     from twinlens.sdk.pipeline import Batch
@@ -55,6 +54,8 @@ class Langfuse(Remote):
 
     def _said(self, request: Any) -> Any:
         """A copy that says what the options say."""
+        from twinlens.sdk.encode import set_text, spans_of
+
         if not (self._project or self._environment or self._release or self._tags):
             return request
         copy = type(request)()
@@ -83,6 +84,8 @@ def merge_tags(span: Any, tags: list[str]) -> None:
                 if tag not in have:
                     values.add().string_value = tag
             return
+    from twinlens.sdk.encode import set_texts
+
     set_texts(span, "langfuse.trace.tags", tags)
 
 

@@ -9,9 +9,7 @@ from urllib.parse import quote, urlsplit
 
 from twinlens.sdk.backends.base import JSON, PROTOBUF, Draft, Remote, basic
 from twinlens.sdk.backends.langfuse import check_ingestion
-from twinlens.sdk.backends.tracking import SCORE_KEY, Tracker, assessment
 from twinlens.sdk.delivery import Refused
-from twinlens.sdk.encode import attributes_of, loads, set_value, spans_of
 from twinlens.sdk.wire import Unreachable
 
 if TYPE_CHECKING:
@@ -66,6 +64,8 @@ class Mlflow(Remote):
 
     def _translated(self, request: Any) -> bytes:
         """The request with MLflow's own attributes beside the others."""
+        from twinlens.sdk.encode import attributes_of, set_value, spans_of
+
         copy = type(request)()
         copy.CopyFrom(request)
         for span in spans_of(copy):
@@ -81,6 +81,8 @@ class Mlflow(Remote):
 
     # --- courier's thread ------------------------------------------------------------------------------------------
     def deliver(self, head: dict[str, Any], body: bytes) -> None:
+        from twinlens.sdk.backends.tracking import Tracker
+
         experiment_id = self._experiment_id(head.get("experiment"))
         if head["kind"] == "spans":
             self.post("/v1/traces", body, {"Content-Type": PROTOBUF, "x-mlflow-experiment-id": experiment_id})
@@ -90,6 +92,7 @@ class Mlflow(Remote):
             self._scores(head, json.loads(body), experiment_id)
 
     def _scores(self, head: dict[str, Any], scores: list[dict[str, Any]], experiment_id: str) -> None:
+        from twinlens.sdk.backends.tracking import Tracker, assessment
         from twinlens.sdk.score import Score
 
         rows = [Score(**row) for row in scores]
@@ -113,6 +116,8 @@ class Mlflow(Remote):
 
     def _assessed(self, trace_id: str) -> set[str]:
         """Ids of our scores that the trace already has."""
+        from twinlens.sdk.backends.tracking import SCORE_KEY
+
         status, answer = self.json("GET", f"/api/3.0/mlflow/traces/tr-{trace_id}")
         if status != 200 or not isinstance(answer, dict):
             return set()
@@ -170,6 +175,8 @@ class Mlflow(Remote):
 
 def _attributes(found: dict[str, Any]) -> Iterator[tuple[str, Any]]:
     """MLflow's attributes for what a span says in the Langfuse dialect."""
+    from twinlens.sdk.encode import loads
+
     kind = found.get("langfuse.observation.type")
     if kind in _TYPES:
         yield "mlflow.spanType", _TYPES[kind]

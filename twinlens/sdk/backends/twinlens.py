@@ -8,7 +8,6 @@ from typing import Any
 from twinlens.sdk.backends.base import PROTOBUF, Remote, basic, tag_list
 from twinlens.sdk.backends.langfuse import merge_tags
 from twinlens.sdk.backends.mlflow import Mlflow
-from twinlens.sdk.encode import spans_of
 
 #: Where ``twinlens serve`` listens.
 LOCAL = "http://127.0.0.1:5001"
@@ -31,6 +30,8 @@ class Twinlens(Mlflow):
         self._twinlens = True
 
     def _translated(self, request: Any) -> bytes:
+        from twinlens.sdk.encode import spans_of
+
         if not self._labels:
             return request.SerializeToString()
         copy = type(request)()
