@@ -19,7 +19,7 @@ from tests.stub_llm import stub_llm
 
 HERE = Path(__file__).resolve().parent
 #: Folder -> environment under ``.envs``.
-ENVIRONMENTS = {"mlflow": "mlflow-ml", "mlflow_genai": "mlflow-genai"}
+ENVIRONMENTS = {"mlflow": "mlflow-ml", "mlflow_genai": "mlflow-genai", "frameworks": "frameworks"}
 
 
 def programs(wanted: list[str]) -> list[Path]:
@@ -40,6 +40,8 @@ def main(wanted: list[str]) -> int:
                     "MLFLOW_TRACKING_URI": server.url, "TWINLENS_EXAMPLE_PID": str(server.pid),
                     "OPENAI_BASE_URL": provider, "OPENAI_API_BASE": provider, "OPENAI_API_KEY": "sk-none", "PATH": f"{python.parent}:{os.environ['PATH']}",
                     "MLFLOW_DISABLE_TELEMETRY": "true", "MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR": "false", "GIT_PYTHON_REFRESH": "quiet",
+                    "LANGFUSE_HOST": server.url, "LANGFUSE_PUBLIC_KEY": "pk-lf-any", "LANGFUSE_SECRET_KEY": "sk-lf-any",
+                    "OTEL_EXPORTER_OTLP_ENDPOINT": server.url,
                     "OPENAI_AGENTS_DISABLE_TRACING": "0",
                 }  # fmt: skip
                 done = subprocess.run(

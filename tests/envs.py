@@ -38,6 +38,18 @@ REQUIREMENTS: dict[str, tuple[str, ...]] = {
     "langfuse3": ("langfuse==3.15.0",),
     "langfuse4": ("langfuse==4.18.0",),
     "langfuse5": ("langfuse==5.0.4",),
+    "frameworks": (
+        "langfuse==5.0.4",
+        "openai==3.54.0",
+        "langchain-openai",
+        "langchain",
+        "openai-agents",
+        "openinference-instrumentation-openai==0.1.66",
+        "openinference-instrumentation-langchain",
+        "opentelemetry-instrumentation-genai-openai==1.3b0",
+        "pydantic-ai-slim[openai]==2.68.0",
+        "opentelemetry-exporter-otlp-proto-http",
+    ),
     "openai": ("openai==3.54.0", "opentelemetry-instrumentation-genai-openai==1.3b0", *SDK),
 }
 #: Heavy ones, made only when they are named: `make examples`.
