@@ -139,7 +139,7 @@ async def list_members(request: AnyRequest, project_id: FromPath[str]) -> Member
     return await in_thread(read)
 
 
-@patch("/projects/{project_id:str}/members/{user_id:str}", summary="Set a member's role in a project")
+@patch("/projects/{project_id:str}/members/{user_id:str}", status_code=204, summary="Set a member's role in a project")
 async def set_project_role(
     request: AnyRequest, project_id: FromPath[str], user_id: FromPath[str], data: JSONBody[NewRole]
 ) -> None:

@@ -19,6 +19,7 @@ import {
   Rows4,
   Scale,
   Search,
+  Settings,
   Sun,
   TableProperties,
   TextQuote,
@@ -49,6 +50,7 @@ const NAV = [
   { to: "/project/$projectId/models", label: "Models", icon: Boxes, keys: "g m", exact: false },
   { to: "/project/$projectId/deployments", label: "Deployments", icon: Rocket, keys: "g d", exact: false },
   { to: "/project/$projectId/prompts", label: "Prompts", icon: TextQuote, keys: "g p", exact: false },
+  { to: "/project/$projectId/settings", label: "Settings", icon: Settings, keys: "g ,", exact: false },
 ] as const;
 
 /** The frame around every page of a project: navigation, project switcher, palette, live status. */

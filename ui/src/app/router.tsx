@@ -159,6 +159,10 @@ const workRoute = child(
   "/annotation/$queueId/work",
   lazyRouteComponent(() => import("@/pages/annotation/WorkPage"), "WorkPage"),
 );
+const settingsRoute = child(
+  "/settings",
+  lazyRouteComponent(() => import("@/pages/settings/SettingsPage"), "SettingsPage"),
+);
 
 const routeTree = rootRoute.addChildren([
   indexRoute,
@@ -190,6 +194,7 @@ const routeTree = rootRoute.addChildren([
     promptsRoute,
     newPromptRoute,
     promptRoute,
+    settingsRoute,
   ]),
 ]);
 

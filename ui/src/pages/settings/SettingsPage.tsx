@@ -1,0 +1,45 @@
+import { usePageSearch, useProjectId, useSetSearch } from "@/app/url";
+import { Bar, PageHeader, page } from "@/ui/Page";
+import { Segmented } from "@/ui/Segmented";
+import { AuditLog } from "./AuditLog";
+import { General } from "./General";
+import { Keys } from "./Keys";
+import { Members } from "./Members";
+import css from "./Settings.module.css";
+
+const TABS = [
+  { value: "general", label: "General" },
+  { value: "keys", label: "API keys" },
+  { value: "members", label: "Members" },
+  { value: "audit", label: "Audit log" },
+] as const;
+
+type Tab = (typeof TABS)[number]["value"];
+const PARTS = { general: General, keys: Keys, members: Members, audit: AuditLog };
+
+/** Name, retention, keys, members and the audit log of a project. */
+export function SettingsPage() {
+  const projectId = useProjectId();
+  const { tab } = usePageSearch();
+  const setSearch = useSetSearch();
+  const shown: Tab = TABS.find((t) => t.value === tab)?.value ?? "general";
+  const Part = PARTS[shown];
+  return (
+    <>
+      <PageHeader title="Settings" name="Settings" />
+      <Bar label="Parts">
+        <Segmented<Tab>
+          label="Part of the settings"
+          value={shown}
+          options={TABS}
+          onChange={(value) => setSearch({ tab: value === "general" ? undefined : value })}
+        />
+      </Bar>
+      <div className={page.scroll}>
+        <div className={css.page}>
+          <Part key={projectId} projectId={projectId} />
+        </div>
+      </div>
+    </>
+  );
+}

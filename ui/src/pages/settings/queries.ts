@@ -1,0 +1,33 @@
+import { infiniteQueryOptions, queryOptions } from "@tanstack/react-query";
+import { api } from "@/api/client";
+
+export const projectQuery = (projectId: string) =>
+  queryOptions({
+    queryKey: [projectId, "settings"],
+    queryFn: ({ signal }) => api.get("/projects/{project_id}", { path: { project_id: projectId }, signal }),
+  });
+
+export const keysQuery = (projectId: string) =>
+  queryOptions({
+    queryKey: [projectId, "keys"],
+    queryFn: ({ signal }) => api.get("/projects/{project_id}/keys", { path: { project_id: projectId }, signal }),
+  });
+
+export const membersQuery = (projectId: string) =>
+  queryOptions({
+    queryKey: [projectId, "members"],
+    queryFn: ({ signal }) => api.get("/projects/{project_id}/members", { path: { project_id: projectId }, signal }),
+  });
+
+export const auditQuery = (projectId: string) =>
+  infiniteQueryOptions({
+    queryKey: [projectId, "audit"],
+    queryFn: ({ pageParam, signal }) =>
+      api.get("/projects/{project_id}/audit", {
+        path: { project_id: projectId },
+        query: { cursor: pageParam, limit: 100 },
+        signal,
+      }),
+    initialPageParam: null as string | null,
+    getNextPageParam: (page) => page.next_cursor ?? null,
+  });
