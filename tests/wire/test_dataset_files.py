@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import io
 import json
+from collections.abc import Iterator
 from typing import Any
 
 import httpx
@@ -15,8 +16,9 @@ from tests.wire.langfuse.clients import api
 
 
 @pytest.fixture(scope="module")
-def http(live_server: LiveServer) -> httpx.Client:
-    return live_server.client()
+def http(live_server: LiveServer) -> Iterator[httpx.Client]:
+    with live_server.client() as client:
+        yield client
 
 
 BASE = "/api/twinlens/v1/projects/default/datasets"
