@@ -152,3 +152,12 @@ def test_missing_server_parts_are_named(tmp_path: Path) -> None:
     ran = twinlens("serve", env={"PYTHONPATH": f"{tmp_path}{os.pathsep}{os.getcwd()}"}, cwd=tmp_path)
     assert ran.returncode == 1
     assert "pip install 'twinlens[server]'" in ran.stderr
+
+
+def test_projects(tmp_path: Path) -> None:
+    data = str(tmp_path)
+    assert twinlens("project", "add", "Blog", "--id", "blog", "--data", data).stdout.strip() == "blog"
+    assert "blog  default  Blog" in twinlens("project", "list", "--data", data).stdout
+    assert twinlens("project", "remove", "default", "--yes", "--data", data).returncode != 0
+    assert twinlens("project", "remove", "blog", "--yes", "--data", data).returncode == 0
+    assert "blog" not in twinlens("project", "list", "--data", data).stdout

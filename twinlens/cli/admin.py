@@ -1,4 +1,5 @@
-"""``twinlens user`` and ``twinlens key``: who may come in. They open the data folder, so the server must be stopped."""
+"""``twinlens user``, ``twinlens key`` and ``twinlens project``: who may come in, and where to. They open the data folder,
+so the server must be stopped."""
 
 from __future__ import annotations
 
@@ -17,6 +18,7 @@ if TYPE_CHECKING:
 
 user = App(name="user", help="Manage the people who may sign in.")
 key = App(name="key", help="Manage API keys.")
+project = App(name="project", help="Manage projects. While the server runs, use Settings in the browser instead.")
 Project = Annotated[str | None, Parameter(help="Project id. [default: the default project]")]
 
 
@@ -69,6 +71,49 @@ def delete_key(key_id: str, *, project: Project = None, data: Data = None, confi
     """Revoke a key."""
     with _projects(settings(config, data=data)) as projects:
         projects.delete_key(project or projects.default_id, key_id)
+
+
+@project.command(name="list")
+def list_projects(*, data: Data = None, config: Config = None) -> None:
+    """List all projects: id, organization, name."""
+    with _projects(settings(config, data=data)) as projects:
+        for one in projects.list():
+            print(f"{one.id}  {one.organization_id}  {one.name}")
+
+
+@project.command(name="add")
+def add_project(
+    name: str,
+    *,
+    project_id: Annotated[str | None, Parameter(name="--id", help="Its id. [default: a random one]")] = None,
+    retention: Annotated[int | None, Parameter(help="Days to keep data. [default: everything]")] = None,
+    data: Data = None,
+    config: Config = None,
+) -> None:
+    """Create a project. Its id is printed; ``twinlens key add --project ID`` makes a key for it."""
+    with _projects(settings(config, data=data)) as projects:
+        default = projects.get(projects.default_id)
+        made = projects.create(
+            name, organization_id=default.organization_id, project_id=project_id, retention_days=retention
+        )
+    print(made.id)
+
+
+@project.command(name="remove")
+def remove_project(
+    project_id: str,
+    *,
+    yes: Annotated[bool, Parameter(help="Do not ask.", negative=())] = False,
+    data: Data = None,
+    config: Config = None,
+) -> None:
+    """Delete a project with everything in it. The next start of the server removes the data itself."""
+    with _projects(settings(config, data=data)) as projects:
+        found = projects.get(project_id)
+        if not yes and input(f"Delete {found.name} for good? Type its id to confirm: ") != project_id:
+            raise SystemExit("nothing was deleted")
+        projects.mark_deleted(project_id)
+    Console().print(f"{project_id} is deleted; its data goes at the next start.")
 
 
 def _projects(chosen: Settings) -> AbstractContextManager[Projects]:

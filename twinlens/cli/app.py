@@ -9,7 +9,7 @@ from rich.console import Console
 from rich.markup import escape
 
 from twinlens import __version__
-from twinlens.cli.admin import key, user
+from twinlens.cli.admin import key, project, user
 from twinlens.cli.archive import export, import_
 from twinlens.cli.config import config
 from twinlens.cli.demo import demo
@@ -49,6 +49,7 @@ app.command(migrate)
 app.command(config)
 app.command(user)
 app.command(key)
+app.command(project)
 app.command(spool)
 app.command(deployment)
 app.command(reproduce)
