@@ -5,7 +5,7 @@ Reading needs ``read``; everything else needs a right to change something, and t
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, cast
 
 from litestar.connection import ASGIConnection
 from litestar.handlers import BaseRouteHandler
@@ -36,7 +36,7 @@ async def permit(connection: ASGIConnection[Any, Any, Any, Any], handler: BaseRo
         who = await project_principal(connection, whole_id(project_id))
     if access == "known":
         return
-    if connection.scope["method"] in ("GET", "HEAD"):
+    if cast("dict[str, Any]", connection.scope)["method"] in ("GET", "HEAD"):
         who.require("read")
     elif not who.scopes & _CHANGING:
         raise PermissionDenied("these credentials may read only")
