@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, cast
 
 from litestar import delete, get, patch, post
 from litestar.params import FromPath, JSONBody, QueryParameter
@@ -132,7 +132,7 @@ async def list_members(request: AnyRequest, project_id: FromPath[str]) -> Member
         own = {member.user.id: member.role for member in members.of_project(who.project_id)}
         found = members.of_organization(who.organization_id)
         return MemberList(
-            members=[_member(member, own.get(member.user.id)) for member in found],
+            members=[_member(member, cast("RoleName | None", own.get(member.user.id))) for member in found],
             may_manage_organization="organization" in who.scopes,
         )
 
