@@ -42,7 +42,7 @@ def export(
     """Write everything, or a part of it, into an archive: a folder, or one file when the name ends with .tar.zst.
 
     The server keeps running. The archive appears under its name when it is complete; what it holds is described in
-    docs/archive.md. Users and keys are not in it: `twinlens backup` keeps those.
+    docs/archive.md. Users and keys are not in it.
     """
     from twinlens.domain.errors import InvalidArgument
     from twinlens.migrate.archive_writer import ArchiveWriter
