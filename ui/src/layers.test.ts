@@ -24,6 +24,7 @@ const LENDERS: Record<string, readonly string[]> = {
   models: ["overview", "lineage"],
   deployments: ["overview", "lineage"],
   datasets: ["overview"],
+  prompts: ["overview"],
 };
 
 const files = readdirSync(SRC, { recursive: true, withFileTypes: true })
