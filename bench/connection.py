@@ -32,6 +32,10 @@ def encode_json(method: str, path: str, body: Any, headers: dict[str, str] | Non
     return encode(method, path, json.dumps(body).encode(), {"Content-Type": "application/json", **(headers or {})})
 
 
+#: Seconds after which a connection is opened anew: servers close what was idle (uvicorn after five seconds).
+IDLE = 3.0
+
+
 class BadAnswer(Exception):
     """The server answered with something other than the expected status."""
 
@@ -49,8 +53,11 @@ class Connection:
         self.timeout = timeout
         self._socket: socket.socket | None = None
         self._rest = b""
+        self._used = 0.0
 
     def _open(self) -> socket.socket:
+        if time.monotonic() - self._used > IDLE:
+            self.close()
         if self._socket is None:
             self._socket = socket.create_connection((HOST, self.port), timeout=self.timeout)
             self._socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
@@ -78,7 +85,9 @@ class Connection:
         try:
             connection = self._open()
             connection.sendall(request)
-            return self._answer(connection)
+            answer = self._answer(connection)
+            self._used = time.monotonic()
+            return answer
         except OSError:
             self.close()
             raise
