@@ -10,7 +10,7 @@ from twinlens.domain.trace import Span, TraceSummary
 from twinlens.store.telemetry.duckdb import score_codec, trace_codec
 from twinlens.store.telemetry.duckdb.keys import row_key, span_key
 from twinlens.store.telemetry.duckdb.payloads import PayloadSource
-from twinlens.store.telemetry.duckdb.places import csv, find_places, within
+from twinlens.store.telemetry.duckdb.places import by_trace, csv, find_places, within
 from twinlens.store.telemetry.duckdb.span_codec import columns_for, decode_spans
 
 if TYPE_CHECKING:
@@ -30,8 +30,8 @@ class Reader:
         with self._engine.read() as connection:
             found = connection.execute(
                 f"SELECT {', '.join(trace_codec.ROW)}, input, output, tkey, min_seq, max_seq FROM traces "
-                "WHERE tkey = ? AND project = ? AND trace_id = ?",
-                [row_key(project_id, trace_id), project_id, trace_id],
+                f"WHERE {by_trace('traces', [row_key(project_id, trace_id)])} AND project = ? AND trace_id = ?",
+                [project_id, trace_id],
             ).fetchall()
             if not found:
                 return None
@@ -89,7 +89,7 @@ class Reader:
         tkeys = [row_key(project_id, t) for t in trace_ids]
         with self._engine.read() as connection:
             rows = connection.execute(
-                f"SELECT {', '.join(score_codec.ROW)} FROM scores WHERE tkey IN ({csv(tkeys)}) AND project = ? "
+                f"SELECT {', '.join(score_codec.ROW)} FROM scores WHERE {by_trace('scores', tkeys)} AND project = ? "
                 "ORDER BY timestamp_ns, score_id",
                 [project_id],
             ).fetchall()
