@@ -124,7 +124,7 @@ def test_what_the_server_says_about_itself(http: httpx.Client) -> None:
     assert http.get("/health").text == "OK"
     for prefix in ("/api", "/ajax-api"):
         info = http.get(f"{prefix}/3.0/mlflow/server-info").json()
-        assert info["store_type"] == "SqlStore" and info["workspaces_enabled"] is True
+        assert info["store_type"] == "SqlStore" and info["workspaces_enabled"] is False
 
 
 @pytest.mark.parametrize(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from twinlens.faces.http import in_thread
 from twinlens.faces.mlflow.wire import Call, Raw, RpcTable
 
 rpcs = RpcTable()
@@ -23,11 +24,17 @@ async def health(_call: Call) -> Raw:
 
 
 @rpcs.rpc("GET", "3.0", "/mlflow/server-info", public=True)
-async def server_info(_call: Call) -> dict[str, object]:
-    """Capabilities; a key that is missing means false to clients."""
+async def server_info(call: Call) -> dict[str, object]:
+    """Capabilities; a key that is missing means false to clients.
+
+    Workspaces are announced where there is something to choose or somebody to keep apart: with them, MLflow's own page asks
+    for a workspace before it shows anything.
+    """
+    services = call.services
+    several = services.access.secured or len(await in_thread(services.projects.list)) > 1
     return {
         "store_type": "SqlStore",
-        "workspaces_enabled": True,
+        "workspaces_enabled": several,
         "trace_archival_enabled": False,
         "multipart_uploads_enabled": False,
         "multipart_downloads_enabled": False,
