@@ -101,7 +101,8 @@ class Journal:
     def recover(self, taken: int) -> Iterator[WriteSet]:
         """Entries the tables do not have, oldest first; ``taken`` is the number of the last one they have.
 
-        Call it before ``append``. Until ``emptied`` is called for both files, none of them is written over.
+        Call ``shrink`` once they are in the tables and before the next ``append``: a file whose entries are all old must not
+        be continued, because the numbers in a file have no gaps.
         """
         self.number = taken
         for number, data in sorted(entry for file in self._files for entry in file.entries(taken)):
