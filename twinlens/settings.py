@@ -86,7 +86,9 @@ class Settings:
     retention_interval: float = _setting(3_600.0, "Seconds between two looks for what is past its project's retention.")
     shutdown_timeout: float = _setting(10.0, "Seconds that running requests get to finish at shutdown.")
     secret: str | None = _setting(
-        None, "Key for hashing API keys and sessions; default: a random one, kept in the data folder.", secret=True
+        None,
+        "Key for hashing API keys and sessions and for sealing stored secrets; default: a random one in the data folder.",
+        secret=True,
     )
     admin_api_key: str | None = _setting(
         None, "Key (Bearer) that manages every organization through the API.", secret=True, env="ADMIN_API_KEY"
