@@ -183,23 +183,25 @@ def test_backends_in_trouble_change_nothing_and_get_everything_later(tmp_path: P
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
-    url = f"http://127.0.0.1:{port}"
-    troubles = ("dead", "fails", "lies")
-    for trouble in troubles:
+    url, spool = f"http://127.0.0.1:{port}", tmp_path / "spool"
+    for trouble in TROUBLES:
         (tmp_path / trouble).mkdir()
-        with odd(url, trouble):
-            done = agent(AGENT, playbook(tmp_path / trouble, url, trouble), tmp_path / trouble / "spool")
-        assert (done.returncode, done.stdout) == (0, "because\n")
-        assert done.stderr.count("\n") <= 3  # one warning per backend
+        with odd(port, trouble):
+            done = agent(AGENT, playbook(tmp_path / trouble, url, trouble), spool)
+        assert (done.returncode, done.stdout) == (0, "because\n"), (trouble, done.stderr)
+        assert done.stderr.count("\n") <= 3, (trouble, done.stderr)  # one warning per backend
         assert "a-literal-secret" not in done.stderr
-        assert waiting(tmp_path / trouble / "spool")
+    assert len(waiting(spool)) == 7 * len(
+        TROUBLES
+    )  # three batches of spans, three of scores, one run; nothing taken as delivered
     with LiveServer(tmp_path / "data", port=port) as server:
-        for trouble in troubles:
-            book, spool = tmp_path / trouble / "playbook.yaml", tmp_path / trouble / "spool"
-            for _ in range(2):  # the second finds nothing
-                pushed = push(book, spool)
-                assert pushed.returncode == 0, pushed.stdout + pushed.stderr
-            assert not waiting(spool)
+        book = tmp_path / TROUBLES[0] / "playbook.yaml"
+        for said in (" 0 refused, 0 left", ""):  # the second finds nothing
+            pushed = push(book, spool)
+            assert pushed.returncode == 0, pushed.stdout + pushed.stderr
+            assert pushed.stdout.count(said) >= (3 if said else 0)
+        assert not waiting(spool)
+        for trouble in TROUBLES:
             check_delivered(server, trouble)
 
 
@@ -260,39 +262,70 @@ sys.exit(3)
 """
 
 
+#: What a backend may do to an agent, and what it answers then: status, type and body.
+ANSWERS: dict[str, tuple[int, str, bytes]] = {
+    "fails": (500, "text/plain", b"oops"),
+    "refuses": (401, "application/json", b'{"message": "no such key"}'),
+    "elsewhere": (302, "text/plain", b""),
+    "absent": (404, "text/plain", b"not found"),
+    "page": (200, "text/html", b"<html>Welcome</html>"),
+    "garbage": (200, "application/json", bytes(range(256))),
+    "polite": (200, "application/json", b"{}"),
+}
+TROUBLES = ("dead", "deaf", "drips", *(name for name in ANSWERS if name != "polite"))
+
+
 @contextmanager
-def odd(url: str, trouble: str) -> Iterator[None]:
-    """Nobody at an address (``dead``), somebody who always answers 500 (``fails``), or a web page with 200 (``lies``)."""
+def odd(port: int, trouble: str) -> Iterator[None]:
+    """Nobody at a port (``dead``), somebody who listens and says nothing (``deaf``) or a byte now and then (``drips``), or one who gives the
+    same answer to everything."""
     if trouble == "dead":
         yield
         return
+    if trouble == "deaf":
+        with deaf(port):
+            yield
+        return
+    ended = threading.Event()
 
     class Handler(BaseHTTPRequestHandler):
         def do_GET(self) -> None:
             self.rfile.read(int(self.headers.get("content-length") or 0))
-            self.send_response(500 if trouble == "fails" else 200)
-            self.send_header("content-type", "text/html")
+            if trouble == "drips":
+                for byte in b"HTTP/1.1 200 OK":
+                    self.wfile.write(bytes([byte]))
+                    if ended.wait(0.2):
+                        return
+            status, kind, body = ANSWERS[trouble]
+            self.send_response(status)
+            self.send_header("content-type", kind)
+            self.send_header("location", "http://127.0.0.1:9/login")
             self.end_headers()
-            self.wfile.write(b"<html>Welcome</html>")
+            self.wfile.write(body)
 
         do_POST = do_PUT = do_GET
 
         def log_message(self, format: str, *args: Any) -> None:
             pass
 
-    server = ThreadingHTTPServer(("127.0.0.1", int(url.rsplit(":", 1)[1])), Handler)
+    class Server(ThreadingHTTPServer):
+        def handle_error(self, request: Any, client_address: Any) -> None:
+            pass
+
+    server = Server(("127.0.0.1", port), Handler)
     threading.Thread(target=server.serve_forever, daemon=True).start()
     try:
         yield
     finally:
+        ended.set()
         server.shutdown()
         server.server_close()
 
 
 @contextmanager
-def deaf() -> Iterator[str]:
+def deaf(port: int = 0) -> Iterator[str]:
     """A server that takes connections and never answers."""
-    with socket.create_server(("127.0.0.1", 0)) as listener:
+    with socket.create_server(("127.0.0.1", port)) as listener:
         held: list[socket.socket] = []
 
         def accept() -> None:
@@ -328,7 +361,7 @@ def test_the_guides_snippet_runs_with_one_changed_import(live_server: LiveServer
         "from twinlens import Langfuse, langfuse\n"
         "class llm:\n    generate = staticmethod(lambda prompt: prompt + '! A fine day.')\n"
         + GUIDE
-        + "assert langfuse.auth_check()\nlangfuse.flush()\nprint(langfuse.get_trace_url(trace_id=span.trace_id))\n"
+        + "assert langfuse.auth_check()\nlangfuse.flush()\nimport twinlens; assert twinlens.flush(30)\nprint(langfuse.get_trace_url(trace_id=span.trace_id))\n"
     )
     keys = {"LANGFUSE_PUBLIC_KEY": "pk", "LANGFUSE_SECRET_KEY": "sk", "LANGFUSE_HOST": live_server.url}
     done = agent(program, tmp_path, tmp_path / "spool", **keys)

@@ -40,7 +40,11 @@ def test_what_a_program_logs_is_in_the_run_and_the_trace(live_server: LiveServer
         "    twinlens.log_metric('accuracy', 0.5)\n"
         "    for step in range(3): twinlens.log_metric('loss', 1 / (step + 1), step=step)\n"
         "    twinlens.log_artifact('notes.txt')\n"
-        "    twinlens.log_artifact({'a': [1]}, 'data/a.json')\n",
+        "    twinlens.log_artifact({'a': [1]}, 'data/a.json')\n"
+        "assert twinlens.flush(30)\n"  # the run is over and made; what comes now goes to it
+        "twinlens.log_param('verdict', 'kept', trace_id=agent.trace_id)\n"
+        "twinlens.log_metric('loss', 0.25, step=3, trace_id=agent.trace_id)\n"
+        "twinlens.log_artifact(b'later', 'late.txt', trace_id=agent.trace_id)\n",
         live_server, tmp_path, "logging",
     )  # fmt: skip
     with live_server.client() as http, api(live_server.url) as langfuse:
@@ -49,15 +53,17 @@ def test_what_a_program_logs_is_in_the_run_and_the_trace(live_server: LiveServer
         params = {p["key"]: p["value"] for p in run["data"]["params"]}
         metrics = {m["key"]: m["value"] for m in run["data"]["metrics"]}
         assert params["style"] == "terse, says ***"
-        assert (metrics["accuracy"], metrics["loss"]) == (0.5, pytest.approx(1 / 3))
+        assert params["verdict"] == "kept"
+        assert (metrics["accuracy"], metrics["loss"]) == (0.5, 0.25)
         history = http.get(
             "/api/2.0/mlflow/metrics/get-history", params={"run_id": run_id, "metric_key": "loss"}
         ).json()
-        assert [m["step"] for m in history["metrics"]] == [0, 1, 2]
+        assert [m["step"] for m in history["metrics"]] == [0, 1, 2, 3]
         root = run["info"]["artifact_uri"].removeprefix("mlflow-artifacts:/")
         kept = http.get(f"/api/2.0/mlflow-artifacts/artifacts/{root}/data/a.json")
         assert kept.json() == {"a": [1]}
         assert http.get(f"/api/2.0/mlflow-artifacts/artifacts/{root}/notes.txt").text == "by hand"
+        assert http.get(f"/api/2.0/mlflow-artifacts/artifacts/{root}/late.txt").text == "later"
         [tag] = [t["value"] for t in run["data"]["tags"] if t["key"] == "twinlens.trace_id"]
         assert langfuse.get(f"/traces/{tag}").json()["metadata"]["accuracy"] == 0.5
 

@@ -18,6 +18,8 @@ if TYPE_CHECKING:
 log = logging.getLogger("twinlens")
 #: First and longest wait after a failure, in seconds.
 BACKOFF_S = (1.0, 60.0)
+#: Longest wait of a program that ends for a backend that has not answered it yet, in seconds.
+PATIENCE_S = 0.5
 
 
 class Refused(Exception):
@@ -77,6 +79,37 @@ class Courier:
         self._tickets.append(ticket)
         self._wake.set()
         return ticket
+
+    def wait(self, ticket: threading.Event, timeout: float, *, ending: bool = False) -> bool:
+        """Wait for the end of a round that was asked for.
+
+        Args:
+            ticket: from ``ring``.
+            timeout: seconds.
+            ending: the program ends, so wait only while an answer can be expected within ``timeout``: not for a backend that stays
+                silent, that took longer before, or that kept silent to another process a minute ago.
+
+        Returns:
+            Whether the round emptied the spool.
+        """
+        deadline = time.monotonic() + timeout
+        while not ticket.is_set():
+            left = deadline - time.monotonic()
+            if ending:
+                left = min(left, self._hope(timeout))
+            if left <= 0:
+                if ending and self.backend.connection.took is None:
+                    self.spool.gave_up()
+                return False
+            ticket.wait(left)
+        return not self.down
+
+    def _hope(self, timeout: float) -> float:
+        """Seconds that the answer to the current request may still take to be worth waiting for."""
+        connection = self.backend.connection
+        if connection.took is not None:
+            return timeout - connection.waited if connection.took <= timeout else 0.0
+        return 0.0 if self.spool.given_up_s() < BACKOFF_S[1] else min(PATIENCE_S, timeout) - connection.waited
 
     def stop(self) -> None:
         """End the thread after its round."""

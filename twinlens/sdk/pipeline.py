@@ -35,12 +35,13 @@ SETTLE_S = 5.0
 
 @dataclass(slots=True)
 class Batch:
-    """What the backends get: OTLP spans (shared: copy before changing), scores, and agent runs that ended."""
+    """What the backends get: OTLP spans (shared: copy before changing), scores, agent runs that ended, and what came after them."""
 
     request: Any
     scores: list[Score]
     runs: list[RunRecord] = field(default_factory=list)
     late_scores: list[Score] = field(default_factory=list)
+    late_notes: list[Note] = field(default_factory=list)
 
 
 class Pipeline:
@@ -107,7 +108,7 @@ class Pipeline:
 
         Args:
             timeout: seconds.
-            force: also try backends that failed a moment ago; otherwise those are not waited for.
+            force: also try backends that failed a moment ago; otherwise those, and silent ones, are not waited for.
             settle: seconds that encoding and writing to disk may take, which no backend can delay; ``timeout`` by default.
 
         Returns:
@@ -124,7 +125,7 @@ class Pipeline:
             return False
         deadline = (begun if settle is None else time.monotonic()) + timeout
         waiting = [(c, c.ring(force)) for c in self.couriers if force or not c.down]
-        arrived = [ticket.wait(max(deadline - time.monotonic(), 0)) and not c.down for c, ticket in waiting]
+        arrived = [c.wait(ticket, max(deadline - time.monotonic(), 0), ending=not force) for c, ticket in waiting]
         return all(arrived) and len(waiting) == len(self.couriers)
 
     def close(self, timeout: float = 1.0) -> None:
@@ -192,8 +193,7 @@ class Pipeline:
             replace(n, value=masker.text(n.value)) if n.kind == "param" and isinstance(n.value, str) else n
             for n in notes
         ]
-        records, late = runs.take(request, scores, notes)
-        batch = Batch(request, scores, records, late)
+        batch = Batch(request, scores, *runs.take(request, scores, notes))
         couriers = iter(self.couriers)
         for backend in self.backends:
             try:

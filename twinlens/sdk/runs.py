@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import re
 from collections import OrderedDict
 from collections.abc import Sequence
@@ -12,6 +13,7 @@ from twinlens.sdk.encode import attributes_of, loads, plain_span, spans_of
 from twinlens.sdk.note import Note
 from twinlens.sdk.score import Score
 
+log = logging.getLogger("twinlens")
 #: Traces whose spans are remembered until their root ends.
 OPEN_TRACES = 256
 #: Spans kept for the trace artifact of one run; further ones still count in its metrics.
@@ -75,7 +77,8 @@ class RunBuilder:
 
     def __init__(self) -> None:
         self._open: OrderedDict[str, _Open] = OrderedDict()
-        self._done: OrderedDict[str, None] = OrderedDict()
+        self._done: OrderedDict[str, bool] = OrderedDict()  # whether the trace was an agent run
+        self._warned = False
 
     def _trace(self, trace_id: str) -> _Open:
         found = self._open.get(trace_id)
@@ -87,13 +90,9 @@ class RunBuilder:
 
     def take(
         self, request: Any, scores: list[Score], notes: Sequence[Note] = ()
-    ) -> tuple[list[RunRecord], list[Score]]:
-        """Runs that are complete now, and scores that came after their run. Notes about runs that are over are dropped."""
-        for note in notes:
-            if note.trace_id not in self._done:
-                open_trace = self._trace(note.trace_id)
-                open_trace.notes.append(note)
-                open_trace.agentic = True
+    ) -> tuple[list[RunRecord], list[Score], list[Note]]:
+        """Runs that are complete now, and the scores and notes that came after their run."""
+        late_notes = [note for note in notes if self._late(note)]
         late: list[Score] = []
         for score in scores:
             if score.trace_id in self._done:
@@ -111,10 +110,25 @@ class RunBuilder:
             del self._open[trace_id]
             if trace.agentic:
                 records.append(_record(trace_id, span, attributes, trace))
-                self._done[trace_id] = None
-                if len(self._done) > 4 * OPEN_TRACES:
-                    self._done.popitem(last=False)
-        return records, late
+            self._done[trace_id] = trace.agentic
+            if len(self._done) > 4 * OPEN_TRACES:
+                self._done.popitem(last=False)
+        return records, late, late_notes
+
+    def _late(self, note: Note) -> bool:
+        """Keep a note for its run; True when that run is over."""
+        was_run = self._done.get(note.trace_id)
+        if was_run is None:
+            trace = self._trace(note.trace_id)
+            trace.notes.append(note)
+            trace.agentic = True
+        elif not was_run and not self._warned:
+            self._warned = True
+            log.warning(
+                "twinlens: log_%s(%r) came after its trace had ended; a trace without agent, model or tool spans has no run, so it "
+                "is dropped (said once)", note.kind, note.key,
+            )  # fmt: skip
+        return bool(was_run)
 
     @staticmethod
     def _count(trace: _Open, span: Any, attributes: dict[str, Any]) -> None:
@@ -187,18 +201,25 @@ def _record(trace_id: str, root: Any, attributes: dict[str, Any], trace: _Open) 
             params[note.key] = note.value
         elif note.kind == "metric" and note.step is None:
             metrics[metric_name(note.key)] = note.value
-    points = [
-        {"key": metric_name(n.key), "value": n.value, "timestamp": n.timestamp_ns // 1_000_000, "step": n.step}
-        for n in trace.notes
-        if n.kind == "metric" and n.step is not None
-    ]
+    points = [point(n) for n in trace.notes if n.kind == "metric" and n.step is not None]
     return RunRecord(
         points=points, files=[(n.key, n.value) for n in trace.notes if n.kind == "artifact"],
         trace_id=trace_id, name=root.name, start_ms=root.start_time_unix_nano // 1_000_000,
         end_ms=root.end_time_unix_nano // 1_000_000, failed=root.status.code == 2,
-        params={metric_name(str(k)): str(v)[:6000] for k, v in list(params.items())[:80]},
+        params={metric_name(str(k)): param_value(v) for k, v in list(params.items())[:80]},
         metrics=metrics, trace={"trace_id": trace_id, "spans": trace.spans, "scores": [s.plain() for s in trace.scores]},
     )  # fmt: skip
+
+
+def point(note: Note) -> dict[str, Any]:
+    """A noted metric as MLflow takes it."""
+    stamp = note.timestamp_ns // 1_000_000
+    return {"key": metric_name(note.key), "value": note.value, "timestamp": stamp, "step": note.step or 0}
+
+
+def param_value(value: Any) -> str:
+    """A parameter's value as text, at most MLflow's 6,000 characters."""
+    return str(value)[:6000]
 
 
 def metric_name(name: str) -> str:

@@ -14,6 +14,8 @@ import itertools
 import json
 import os
 import time
+from collections import deque
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -58,6 +60,7 @@ class Spool:
         self.max_age_s = max_age_s
         self.dropped = 0
         self._held: set[str] = set()
+        self._listed: deque[str] = deque()
 
     def put(self, head: dict[str, Any], body: bytes) -> Path:
         """Store a parcel.
@@ -84,7 +87,7 @@ class Spool:
 
     def claim(self) -> Parcel | None:
         """Take the oldest parcel for sending; None when nothing waits (or others hold what does)."""
-        for name in self.names():
+        for name in self._candidates():
             claimed = self.folder / f"{name}.claim-{os.getpid()}"
             try:
                 (self.folder / name).rename(claimed)
@@ -98,9 +101,17 @@ class Spool:
                 self.dropped += 1
         return None
 
+    def _candidates(self) -> Iterator[str]:
+        """Waiting parcels, oldest first. The folder is listed anew when the last list is used up: new parcels come after it."""
+        for _ in range(2):
+            while self._listed:
+                yield self._listed.popleft()
+            self._listed.extend(self.names())
+
     def done(self, parcel: Parcel) -> None:
         """The parcel was delivered or refused for good."""
         parcel.path.unlink(missing_ok=True)
+        (self.folder / "silent").unlink(missing_ok=True)
         self._held.discard(parcel.path.name)
 
     def back(self, parcel: Parcel) -> None:
@@ -108,6 +119,19 @@ class Spool:
         with contextlib.suppress(FileNotFoundError):
             parcel.path.rename(parcel.path.with_name(parcel.path.name.partition(".claim-")[0]))
         self._held.discard(parcel.path.name)
+        self._listed.clear()  # it comes first again
+
+    def gave_up(self) -> None:
+        """Tell the processes after this one that the destination does not answer."""
+        with contextlib.suppress(OSError):
+            (self.folder / "silent").touch()
+
+    def given_up_s(self) -> float:
+        """Seconds since a process gave up on the destination; infinite when none did or it answered since."""
+        try:
+            return time.time() - (self.folder / "silent").stat().st_mtime
+        except OSError:
+            return float("inf")
 
     def tidy(self) -> None:
         """Give back claims of dead processes and keep to the limits."""

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import time
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
 from twinlens.sdk.loading import load
@@ -13,8 +14,8 @@ if TYPE_CHECKING:
 
 #: Seconds to connect; a backend that does not answer must not hold anything up.
 CONNECT_S = 2.0
-#: Seconds to wait for an answer once connected.
-ANSWER_S = 10.0
+#: Seconds to hand over a request, and the slowest line, in bytes per second, for which a large one gets more.
+SEND_S, SLOWEST = 10.0, 128 << 10
 
 
 class Unreachable(Exception):
@@ -27,10 +28,11 @@ class Unreachable(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """Status and body of an answer that is final (2xx–4xx)."""
+    """Status, body and content type of an answer that is final (2xx–4xx)."""
 
     status: int
     body: bytes
+    type: str = ""
 
     @property
     def ok(self) -> bool:
@@ -54,9 +56,20 @@ class Connection:
         self._port = parts.port
         self.prefix = parts.path.rstrip("/")
         self._connection: http.client.HTTPConnection | None = None
+        self._asked: float | None = None
+        #: Seconds that the last answer took; None while there was none.
+        self.took: float | None = None
+
+    @property
+    def waited(self) -> float:
+        """Seconds since the request that now waits for its answer was begun; 0 when none does. From any thread."""
+        asked = self._asked
+        return 0.0 if asked is None else time.monotonic() - asked
 
     def _open(self) -> http.client.HTTPConnection:
         import http.client  # here, because the agent's start must not pay for it
+
+        from twinlens.sdk.answer import Response
 
         if self._https:
             load("ssl")
@@ -67,9 +80,8 @@ class Connection:
             )
         else:
             connection = http.client.HTTPConnection(self._host, self._port, timeout=CONNECT_S)
+        connection.response_class = Response
         connection.connect()
-        if connection.sock is not None:
-            connection.sock.settimeout(ANSWER_S)
         return connection
 
     def request(
@@ -80,22 +92,37 @@ class Connection:
         Raises:
             Unreachable: no answer, or 408, 429 or 5xx.
         """
+        begun = self._asked = time.monotonic()
+        try:
+            answer, later = self._exchange(method, path, body, headers or {})
+        finally:
+            self._asked = None
+        self.took = time.monotonic() - begun
+        if answer.status in (408, 429) or answer.status >= 500:
+            raise Unreachable(f"{self._host} answered {answer.status}", _seconds(later))
+        return answer
+
+    def _exchange(
+        self, method: str, path: str, body: bytes | None, headers: dict[str, str]
+    ) -> tuple[Answer, str | None]:
         import http.client
 
         for fresh in (self._connection is None, True):
             try:
                 connection = self._connection = self._connection or self._open()
-                connection.request(method, self.prefix + path, body, headers or {})
-                response = connection.getresponse()
-                answer = Answer(response.status, response.read())
+                if connection.sock is not None:
+                    connection.sock.settimeout(SEND_S + len(body or b"") / SLOWEST)
+                connection.request(method, self.prefix + path, body, headers)
+                response: Any = connection.getresponse()
+                kind = (response.getheader("Content-Type") or "").partition(";")[0].strip().lower()
+                answer = Answer(response.status, response.whole(), kind)
+                if connection.sock is None:  # the server ends the connection with this answer
+                    self._connection = None
+                return answer, response.getheader("Retry-After")
             except (OSError, http.client.HTTPException) as error:
                 self.close()
                 if fresh:
                     raise Unreachable(f"{self._host}: {error or type(error).__name__}") from error
-                continue
-            if answer.status in (408, 429) or answer.status >= 500:
-                raise Unreachable(f"{self._host} answered {answer.status}", _seconds(response.getheader("Retry-After")))
-            return answer
         raise AssertionError("unreachable")
 
     def close(self) -> None:

@@ -244,3 +244,21 @@ def test_plain_traces_make_no_run(memory: Memory) -> None:
     trace.get_tracer("web").start_span("GET /").end()
     twinlens.flush()
     assert [run for batch in memory.batches for run in batch.runs] == []
+
+
+def test_what_is_logged_about_a_trace_that_is_over(memory: Memory, caplog: pytest.LogCaptureFixture) -> None:
+    with twinlens.agent("run") as run:
+        pass
+    with twinlens.span("no run", as_type="span") as plain:
+        plain.span.set_attributes({"langfuse.observation.type": ""})
+    twinlens.flush()
+    twinlens.log_metric("late", 1, trace_id=f"tr-{run.trace_id}")
+    for key in ("first", "second"):
+        twinlens.log_param(key, "x", trace_id=plain.trace_id)
+        twinlens.log_param(key, "x", trace_id="tr-1")
+        twinlens.log_param(key, "x")
+    twinlens.flush()
+    assert [note.key for batch in memory.batches for note in batch.late_notes] == ["late"]
+    said = [record.getMessage() for record in caplog.records]
+    assert len(said) == 3
+    assert all("'first'" in line and "dropped" in line and "said once" in line for line in said)

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from twinlens.sdk.backends.base import JSON, PROTOBUF, Draft, Remote, basic, tag_list
 from twinlens.sdk.delivery import Refused
+from twinlens.sdk.wire import Unreachable
 
 if TYPE_CHECKING:
     from twinlens.sdk.pipeline import Batch
@@ -99,11 +100,15 @@ def check_ingestion(body: bytes) -> None:
     """Read the 207 answer.
 
     Raises:
+        Unreachable: it is none, so nobody took the batch.
         Refused: something in the batch was.
     """
     try:
-        errors = json.loads(body).get("errors")
-    except (ValueError, AttributeError):
-        return
+        found = json.loads(body)
+        taken, errors = found["successes"], found["errors"]
+        if not isinstance(taken, list):
+            raise TypeError
+    except (ValueError, AttributeError, LookupError, TypeError) as error:
+        raise Unreachable(f"/api/public/ingestion answered {body[:40]!r}, so it is no langfuse server") from error
     if errors:
         raise Refused(f"scores: {json.dumps(errors)[:300]}")

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator, Mapping
+from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 from urllib.parse import quote, urlsplit
 
-from twinlens.sdk.backends.base import JSON, PROTOBUF, Draft, Remote, basic
+from twinlens.sdk.backends.base import JSON, PROTOBUF, Draft, Remote, basic, inside
 from twinlens.sdk.backends.langfuse import check_ingestion
 from twinlens.sdk.delivery import Refused
 from twinlens.sdk.wire import Unreachable
@@ -58,6 +59,9 @@ class Mlflow(Remote):
             for run in batch.runs:
                 head = {"kind": "run", **base, "log": self._wanted, "tags": self._tags, "source": self._source}
                 yield head, json.dumps(run.plain(), default=str).encode()
+            if batch.late_notes:
+                head = {"kind": "notes", **base, "log": self._wanted}
+                yield head, json.dumps([asdict(note) for note in batch.late_notes], default=str).encode()
         if batch.scores:
             late = [s.score_id for s in batch.late_scores] if "log_metrics" in self._wanted else []
             yield {"kind": "scores", **base, "late": late}, json.dumps([s.plain() for s in batch.scores]).encode()
@@ -88,6 +92,8 @@ class Mlflow(Remote):
             self.post("/v1/traces", body, {"Content-Type": PROTOBUF, "x-mlflow-experiment-id": experiment_id})
         elif head["kind"] == "run":
             Tracker(self, self.is_twinlens()).run(head, json.loads(body), experiment_id)
+        elif head["kind"] == "notes":
+            Tracker(self, self.is_twinlens()).late_notes(head["log"], json.loads(body), experiment_id)
         else:
             self._scores(head, json.loads(body), experiment_id)
 
@@ -144,10 +150,9 @@ class Mlflow(Remote):
         """
         status, answer = self.json("GET", f"{_API}/experiments/get-by-name?experiment_name={quote(name, safe='')}")
         if status == 200:
-            found = answer["experiment"]
-            if found.get("lifecycle_stage") == "deleted":
+            if inside(answer, "experiment").get("lifecycle_stage") == "deleted":
                 raise Refused(f"experiment {name!r} is deleted; restore it or choose another name")
-            return str(found["experiment_id"])
+            return str(inside(answer, "experiment", "experiment_id"))
         if status == 404 and isinstance(answer, dict) and answer.get("error_code") == "RESOURCE_DOES_NOT_EXIST":
             return None
         raise Unreachable(f"{self.url} answered {status} when asked for experiment {name!r}: {str(answer)[:200]}")
@@ -155,7 +160,7 @@ class Mlflow(Remote):
     def _create(self, name: str) -> str:
         status, answer = self.json("POST", f"{_API}/experiments/create", {"name": name})
         if status == 200:
-            return str(answer["experiment_id"])
+            return str(inside(answer, "experiment_id"))
         found = self.find_experiment(name)  # another process was faster
         if found is None:
             raise Refused(f"experiment {name!r} cannot be created: {status} {str(answer)[:200]}")
@@ -168,8 +173,8 @@ class Mlflow(Remote):
             Unreachable
         """
         if self._twinlens is None:
-            answer = self._connection.request("GET", "/api/twinlens/v1/session", None, self.headers)
-            self._twinlens = answer.status != 404 and answer.body[:1] == b"{"
+            answer = self.connection.request("GET", "/api/twinlens/v1/session", None, self.headers)
+            self._twinlens = answer.ok and b'"signed_in"' in answer.body
         return self._twinlens
 
 

@@ -17,6 +17,7 @@ class Otlp(Remote):
     """``otlp: {endpoint, headers}``. An endpoint that ends in ``/v1/traces`` is taken without that part."""
 
     name = "otlp"
+    strict = False  # receivers in the wild answer "OK"
 
     def __init__(self, options: Mapping[str, Any], environ: Mapping[str, str]) -> None:
         url = str(options.get("endpoint") or environ.get("OTEL_EXPORTER_OTLP_ENDPOINT") or "http://localhost:4318")

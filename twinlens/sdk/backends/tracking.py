@@ -9,8 +9,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from urllib.parse import quote
 
+from twinlens.sdk.backends.base import inside
 from twinlens.sdk.delivery import Refused
-from twinlens.sdk.runs import metric_name
+from twinlens.sdk.note import Note
+from twinlens.sdk.runs import metric_name, param_value, point
 
 if TYPE_CHECKING:
     from twinlens.sdk.backends.base import Remote
@@ -49,7 +51,7 @@ class Tracker:
         """
         trace_id = record["trace_id"]
         info = self._find(trace_id, experiment_id) or self._create(head, record, experiment_id)
-        run_id = info["run_id"]
+        run_id = inside(info, "run_id")
         values: dict[str, Any] = {"run_id": run_id}
         if "log_params" in head["log"]:
             values["params"] = [{"key": k, "value": v} for k, v in record["params"].items()]
@@ -78,6 +80,31 @@ class Tracker:
             value = {"key": metric_name(score.name), "value": score.number, "timestamp": stamp, "step": 0}
             self._ask("runs/log-metric", {"run_id": info["run_id"], **value})
 
+    def late_notes(self, wanted: list[str], rows: list[dict[str, Any]], experiment_id: str) -> None:
+        """Add what a program logged after its run had ended. Without such a run: nothing.
+
+        Args:
+            wanted: what to record: ``log_params`` and so on.
+            rows: ``Note``s as JSON values.
+            experiment_id: where the runs are.
+
+        Raises:
+            Unreachable, Refused.
+        """
+        notes = [Note(**row) for row in rows if f"log_{row['kind']}s" in wanted]
+        for trace_id in dict.fromkeys(note.trace_id for note in notes):
+            info = self._find(trace_id, experiment_id)
+            mine = [note for note in notes if note.trace_id == trace_id]
+            if info is None:
+                continue
+            params = [{"key": metric_name(n.key), "value": param_value(n.value)} for n in mine if n.kind == "param"]
+            metrics = [point(n) for n in mine if n.kind == "metric"]
+            if params or metrics:
+                self._ask("runs/log-batch", {"run_id": info["run_id"], "params": params, "metrics": metrics})
+            for note in mine:
+                if note.kind == "artifact":
+                    self._upload(info, note.key, base64.b64decode(note.value))
+
     def _ask(self, path: str, value: dict[str, Any]) -> Any:
         status, answer = self._server.json("POST", f"{_API}/{path}", value)
         if status >= 400:
@@ -95,7 +122,7 @@ class Tracker:
             "experiment_id": experiment_id, "run_name": record["name"], "start_time": record["start_ms"],
             "tags": [{"key": k, "value": v} for k, v in tags.items()],
         }  # fmt: skip
-        return self._ask("runs/create", wanted)["run"]["info"]
+        return inside(self._ask("runs/create", wanted), "run", "info")
 
     def _priced(self, record: dict[str, Any]) -> dict[str, float]:
         """Cost and tokens as the server counted them, where the program did not say."""
@@ -127,6 +154,7 @@ class Tracker:
             answer = self._server.call("POST", path, content, {"Content-Type": "application/octet-stream"})
         if not answer.ok:
             raise Refused(f"artifact {name}: {answer.status} {answer.body[:200].decode(errors='replace')}")
+        self._server.acknowledged(path, answer)
 
 
 def playbook(source: str | None) -> tuple[str, bytes] | None:
