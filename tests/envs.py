@@ -49,13 +49,27 @@ REQUIREMENTS: dict[str, tuple[str, ...]] = {
         "opentelemetry-instrumentation-genai-openai==1.3b0",
         "pydantic-ai-slim[openai]==2.68.0",
         "opentelemetry-exporter-otlp-proto-http",
+        "openinference-instrumentation-openai-agents",
+        "langgraph",
+        "anthropic",
+        "openinference-instrumentation-anthropic",
+        "mcp",
+        "openinference-instrumentation-mcp",
+        *SDK,
     ),
     "openai": ("openai==3.54.0", "opentelemetry-instrumentation-genai-openai==1.3b0", *SDK),
 }
 #: Heavy ones, made only when they are named: `make examples`.
 OPTIONAL: dict[str, tuple[str, ...]] = {
+    "agents": (
+        "dspy>=3", "litellm", "llama-index-core", "llama-index-llms-openai-like", "openinference-instrumentation-litellm",
+        "openinference-instrumentation-llama-index", "opentelemetry-instrumentation-genai-dspy", *SDK,
+    ),
+    "crewai": ("crewai", "openinference-instrumentation-crewai", *SDK),
+    "google-adk": ("google-adk", "litellm", *SDK),
     "superoptix": ("superoptix==0.3.16", *SDK),
     "mlflow-ml": ("mlflow==3.17.2", "scikit-learn>=1.5", "xgboost-cpu>=3", "lightgbm>=4.5", "optuna>=4", "psutil>=6"),
+    "mlflow-torch": ("mlflow==3.17.2", "torch==2.13.0", "lightning>=2.5", "transformers>=4.50"),
     "mlflow-genai": (
         "mlflow==3.17.2", "openai>=2", "langchain-openai>=1", "langgraph>=1", "dspy>=3", "pydantic-ai-slim[openai]>=1",
         "openai-agents>=0.3",
