@@ -41,6 +41,7 @@ from twinlens.features.annotation import AnnotationQueues
 from twinlens.features.artifacts import Artifacts
 from twinlens.features.assessments import Assessments
 from twinlens.features.audit import Audit
+from twinlens.features.backups import Backups
 from twinlens.features.comments import Comments
 from twinlens.features.dataset_comparison import DatasetComparisons
 from twinlens.features.dataset_experiments import DatasetExperiments
@@ -210,6 +211,7 @@ class Instance:
             members=Members(catalog, projects),
             permissions=Permissions(catalog, projects),
             audit=Audit(catalog),
+            backups=Backups(settings, catalog, ingest, hasher),
             ingest=ingest,
             telemetry=telemetry,
             live=live,

@@ -11,6 +11,7 @@ from rich.markup import escape
 from twinlens import __version__
 from twinlens.cli.admin import key, project, user
 from twinlens.cli.archive import export, import_
+from twinlens.cli.backup import backup, restore
 from twinlens.cli.config import config
 from twinlens.cli.demo import demo
 from twinlens.cli.deployment import deployment
@@ -45,6 +46,8 @@ app.command(gc)
 app.command(reclaim)
 app.command(export)
 app.command(import_, name="import")
+app.command(backup)
+app.command(restore)
 app.command(migrate)
 app.command(config)
 app.command(user)

@@ -11,6 +11,7 @@ if TYPE_CHECKING:
     from twinlens.features.artifacts import Artifacts
     from twinlens.features.assessments import Assessments
     from twinlens.features.audit import Audit
+    from twinlens.features.backups import Backups
     from twinlens.features.comments import Comments
     from twinlens.features.dataset_comparison import DatasetComparisons
     from twinlens.features.dataset_experiments import DatasetExperiments
@@ -61,6 +62,7 @@ class Services:
     members: Members
     permissions: Permissions
     audit: Audit
+    backups: Backups
     ingest: Ingest
     telemetry: TelemetryStore  #: reads only; writes go through ``ingest``
     live: LiveBus

@@ -14,15 +14,21 @@ from typing import IO
 from twinlens.domain.clock import iso_ms, now_ns
 from twinlens.domain.errors import Conflict
 
+#: Lies in a data folder from the beginning of a restore to its end.
+RESTORING = "restoring"
+
 
 class FolderLock:
     """Held from construction to ``release``.
 
+    Args:
+        restoring: whoever puts a backup into the folder. Nobody else gets a folder where that was begun and not ended.
+
     Raises:
-        Conflict: another process has it; the message says which.
+        Conflict: another process has it; the message says which. Or it holds half of a backup.
     """
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, *, restoring: bool = False) -> None:
         self.path = folder / "lock"
         folder.mkdir(parents=True, exist_ok=True)
         file: IO[str] = open(self.path, "a+", encoding="utf-8")  # noqa: SIM115 - held open as long as the lock
@@ -41,6 +47,12 @@ class FolderLock:
                     "Stop that process, or give this one another folder with --data."
                 ) from error
         self._file = file
+        if not restoring and (folder / RESTORING).exists():
+            file.close()
+            raise Conflict(
+                f"a restore into {folder} did not come to its end, so half of the data is missing. Run "
+                f"`twinlens restore BACKUP --data {folder}` again, or remove the folder."
+            )
         self.describe()
 
     def describe(self, **more: object) -> None:

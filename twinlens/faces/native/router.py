@@ -15,6 +15,7 @@ from twinlens.faces.native import (
     administration,
     annotation,
     artifacts,
+    backup,
     comments,
     datasets,
     deployments,
@@ -62,6 +63,7 @@ _MODULES = (
     live,
     datasets,
     transfer,
+    backup,
     evaluators,
 )
 

@@ -23,6 +23,7 @@ Contract (every engine; checked by ``tests/conformance/test_telemetry.py``):
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from pathlib import Path
 from typing import Any, Protocol
 
 import msgspec
@@ -86,6 +87,21 @@ class ReclaimReport(msgspec.Struct, frozen=True, kw_only=True):
     payloads_kept: int
     payloads_dropped: int
     bytes_dropped: int
+
+
+class TelemetrySnapshot(Protocol):
+    """The store at one moment, as files that another process copies. Held until ``release``, which must come."""
+
+    files: list[tuple[Path, int]]  #: what to copy, and how many bytes from its start
+
+    @property
+    def valid(self) -> bool:
+        """Whether the files still hold that moment; asked after the copy."""
+        ...
+
+    def release(self) -> None:
+        """The files may change again. From any thread."""
+        ...
 
 
 class TelemetryStore(Protocol):
@@ -152,6 +168,14 @@ class TelemetryStore(Protocol):
 
     def drop_payloads(self, project_id: str, before_ns: int) -> int:
         """Retention: forget payloads of spans that ended before; headers and previews stay. Number of spans."""
+        ...
+
+    def snapshot(self) -> TelemetrySnapshot:
+        """Everything committed before, while writing goes on. One at a time.
+
+        Raises:
+            Conflict: there is one already.
+        """
         ...
 
     def reclaim(self) -> ReclaimReport:

@@ -19,6 +19,7 @@ _USER_ERRORS = (duckdb.InvalidInputException, duckdb.ConversionException, duckdb
 _IDLE_CURSORS = 16
 #: Bytes of a block. DuckDB's default of 262,144 wastes megabytes on a small file (measured in docs/adr/0001).
 _BLOCK = 65_536
+_NEVER = "1000TB"  #: a log that no disk holds
 
 
 def one_row(connection: duckdb.DuckDBPyConnection, sql: str, params: object = None) -> tuple[Any, ...]:
@@ -50,6 +51,8 @@ class Engine:
         self._busy: set[duckdb.DuckDBPyConnection] = set()
         self._closed = False
         self._broken = False
+        self.held = False  #: no checkpoint may happen: somebody copies the file
+        self.opened = 0  #: how often the file has been opened
         self.before_read: Callable[[], None] = lambda: None  #: brings the tables up to date
         self._open()
 
@@ -75,6 +78,8 @@ class Engine:
             raise StoreUnavailable(f"the telemetry store at {self.path} cannot be opened: {error}") from error
         self._root = root
         self._broken = False
+        self.held = False
+        self.opened += 1
 
     def _current(self) -> duckdb.DuckDBPyConnection:
         with self._lock:
@@ -85,6 +90,13 @@ class Engine:
                 self._open()
             assert self._root is not None
             return self._root
+
+    def hold(self, held: bool) -> None:
+        """Allow or forbid checkpoints: those DuckDB makes by itself here, the others by whoever asks ``held``."""
+        threshold = _NEVER if held else self._config["checkpoint_threshold"]
+        with self.write() as connection:
+            connection.execute(f"SET GLOBAL checkpoint_threshold = '{threshold}'").fetchall()
+        self.held = held
 
     @contextmanager
     def write(self) -> Generator[duckdb.DuckDBPyConnection]:

@@ -135,7 +135,9 @@ class Reclaimer:
                 connection.execute(f"DROP TABLE {table}_old").fetchall()
 
     def checkpoint(self) -> None:
-        """Fold the log into the file."""
+        """Fold the log into the file, unless somebody copies it."""
+        if self._engine.held:
+            return
         # refused while a long read holds an old snapshot: the next one will do
         with self._engine.write() as connection, contextlib.suppress(duckdb.TransactionException):
             connection.execute("CHECKPOINT").fetchall()

@@ -17,7 +17,7 @@ from typing import Any
 import msgspec
 
 from twinlens.domain.clock import now_ns
-from twinlens.domain.errors import StoreUnavailable
+from twinlens.domain.errors import Conflict, StoreUnavailable
 from twinlens.domain.otlp import OtelMetricPoint, RawLog
 from twinlens.domain.score import MetricPoint, Score
 from twinlens.domain.trace import Span, TraceSummary
@@ -35,6 +35,7 @@ from twinlens.store.telemetry.duckdb.pages import Pages
 from twinlens.store.telemetry.duckdb.places import csv
 from twinlens.store.telemetry.duckdb.reader import Reader
 from twinlens.store.telemetry.duckdb.reclaim import Reclaimer
+from twinlens.store.telemetry.duckdb.snapshot import Snapshot
 from twinlens.store.telemetry.interface import Capabilities, MetricBucket, ReclaimReport, WriteSet
 from twinlens.store.telemetry.query import Aggregate, Page, Query
 
@@ -63,6 +64,7 @@ class DuckDBTelemetry:
         self._wanted = threading.Event()
         self._doubtful = False  #: taking over has failed, perhaps after it was durable
         self._closed = False
+        self._snapshot: Snapshot | None = None
         self._committer = Committer(engine)
         self._reader = Reader(engine)
         self._pages = Pages(engine)
@@ -417,6 +419,20 @@ class DuckDBTelemetry:
             with self._lock:
                 if not self._memtable.rows:
                     self._journal.shrink()
+
+    def snapshot(self) -> Snapshot:
+        with self._settled():
+            if self._snapshot is not None:
+                raise Conflict("a backup is being made already: wait until it is done")
+            self._reclaimer.checkpoint()
+            self._snapshot = Snapshot(self._engine, self._release_snapshot)
+            return self._snapshot
+
+    def _release_snapshot(self) -> None:
+        with self._tables:
+            self._snapshot = None
+            if not self._closed:
+                self._engine.hold(False)
 
     def close(self) -> None:
         with self._lock:
