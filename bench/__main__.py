@@ -22,10 +22,10 @@ from bench import report, rows
 from bench.book import Book
 from bench.envs import ensure
 from bench.report import progress
-from bench.servers import SERVERS, Server
-from bench.suites import Effort, big, corpus, disk, otlp, points, reads, scale, sdk, start, tracking
+from bench.servers import SERVERS, Server, Twinlens
+from bench.suites import Effort, big, corpus, disk, otlp, points, prompts, reads, scale, sdk, start, tracking
 
-SUITES = ("start", "tracking", "points", "otlp", "reads", "disk", "scale", "sdk")
+SUITES = ("start", "tracking", "points", "otlp", "reads", "prompts", "disk", "scale", "sdk")
 
 
 def _server(kind: type[Server], folder: Path, book: Book, effort: Effort, suites: list[str]) -> None:
@@ -35,7 +35,7 @@ def _server(kind: type[Server], folder: Path, book: Book, effort: Effort, suites
         for index in range(4):
             with kind(folder / f"start-{index}") as server:
                 starts.append(server.cold_start)
-    if set(suites) & {"start", "tracking", "points", "otlp", "reads"}:
+    if set(suites) & {"start", "tracking", "points", "otlp", "reads", "prompts"}:
         _step(
             f"{kind.name}: all of one process",
             lambda: _one_process(kind(folder / "main"), book, effort, suites, starts),
@@ -54,6 +54,7 @@ def _one_process(server: Server, book: Book, effort: Effort, suites: list[str], 
         "points": lambda: points.measure(server, book, effort) if server.speaks_mlflow else None,
         "otlp": lambda: otlp.measure(server, book, effort),
         "reads": lambda: reads.measure(server, book, effort),
+        "prompts": lambda: prompts.measure(server, book, effort) if isinstance(server, Twinlens) else None,
     }
     with server:
         for name, step in steps.items():

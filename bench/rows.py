@@ -33,6 +33,7 @@ def book() -> Book:
         Row("long_write", "1,000,000 points of one metric, 1,000 per log_batch, 1 connection", "/s", True),
         Row("long_chart", "the chart of those points (320 samples), p50", "ms", False),
         Row("long_page", "the first 25,000 of those points, p50", "ms", False),
+        Row("prompt_get", "prompt get (Langfuse API), 4 connections", "/s", True, Target(at_least=2_000, text="≥ 2,000/s")),
         Row("list_small", "newest 50 traces of those just sent, p50", "ms", False),
         Row("trace_small", "one trace with its spans, by id, p50", "ms", False),
         Row("disk", "raw JSON of 100-turn agents ÷ bytes on disk", "×", True, Target(at_least=20, text="≥ 20× smaller")),

@@ -36,6 +36,7 @@ _SAYS = {
     204: "Done",
     206: "A part",
     207: "Per entry: kept, or what is wrong",
+    304: "Not modified since the answer that `If-None-Match` names",
 }
 #: Answered by the OTLP face (protobuf or JSON as OpenTelemetry defines them).
 _OTLP = {
@@ -106,7 +107,9 @@ def _reply(node: ast.Call, found: Found) -> None:
     for value in values:
         if isinstance(value, ast.Constant) and isinstance(value.value, int) and value.value < 400:
             found.statuses.add(value.value)
-            found.empty = found.empty or not node.args
+            found.empty = found.empty or (not node.args and value.value != 304)
+    if not values:
+        found.statuses.add(200)
 
 
 def _parameters(route: Route, found: Found, schemas: Callable[[Any], Any]) -> Iterator[dict[str, Any]]:
@@ -151,7 +154,10 @@ def _operation(route: Route, schemas: Callable[[Any], Any]) -> dict[str, Any]:
         operation["requestBody"] = {"required": True, "content": {kind: {"schema": {}}}}
     content = {} if found.empty else {"content": {"application/json": {"schema": {"type": "object"}}}}
     operation["responses"] = {
-        **{str(status): {"description": _SAYS[status], **content} for status in sorted(found.statuses or {200})},
+        **{
+            str(status): {"description": _SAYS[status], **({} if status == 304 else content)}
+            for status in sorted(found.statuses or {200})
+        },
         "4XX": {"$ref": "#/components/responses/Problem"},
     }
     if route.public:

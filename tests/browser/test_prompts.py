@@ -108,6 +108,32 @@ def test_write_a_version_with_a_preview(prompts: str, open_page: OpenPage, live_
     assert (found["config"], found["commitMessage"]) == ({"temperature": 1}, "Mood")
 
 
+def test_protected_labels_show_a_lock_and_versions_can_be_deleted(
+    prompts: str, open_page: OpenPage, live_server: LiveServer
+) -> None:
+    with live_server.client() as client:
+        for text in ("one", "two", "three"):
+            client.post(API, json={"name": "doomed", "template": text, "labels": ["canary"]}).raise_for_status()
+    page = open_page(f"{prompts.removesuffix('/prompts')}/settings?tab=labels")
+    expect(page.get_by_text("No protected labels")).to_be_visible()
+    page.get_by_label("Label", exact=True).fill("canary")
+    page.get_by_role("button", name="Protect", exact=True).click()
+    expect(
+        page.get_by_role("table", name="Protected labels").get_by_role("cell", name="canary", exact=True)
+    ).to_be_visible()
+    page.goto(f"{prompts}/doomed")
+    versions = page.get_by_label("Versions").get_by_role("button")
+    expect(versions.first.get_by_label("protected")).to_be_visible()
+    page.get_by_role("button", name="Delete").click()
+    page.get_by_role("button", name="Delete version").click()
+    expect(versions).to_have_count(2)
+    page.get_by_role("button", name="Delete").click()
+    page.get_by_label("The prompt, all 2 versions").check()
+    page.get_by_role("button", name="Delete prompt").click()
+    expect(page).to_have_url(re.compile(r"/prompts$"))
+    expect(page.locator("[data-row='doomed']")).to_have_count(0)
+
+
 def test_a_rule_that_is_broken_is_said(prompts: str, open_page: OpenPage) -> None:
     page = open_page(f"{prompts}/new", allow=("400",))
     page.get_by_label("Name").fill("bad|name")

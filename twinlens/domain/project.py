@@ -127,6 +127,12 @@ class Principal(msgspec.Struct, kw_only=True, frozen=True):
                 "these credentials belong to no project yet: create one, or name one that you may use"
             )
 
+    @property
+    def moves_protected(self) -> bool:
+        """Whether this principal may move protected prompt labels: who manages the project, and any key pair, so that
+        a pipeline can release (rule of Langfuse's documentation, November 2026: protection restricts people)."""
+        return self.user_id is None or "manage" in self.scopes
+
     def outranks(self, role: str) -> bool:
         """Whether this principal may give or take away ``role``. Keys of an organization speak for its owner."""
         return self.user_id is None or ROLES.index(cast("Role", self.role or "NONE")) <= ROLES.index(cast("Role", role))

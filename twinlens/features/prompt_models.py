@@ -15,6 +15,7 @@ import msgspec
 
 from twinlens.domain import registry as rules
 from twinlens.domain.errors import AlreadyExists, InvalidArgument, NotFound
+from twinlens.domain.project import Principal
 from twinlens.domain.prompt import LATEST, Prompt, PromptType, PromptVersion, Template
 from twinlens.domain.registry import ModelVersion, ModelVersionPage, RegisteredModel, RegisteredModelPage
 from twinlens.features.prompts import PromptFilter, Prompts
@@ -37,11 +38,17 @@ _MS = 1_000_000
 
 
 class PromptModels:
-    """See the module's text. All methods block; errors are those of ``Registry``."""
+    """See the module's text. All methods block; errors are those of ``Registry``, and ``PermissionDenied`` for labels that
+    ``who`` may not move (see ``Prompts``)."""
 
-    def __init__(self, prompts: Prompts, registry: Registry) -> None:
+    def __init__(self, prompts: Prompts, registry: Registry, who: Principal | None = None) -> None:
         self._prompts = prompts
         self._registry = registry
+        self._who = who
+
+    def of(self, who: Principal) -> PromptModels:
+        """The same prompts for one caller."""
+        return PromptModels(self._prompts, self._registry, who)
 
     def exists(self, project_id: str, name: str) -> bool:
         """Whether the name belongs to a prompt."""
@@ -85,7 +92,7 @@ class PromptModels:
 
     def delete(self, project_id: str, name: str) -> None:
         """Remove a prompt with all versions."""
-        self._prompts.delete(project_id, name)
+        self._prompts.delete(project_id, name, who=self._who)
 
     def set_tag(self, project_id: str, name: str, key: str, value: str) -> None:
         """Set a tag of a prompt."""
@@ -105,12 +112,12 @@ class PromptModels:
 
     def set_alias(self, project_id: str, name: str, alias: str, version: int) -> None:
         """Put or move an alias, which is a label."""
-        self._prompts.set_alias(project_id, name, alias, version)
+        self._prompts.set_alias(project_id, name, alias, version, who=self._who)
 
     def delete_alias(self, project_id: str, name: str, alias: str) -> None:
         """Take an alias off; nothing happens when it is not there."""
         self._prompts.head(project_id, name)
-        self._prompts.delete_label(project_id, name, alias)
+        self._prompts.delete_label(project_id, name, alias, who=self._who)
 
     def by_alias(self, project_id: str, name: str, alias: str) -> ModelVersion:
         """The version an alias points to.
@@ -181,7 +188,7 @@ class PromptModels:
 
     def delete_version(self, project_id: str, name: str, version: int) -> None:
         """Remove a version; the prompt stays, also without versions."""
-        self._prompts.delete(project_id, name, version=version, keep_empty=True)
+        self._prompts.delete(project_id, name, version=version, keep_empty=True, who=self._who)
 
     def set_version_tag(self, project_id: str, name: str, version: int, key: str, value: str) -> None:
         """Set a tag of a version. The template is immutable.

@@ -16,9 +16,10 @@ from sqlalchemy.exc import IntegrityError
 
 from twinlens.domain import prompt as rules
 from twinlens.domain.clock import Clock, now_ns
-from twinlens.domain.errors import AlreadyExists, Conflict, InvalidArgument, NotFound
+from twinlens.domain.errors import AlreadyExists, Conflict, InvalidArgument, NotFound, PermissionDenied
 from twinlens.domain.ids import new_uuid
 from twinlens.domain.live import Notice
+from twinlens.domain.project import Principal
 from twinlens.domain.prompt import LATEST, PRODUCTION, Dependency, Prompt, PromptType, PromptVersion, Template
 from twinlens.features.audit import Audit
 from twinlens.features.live import LiveBus
@@ -33,7 +34,11 @@ __all__ = ["MAX_DEPTH", "PromptFilter", "Prompts"]
 
 
 class Prompts:
-    """See the module's text. All methods block; ``cached`` alone never does."""
+    """See the module's text. All methods block; ``cached`` alone never does.
+
+    ``who`` is the caller of a method that moves labels: protected ones are refused to those who may not move them
+    (``Principal.moves_protected``). None is the server itself, which may.
+    """
 
     def __init__(self, catalog: Catalog, live: LiveBus | None = None, clock: Clock = now_ns) -> None:
         self._catalog = catalog
@@ -156,7 +161,7 @@ class Prompts:
         self, project_id: str, name: str, template: Template, *, type: PromptType | None = None, config: Any = None,
         labels: Sequence[str] = (), tags: Sequence[str] | None = None, commit_message: str | None = None,
         created_by: str = "API", response_format: Any = None, model_config: Any = None,
-        version_tags: Mapping[str, str] | None = None, any_type: bool = False,
+        version_tags: Mapping[str, str] | None = None, any_type: bool = False, who: Principal | None = None,
     ) -> PromptVersion:  # fmt: skip
         """Add a version, and the prompt if it is new. It takes ``latest`` and the given labels from whoever had them.
 
@@ -165,6 +170,7 @@ class Prompts:
 
         Raises:
             InvalidArgument: a rule is broken: name, label, shape, type differs from earlier versions, inclusion.
+            PermissionDenied: one of the labels is protected.
             Conflict: another version of the same new prompt was created at the same moment.
         """
         rules.check_name(name)
@@ -178,6 +184,7 @@ class Prompts:
         try:
             with self._catalog.write() as connection:
                 table = PromptTable(connection, project_id)
+                _check_protected(table, wanted, who)
                 head = table.head(name)
                 if head is None:
                     table.create(name, kind, now)
@@ -211,26 +218,34 @@ class Prompts:
         self._changed(project_id, name)
         return stored
 
-    def add_labels(self, project_id: str, name: str, version: int, labels: Sequence[str]) -> PromptVersion:
+    def add_labels(
+        self, project_id: str, name: str, version: int, labels: Sequence[str], *, who: Principal | None = None
+    ) -> PromptVersion:
         """Put labels on a version, taking them from other versions; its other labels stay.
 
         Raises:
             InvalidArgument: a label breaks a rule (``latest`` among them), or an inclusion would turn in a circle.
+            PermissionDenied: one of the labels is protected.
             NotFound: no such version.
         """
         for label in labels:
             rules.check_label(label)
-        return self._move(project_id, name, version, labels)
+        return self._move(project_id, name, version, labels, who)
 
-    def set_alias(self, project_id: str, name: str, alias: str, version: int) -> PromptVersion:
+    def set_alias(
+        self, project_id: str, name: str, alias: str, version: int, *, who: Principal | None = None
+    ) -> PromptVersion:
         """``add_labels`` with MLflow's wider rule for names."""
-        return self._move(project_id, name, version, [rules.check_alias(alias)])
+        return self._move(project_id, name, version, [rules.check_alias(alias)], who)
 
-    def _move(self, project_id: str, name: str, version: int, labels: Sequence[str]) -> PromptVersion:
+    def _move(
+        self, project_id: str, name: str, version: int, labels: Sequence[str], who: Principal | None
+    ) -> PromptVersion:
         now = self._clock()
         with self._catalog.write() as connection:
             table = PromptTable(connection, project_id)
             _find(table, name, version, None)
+            _check_protected(table, labels, who)
             for label in dict.fromkeys(labels):
                 table.put_label(name, label, version)
             table.set_version(name, version, updated_ns=now)
@@ -240,16 +255,19 @@ class Prompts:
         self._changed(project_id, name)
         return row
 
-    def delete_label(self, project_id: str, name: str, label: str) -> bool:
+    def delete_label(self, project_id: str, name: str, label: str, *, who: Principal | None = None) -> bool:
         """Take a label (alias) off; False if it was not there.
 
         Raises:
             InvalidArgument: ``latest``, or another prompt includes this one by that label.
+            PermissionDenied: the label is protected.
         """
         if label == LATEST:
             raise InvalidArgument("Label 'latest' is always assigned to the latest prompt version")
         with self._catalog.write() as connection:
             table = PromptTable(connection, project_id)
+            if label in table.labels(name):
+                _check_protected(table, [label], who)
             _check_free(name, table.dependents(name), set(), {label})
             dropped = table.drop_label(name, label) > 0
         if dropped:
@@ -325,6 +343,7 @@ class Prompts:
         version: int | None = None,
         label: str | None = None,
         keep_empty: bool = False,
+        who: Principal | None = None,
     ) -> None:
         """Delete a prompt, or one version of it (by number or label).
 
@@ -333,6 +352,7 @@ class Prompts:
         Raises:
             NotFound: nothing matches.
             InvalidArgument: another prompt includes what would be deleted.
+            PermissionDenied: it carries a protected label.
         """
         with self._catalog.write() as connection:
             table = PromptTable(connection, project_id)
@@ -347,7 +367,9 @@ class Prompts:
                 if at is None or at not in numbers or (version is not None and at != version):
                     raise NotFound(f"Prompt '{name}' has no {'label ' + label if label else 'version ' + str(version)}")
                 doomed = {at}
-            _check_free(name, table.dependents(name), doomed, {x for x, at in labels.items() if at in doomed})
+            falling = {x for x, at in labels.items() if at in doomed}
+            _check_protected(table, falling, who)
+            _check_free(name, table.dependents(name), doomed, falling)
             rest = [number for number in numbers if number not in doomed]
             if rest or (keep_empty and (version is not None or label is not None)):
                 table.drop_versions(name, sorted(doomed))
@@ -358,6 +380,36 @@ class Prompts:
                 table.drop(name)
         self._audit.record("delete", "prompt", name, project_id=project_id, versions=sorted(doomed))
         self._changed(project_id, name)
+
+    # --- protected labels --------------------------------------------------------------------------------------
+    def protected(self, project_id: str) -> list[str]:
+        """Labels that only some may move or delete, sorted."""
+        with self._catalog.read() as connection:
+            return PromptTable(connection, project_id).protected()
+
+    def protect(self, project_id: str, label: str) -> None:
+        """Let only administrators and key pairs move a label, of all prompts of the project.
+
+        Raises:
+            InvalidArgument: not a label, or ``latest``, which nobody moves.
+        """
+        if label == LATEST:
+            raise InvalidArgument("Label 'latest' cannot be protected: it always follows the newest version")
+        rules.check_alias(label)
+        with self._catalog.write() as connection:
+            PromptTable(connection, project_id).protect(label)
+        self._audit.record("create", "protected label", label, project_id=project_id)
+
+    def unprotect(self, project_id: str, label: str) -> None:
+        """Let everybody who may change prompts move a label again.
+
+        Raises:
+            NotFound: it is not protected.
+        """
+        with self._catalog.write() as connection:
+            if not PromptTable(connection, project_id).unprotect(label):
+                raise NotFound(f"Label '{label}' is not protected")
+        self._audit.record("delete", "protected label", label, project_id=project_id)
 
     def forget(self, project_id: str) -> None:
         """The project has been removed; one of the same id may be created again."""
@@ -371,6 +423,16 @@ class Prompts:
             self._cache.pop(project_id, None)
         if self._live is not None and self._live.watched:
             self._live.publish([Notice(kind="prompt", project_id=project_id, id=name)])
+
+
+def _check_protected(table: PromptTable, labels: Iterable[str], who: Principal | None) -> None:
+    if who is None or who.moves_protected:
+        return
+    if hit := sorted(set(labels).intersection(table.protected())):
+        raise PermissionDenied(
+            f"Protected label: {', '.join(hit)}. Only owners and administrators of the project may move or delete it; "
+            "ask one of them."
+        )
 
 
 def _find(table: PromptTable, name: str, version: int | None, label: str | None) -> PromptVersion:

@@ -23,6 +23,24 @@ def test_names_with_folders_spaces_and_odd_characters(http: httpx.Client) -> Non
     assert http.get("/v2/prompts/plain/slash?label=latest").json()["name"] == "plain/slash"
 
 
+def test_an_unchanged_prompt_is_not_sent_again(http: httpx.Client) -> None:
+    http.post("/v2/prompts", json={"name": "part", "prompt": "calm", "labels": ["production"]})
+    text = "Be @@@langfusePrompt:name=part|label=production@@@."
+    http.post("/v2/prompts", json={"name": "tagged", "prompt": text, "labels": ["production"]})
+    first = http.get("/v2/prompts/tagged")
+    tag = first.headers["etag"]
+    assert first.json()["prompt"] == "Be calm."
+    for sent in (tag, f'"other", W/{tag}', "*"):
+        again = http.get("/v2/prompts/tagged", headers={"If-None-Match": sent})
+        assert (again.status_code, again.content, again.headers["etag"]) == (304, b"", tag)
+    assert http.get("/v2/prompts/tagged", headers={"If-None-Match": '"other"'}).status_code == 200
+    http.post("/v2/prompts", json={"name": "part", "prompt": "kind", "labels": ["production"]})
+    changed = http.get("/v2/prompts/tagged", headers={"If-None-Match": tag})
+    assert (changed.status_code, changed.json()["prompt"]) == (200, "Be kind.")  # through the prompt it includes
+    http.patch("/v2/prompts/tagged/versions/1", json={"newLabels": ["staging"]})
+    assert http.get("/v2/prompts/tagged", headers={"If-None-Match": changed.headers["etag"]}).status_code == 200
+
+
 def test_a_version_as_clients_read_it(http: httpx.Client) -> None:
     body = {
         "name": "whole", "type": "chat", "prompt": [{"role": "user", "content": "{{x}}"}, {"type": "placeholder", "name": "h"}],

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from hashlib import sha256
 from typing import Any, Literal
 
 import msgspec
@@ -59,13 +60,48 @@ class GetPrompt(msgspec.Struct, rename="camel"):
     resolve: bool = True
 
 
+class _Answers:
+    """Answers as bytes with their entity tags, for as long as ``Prompts`` hands out the same object.
+
+    A moved label, a new version or a changed inclusion makes ``Prompts`` read anew, so the object differs and the answer is
+    made again. Used on the event loop alone.
+    """
+
+    def __init__(self) -> None:
+        self._known: dict[tuple[Any, ...], tuple[PromptVersion, bytes, dict[str, str]]] = {}
+
+    def of(self, row: PromptVersion, key: tuple[Any, ...]) -> tuple[bytes, dict[str, str]]:
+        """Body and headers for a version; ``key`` says which project's and how it was asked for."""
+        found = self._known.get(key)
+        if found is None or found[0] is not row:
+            if len(self._known) >= _MOST_ANSWERS:
+                self._known.clear()
+            body = msgspec.json.encode(prompt_row(row, key[0]))
+            tag = f'"{sha256(body).hexdigest()[:32]}"'
+            found = self._known[key] = (row, body, {"ETag": tag, "Cache-Control": "private, no-cache"})
+        return found[1], found[2]
+
+
+_MOST_ANSWERS = 10_000
+_answers = _Answers()
+
+
+def _has(tags: str, tag: str) -> bool:
+    """Whether ``If-None-Match`` names a tag (RFC 9110 13.1.2: weak comparison, ``*`` is any)."""
+    return tags.strip() == "*" or any(one.strip().removeprefix("W/") == tag for one in tags.split(","))
+
+
 async def _get(call: Call, name: str, query: GetPrompt) -> Result:
     prompts, project = call.services.prompts, call.project_id
     which: dict[str, Any] = {"version": query.version, "label": query.label, "resolve": query.resolve}
     if query.version is not None and query.label is not None:
         raise InvalidArgument("Cannot specify both version and label")
     row = prompts.cached(project, name, **which) or await in_thread(prompts.get, project, name, **which)
-    return prompt_row(row, project)
+    body, headers = _answers.of(row, (project, name, query.version, query.label, query.resolve))
+    known = call.request.headers.get("if-none-match")
+    if known is not None and _has(known, headers["ETag"]):
+        return Reply(status=304, headers=headers)
+    return Reply(body, headers=headers)
 
 
 @routes.on("GET", "/v2/prompts/{name*}", scope="read")
@@ -105,7 +141,7 @@ async def _create(call: Call) -> Result:
     def create() -> PromptVersion:
         return call.services.prompts.create_version(
             call.project_id, body.name, body.prompt, type=kind, config=body.config, labels=labels, tags=body.tags,
-            commit_message=body.commit_message,
+            commit_message=body.commit_message, who=call.principal,
         )  # fmt: skip
 
     return Reply(prompt_row(await in_thread(create), call.project_id), 201)
@@ -159,7 +195,8 @@ async def patch_labels(call: Call) -> Result:
         raise BadRequest(issue("Expected number", "promptVersion", code="invalid_type"))
     version = int(call.path["version"])
     name = call.path["name"]
-    row = await in_thread(call.services.prompts.add_labels, call.project_id, name, version, body.new_labels)
+    move = call.services.prompts.add_labels
+    row = await in_thread(move, call.project_id, name, version, body.new_labels, who=call.principal)
     return prompt_row(row, call.project_id)
 
 
@@ -167,6 +204,8 @@ async def patch_labels(call: Call) -> Result:
 async def delete_prompt(call: Call) -> Result:
     """Delete a prompt, or only the version that ``version`` or ``label`` names."""
     query = call.query(GetPrompt)
-    prompts = call.services.prompts
-    await in_thread(prompts.delete, call.project_id, call.path["name"], version=query.version, label=query.label)
+    delete = call.services.prompts.delete
+    await in_thread(
+        delete, call.project_id, call.path["name"], version=query.version, label=query.label, who=call.principal
+    )
     return Reply(status=204)

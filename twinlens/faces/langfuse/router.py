@@ -35,7 +35,7 @@ _NOBODY = Principal(project_id="", organization_id="", scopes=frozenset())
 _encode = msgspec.json.Encoder().encode
 _CORS = [
     (b"access-control-allow-origin", b"*"),
-    (b"access-control-expose-headers", b"Retry-After"),
+    (b"access-control-expose-headers", b"Retry-After, ETag"),
 ]
 _PREFLIGHT = [
     (b"access-control-allow-methods", b"GET, POST, PUT, PATCH, DELETE, OPTIONS"),
@@ -111,7 +111,7 @@ async def _stream(send: Send, reply: Reply, chunks: AsyncIterator[bytes], extra:
 
 async def _send(send: Send, reply: Reply, extra: list[tuple[bytes, bytes]]) -> None:
     body = b"" if reply.body is None else reply.body if isinstance(reply.body, bytes) else _encode(reply.body)
-    headers = [(b"content-length", str(len(body)).encode()), *extra]
+    headers = [*extra] if reply.status == 304 else [(b"content-length", str(len(body)).encode()), *extra]
     if body:
         headers.append((b"content-type", reply.media_type.encode()))
     headers += [(name.lower().encode(), value.encode("latin-1")) for name, value in reply.headers.items()]

@@ -40,7 +40,7 @@ def model_json(model: RegisteredModel) -> dict[str, Any]:
 
 def _home(call: Call, name: str) -> Registry | PromptModels:
     """Where a name lives: MLflow's registry holds prompts beside models."""
-    prompts = call.services.prompt_models
+    prompts = call.services.prompt_models.of(call.caller)
     return prompts if prompts.exists(call.project_id, name) else call.services.registry
 
 

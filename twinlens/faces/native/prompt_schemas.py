@@ -48,6 +48,14 @@ class PromptDetail(Struct, kw_only=True):
 
     prompt: PromptRow
     versions: list[PromptVersionRow]
+    protected_labels: list[str]  #: of the project
+    may_move_protected: bool  #: whether the caller may move or delete those
+
+
+class ProtectedLabels(Struct, kw_only=True):
+    """Labels of a project that only owners, administrators and key pairs may move."""
+
+    labels: list[str]
 
 
 class NewPromptVersion(Struct, kw_only=True):

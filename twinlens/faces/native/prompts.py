@@ -9,9 +9,10 @@ from litestar.params import FromPath, JSONBody, QueryParameter
 
 from twinlens.domain.clock import now_ns
 from twinlens.domain.prompt import Prompt, PromptVersion
-from twinlens.faces.http import AnyRequest, in_thread, services
+from twinlens.faces.http import AnyRequest, in_thread, project_principal, services
 from twinlens.faces.native import prompt_schemas as s
-from twinlens.faces.native.reply import FromMs, ToMs, reading, time_range, whole_id, writing
+from twinlens.faces.native.administration import managing
+from twinlens.faces.native.reply import FromMs, ToMs, reading, time_range, whole_id, writer
 from twinlens.features.prompt_usage import DAY_NS
 from twinlens.features.prompts import PromptFilter
 
@@ -66,10 +67,10 @@ async def add_version(
     request: AnyRequest, project_id: FromPath[str], data: JSONBody[s.NewPromptVersion]
 ) -> s.PromptVersionRow:
     """It takes `latest` and the given labels from the versions that had them."""
-    allowed = await writing(request, whole_id(project_id))
+    who = await writer(request, whole_id(project_id))
     made = await in_thread(
-        services(request).prompts.create_version, allowed, data.name, data.template, type=data.type,
-        config=data.config, labels=data.labels, tags=data.tags, commit_message=data.commit_message or None,
+        services(request).prompts.create_version, who.project_id, data.name, data.template, type=data.type,
+        config=data.config, labels=data.labels, tags=data.tags, commit_message=data.commit_message or None, who=who,
     )  # fmt: skip
     return _version(made)
 
@@ -77,13 +78,17 @@ async def add_version(
 @get("/projects/{project_id:str}/prompts/{name:str}", summary="One prompt")
 async def get_prompt(request: AnyRequest, project_id: FromPath[str], name: FromPath[str]) -> s.PromptDetail:
     """With all its versions, newest first."""
-    allowed = await reading(request, whole_id(project_id))
+    who = await project_principal(request, whole_id(project_id))
+    who.require("read")
     prompts, wanted = services(request).prompts, whole_id(name)
 
     def read() -> s.PromptDetail:
-        head = prompts.head(allowed, wanted)
-        versions = [_version(row) for row in reversed(prompts.versions(allowed, wanted))]
-        return s.PromptDetail(prompt=_row(head, 0), versions=versions)
+        head = prompts.head(who.project_id, wanted)
+        versions = [_version(row) for row in reversed(prompts.versions(who.project_id, wanted))]
+        return s.PromptDetail(
+            prompt=_row(head, 0), versions=versions, protected_labels=prompts.protected(who.project_id),
+            may_move_protected=who.moves_protected,
+        )  # fmt: skip
 
     return await in_thread(read)
 
@@ -96,8 +101,8 @@ async def delete_prompt(
     version: Annotated[int | None, QueryParameter(description="Only this version.")] = None,
 ) -> None:
     """Refused while another prompt includes what would go."""
-    allowed = await writing(request, whole_id(project_id))
-    await in_thread(services(request).prompts.delete, allowed, whole_id(name), version=version)
+    who = await writer(request, whole_id(project_id))
+    await in_thread(services(request).prompts.delete, who.project_id, whole_id(name), version=version, who=who)
 
 
 @get("/projects/{project_id:str}/prompts/{name:str}/versions/{version:int}/resolved", summary="A prompt as fetched")
@@ -119,16 +124,16 @@ async def move_label(
     data: JSONBody[s.LabelTarget],
 ) -> s.PromptVersionRow:  # fmt: skip
     """Put a label on a version; the version that had it loses it. The next read sees it."""
-    allowed = await writing(request, whole_id(project_id))
+    who = await writer(request, whole_id(project_id))
     move = services(request).prompts.add_labels
-    return _version(await in_thread(move, allowed, whole_id(name), data.version, [label]))
+    return _version(await in_thread(move, who.project_id, whole_id(name), data.version, [label], who=who))
 
 
 @delete("/projects/{project_id:str}/prompts/{name:str}/labels/{label:str}", summary="Remove a label", status_code=204)
 async def drop_label(request: AnyRequest, project_id: FromPath[str], name: FromPath[str], label: FromPath[str]) -> None:
     """Whoever asks for it then gets a 404, or the fallback of its code."""
-    allowed = await writing(request, whole_id(project_id))
-    await in_thread(services(request).prompts.delete_label, allowed, whole_id(name), label)
+    who = await writer(request, whole_id(project_id))
+    await in_thread(services(request).prompts.delete_label, who.project_id, whole_id(name), label, who=who)
 
 
 @get("/projects/{project_id:str}/prompts/{name:str}/usage", summary="Usage of a prompt")
@@ -160,6 +165,28 @@ async def get_usage(
     return await in_thread(read)
 
 
+@get("/projects/{project_id:str}/protected-labels", summary="Protected labels of prompts")
+async def list_protected(request: AnyRequest, project_id: FromPath[str]) -> s.ProtectedLabels:
+    """Labels that only owners, administrators and key pairs may move or delete."""
+    allowed = await reading(request, whole_id(project_id))
+    return s.ProtectedLabels(labels=await in_thread(services(request).prompts.protected, allowed))
+
+
+@put("/projects/{project_id:str}/protected-labels/{label:str}", summary="Protect a label", status_code=204)
+async def protect(request: AnyRequest, project_id: FromPath[str], label: FromPath[str]) -> None:
+    """It counts for all prompts of the project."""
+    who = await managing(request, project_id)
+    await in_thread(services(request).prompts.protect, who.project_id, label)
+
+
+@delete("/projects/{project_id:str}/protected-labels/{label:str}", summary="Stop protecting a label", status_code=204)
+async def unprotect(request: AnyRequest, project_id: FromPath[str], label: FromPath[str]) -> None:
+    """Everybody who may change prompts may then move it."""
+    who = await managing(request, project_id)
+    await in_thread(services(request).prompts.unprotect, who.project_id, label)
+
+
 HANDLERS = [
-    list_prompts, add_version, get_prompt, delete_prompt, get_resolved, move_label, drop_label, get_usage,
+    list_prompts, add_version, get_prompt, delete_prompt, get_resolved, move_label, drop_label, get_usage, list_protected,
+    protect, unprotect,
 ]  # fmt: skip

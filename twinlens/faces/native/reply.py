@@ -10,6 +10,7 @@ from litestar.params import QueryParameter
 
 from twinlens.domain.clock import now_ns
 from twinlens.domain.errors import InvalidArgument
+from twinlens.domain.project import Principal
 from twinlens.faces.http import AnyRequest, problem, project_principal
 from twinlens.faces.native import schemas as s
 from twinlens.store.telemetry.query import Order
@@ -34,9 +35,14 @@ async def reading(request: AnyRequest, project_id: str) -> str:
 
 async def writing(request: AnyRequest, project_id: str) -> str:
     """The project a request may change."""
+    return (await writer(request, project_id)).project_id
+
+
+async def writer(request: AnyRequest, project_id: str) -> Principal:
+    """The caller, who may change the project."""
     who = await project_principal(request, project_id)
     who.require("write")
-    return who.project_id
+    return who
 
 
 def whole_id(part: str) -> str:

@@ -54,6 +54,13 @@ prompt_labels = sa.Table(
     sa.Index(None, "project_id", "label"),
 )
 
+protected_labels = sa.Table(
+    "protected_labels",
+    metadata,
+    sa.Column("project_id", sa.Text, primary_key=True),
+    sa.Column("label", sa.Text, primary_key=True),
+)
+
 prompt_tags = sa.Table(
     "prompt_tags",
     metadata,
@@ -247,6 +254,21 @@ class PromptTable:
         return self._c.execute(
             prompt_labels.delete().where(self._mine(prompt_labels, name), prompt_labels.c.label == label)
         ).rowcount
+
+    def protected(self) -> list[str]:
+        """Labels of the project that not everybody may move, sorted."""
+        query = sa.select(protected_labels.c.label).where(self._mine(protected_labels))
+        return list(self._c.execute(query.order_by(protected_labels.c.label)).scalars())
+
+    def protect(self, label: str) -> None:
+        """Protect a label; nothing happens when it is."""
+        insert = upsert(self._c, protected_labels).values(project_id=self._project, label=label)
+        self._c.execute(insert.on_conflict_do_nothing())
+
+    def unprotect(self, label: str) -> int:
+        """Take the protection away; 1 if there was one."""
+        mine = self._mine(protected_labels) & (protected_labels.c.label == label)
+        return self._c.execute(protected_labels.delete().where(mine)).rowcount
 
     def tags(self, names: Sequence[str]) -> dict[str, list[str]]:
         """Tags by prompt name, sorted."""

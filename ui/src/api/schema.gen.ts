@@ -1601,6 +1601,50 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/api/twinlens/v1/projects/{project_id}/protected-labels": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Protected labels of prompts
+         * @description Labels that only owners, administrators and key pairs may move or delete.
+         */
+        get: operations["list_protected"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/twinlens/v1/projects/{project_id}/protected-labels/{label}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        /**
+         * Protect a label
+         * @description It counts for all prompts of the project.
+         */
+        put: operations["protect"];
+        post?: never;
+        /**
+         * Stop protecting a label
+         * @description Everybody who may change prompts may then move it.
+         */
+        delete: operations["unprotect"];
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/api/twinlens/v1/projects/{project_id}/live": {
         parameters: {
             query?: never;
@@ -2820,6 +2864,8 @@ export interface components {
         PromptDetail: {
             prompt: components["schemas"]["PromptRow"];
             versions: components["schemas"]["PromptVersionRow"][];
+            protected_labels: string[];
+            may_move_protected: boolean;
         };
         /** PromptList */
         PromptList: {
@@ -2870,6 +2916,10 @@ export interface components {
             p50_ms: number | null;
             p95_ms: number | null;
             scores: components["schemas"]["ScoreMeanRow"][];
+        };
+        /** ProtectedLabels */
+        ProtectedLabels: {
+            labels: string[];
         };
         /** QueueDetail */
         QueueDetail: {
@@ -6968,6 +7018,97 @@ export interface operations {
                 content: {
                     "application/json": components["schemas"]["PromptUsageReport"];
                 };
+            };
+            /** @description Any error. */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    list_protected: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                project_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Request fulfilled, document follows */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ProtectedLabels"];
+                };
+            };
+            /** @description Any error. */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    protect: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                project_id: string;
+                label: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Request fulfilled, nothing follows */
+            204: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            /** @description Any error. */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    unprotect: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                project_id: string;
+                label: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Request fulfilled, nothing follows */
+            204: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
             };
             /** @description Any error. */
             default: {

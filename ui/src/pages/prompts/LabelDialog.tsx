@@ -1,5 +1,6 @@
 import { Modal } from "@mantine/core";
 import { useMutation, useQueryClient } from "@tanstack/react-query";
+import { Lock } from "lucide-react";
 import { useState } from "react";
 import { api } from "@/api/client";
 import type { PromptVersionRow } from "@/api/types";
@@ -14,11 +15,14 @@ interface LabelDialogProps {
   readonly version: PromptVersionRow;
   /** label -> version, of the whole prompt */
   readonly labels: Readonly<Record<string, number>>;
+  /** of the project */
+  readonly locked: readonly string[];
+  readonly mayMoveLocked: boolean;
   readonly onClose: () => void;
 }
 
 /** Put labels on a version, which takes them from the others; clients see it with their next fetch. */
-export function LabelDialog({ projectId, name, version, labels, onClose }: LabelDialogProps) {
+export function LabelDialog({ projectId, name, version, labels, locked, mayMoveLocked, onClose }: LabelDialogProps) {
   const queries = useQueryClient();
   const had = new Set(version.labels.filter((label) => label !== "latest"));
   const [chosen, setChosen] = useState<ReadonlySet<string>>(had);
@@ -67,6 +71,7 @@ export function LabelDialog({ projectId, name, version, labels, onClose }: Label
               <input
                 type="checkbox"
                 checked={chosen.has(label)}
+                disabled={locked.includes(label) && !mayMoveLocked}
                 onChange={() =>
                   setChosen((was) => {
                     const next = new Set(was);
@@ -76,6 +81,12 @@ export function LabelDialog({ projectId, name, version, labels, onClose }: Label
                 }
               />
               <span>{label}</span>
+              {locked.includes(label) ? (
+                <span className="muted">
+                  <Lock size={12} aria-hidden="true" />{" "}
+                  {mayMoveLocked ? "protected" : "protected: ask an administrator of the project"}
+                </span>
+              ) : null}
               {elsewhere ? (
                 <span className="muted">
                   {chosen.has(label) ? `moves from version ${labels[label]}` : `on version ${labels[label]}`}

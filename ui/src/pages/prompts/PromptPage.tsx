@@ -1,13 +1,13 @@
 import { useQuery, useQueryClient } from "@tanstack/react-query";
 import { Link, useNavigate, useParams } from "@tanstack/react-router";
-import { Plus } from "lucide-react";
+import { Plus, Trash2 } from "lucide-react";
 import { useState } from "react";
 import { useLive } from "@/api/live";
 import { promptQuery } from "@/api/queries";
 import type { PromptVersionRow } from "@/api/types";
 import { usePageSearch, useProjectId, useSetSearch } from "@/app/url";
 import { dateTime } from "@/base/format";
-import { Button } from "@/ui/Button";
+import { Button, IconButton } from "@/ui/Button";
 import { Chip } from "@/ui/Chip";
 import { CopyButton } from "@/ui/Copy";
 import { useHotkeys } from "@/ui/hotkeys";
@@ -15,6 +15,7 @@ import { PageHeader } from "@/ui/Page";
 import { Segmented } from "@/ui/Segmented";
 import { Failure, LoadingRows } from "@/ui/State";
 import { CodePanel } from "./CodePanel";
+import { DeleteDialog } from "./DeleteDialog";
 import { DiffPanel } from "./DiffPanel";
 import { LabelChip } from "./LabelChip";
 import { LabelDialog } from "./LabelDialog";
@@ -40,7 +41,9 @@ export function PromptPage() {
   const queries = useQueryClient();
   const query = useQuery(promptQuery(projectId, name));
   const [labelling, setLabelling] = useState(false);
+  const [deleting, setDeleting] = useState(false);
   useLive((events) => {
+    if (deleting) return; // what is being deleted need not be asked for again
     if (events.some((e) => e.kind === "gap" || (e.kind === "prompt" && e.id === name)))
       void queries.invalidateQueries({ queryKey: [projectId, "prompt", name] });
   });
@@ -95,7 +98,14 @@ export function PromptPage() {
           </>
         }
       >
-        {chosen ? <Button onClick={() => setLabelling(true)}>Labels</Button> : null}
+        {chosen ? (
+          <>
+            <IconButton label="Delete" onClick={() => setDeleting(true)}>
+              <Trash2 size={15} aria-hidden="true" />
+            </IconButton>
+            <Button onClick={() => setLabelling(true)}>Labels</Button>
+          </>
+        ) : null}
         <Button look="primary" icon={<Plus size={15} aria-hidden="true" />} onClick={write}>
           New version
         </Button>
@@ -106,7 +116,7 @@ export function PromptPage() {
         <Failure error={query.error} retry={() => void query.refetch()} />
       ) : chosen ? (
         <div className={css.split}>
-          <VersionList versions={versions} at={at} onChoose={go} />
+          <VersionList versions={versions} at={at} locked={query.data.protected_labels} onChoose={go} />
           <section className={css.main} aria-label={`Version ${chosen.version}`}>
             <div className={css.tabs}>
               <Segmented label="View" value={tab} options={TABS} onChange={(value) => setSearch({ tab: value })} />
@@ -132,7 +142,21 @@ export function PromptPage() {
               name={name}
               version={chosen}
               labels={query.data.prompt.labels}
+              locked={query.data.protected_labels}
+              mayMoveLocked={query.data.may_move_protected}
               onClose={() => setLabelling(false)}
+            />
+          ) : null}
+          {deleting ? (
+            <DeleteDialog
+              projectId={projectId}
+              name={name}
+              version={chosen}
+              versions={versions.length}
+              onClose={() => {
+                setDeleting(false);
+                void queries.invalidateQueries({ queryKey: [projectId, "prompt", name] });
+              }}
             />
           ) : null}
         </div>
@@ -144,10 +168,11 @@ export function PromptPage() {
 interface VersionListProps {
   readonly versions: readonly PromptVersionRow[];
   readonly at: number;
+  readonly locked: readonly string[];
   readonly onChoose: (index: number) => void;
 }
 
-function VersionList({ versions, at, onChoose }: VersionListProps) {
+function VersionList({ versions, at, locked, onChoose }: VersionListProps) {
   return (
     <ol className={css.versions} aria-label="Versions">
       {versions.map((v, i) => (
@@ -156,7 +181,7 @@ function VersionList({ versions, at, onChoose }: VersionListProps) {
             <span className={css.number}>
               <strong>Version {v.version}</strong>
               {v.labels.map((label) => (
-                <LabelChip key={label} label={label} />
+                <LabelChip key={label} label={label} locked={locked.includes(label)} />
               ))}
             </span>
             {v.commit_message ? <span className={css.message}>{v.commit_message}</span> : null}

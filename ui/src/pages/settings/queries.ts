@@ -13,6 +13,13 @@ export const keysQuery = (projectId: string) =>
     queryFn: ({ signal }) => api.get("/projects/{project_id}/keys", { path: { project_id: projectId }, signal }),
   });
 
+export const protectedLabelsQuery = (projectId: string) =>
+  queryOptions({
+    queryKey: [projectId, "protected-labels"],
+    queryFn: ({ signal }) =>
+      api.get("/projects/{project_id}/protected-labels", { path: { project_id: projectId }, signal }),
+  });
+
 export const membersQuery = (projectId: string) =>
   queryOptions({
     queryKey: [projectId, "members"],
