@@ -19,17 +19,21 @@ import msgspec
 from twinlens.domain.dataset import DatasetRun, DatasetRunItem
 from twinlens.domain.errors import NotFound
 from twinlens.domain.run import Run
-from twinlens.domain.trace import Span
-from twinlens.features.assessments import value_of
 from twinlens.features.datasets import Datasets
-from twinlens.features.evaluation_runs import DATASET, ENVIRONMENT, ID, ITEM, NAME, PREFIX, EvaluationRuns, dataset_of
+from twinlens.features.evaluation_runs import DATASET, ID, ITEM, NAME, PREFIX, EvaluationRuns, dataset_of
+from twinlens.features.experiment_items import (
+    ExperimentItems,
+    attribute_in,
+    metadata_of,
+    object_attribute,
+    of_experiments,
+    text_attribute,
+)
 from twinlens.store.telemetry.interface import TelemetryStore
-from twinlens.store.telemetry.query import Aggregate, Cmp, Dimension, Expr, Measure, Order, Query, all_of
+from twinlens.store.telemetry.query import Aggregate, Cmp, Dimension, Expr, Measure, Query, all_of
 
-ROOT = PREFIX + "item.root_observation_id"
 MAX_RUNS = 10_000
 UNCOUNTED = -1  #: ``item_count`` until ``describe`` has looked
-_PAGES = 20
 _MS = 1_000_000
 
 
@@ -46,21 +50,6 @@ class Experiment(msgspec.Struct, kw_only=True):
     metadata: dict[str, Any] | None = None
 
 
-class ExperimentItem(msgspec.Struct, kw_only=True):
-    """What a run did for one item: its task span, and what the attributes say beside."""
-
-    span: Span
-    experiment_id: str
-    experiment_name: str
-    item_id: str
-    dataset_id: str | None
-    item_version: str | None
-    expected_output: Any
-    item_metadata: dict[str, Any] | None
-    experiment_metadata: dict[str, Any] | None
-    description: str | None
-
-
 class DatasetExperiments:
     """All methods block."""
 
@@ -68,6 +57,7 @@ class DatasetExperiments:
         self._datasets = datasets
         self._telemetry = telemetry
         self._evaluations = evaluations
+        self.items = ExperimentItems(datasets, telemetry, evaluations)
 
     def list(
         self, project_id: str, start_ns: int, end_ns: int | None = None, *, ids: Sequence[str] | None = None,
@@ -79,9 +69,9 @@ class DatasetExperiments:
             all_of(
                 Cmp("start_ns", ">=", start_ns),
                 None if end_ns is None else Cmp("start_ns", "<", end_ns),
-                _one_of(ID, ids),
-                _one_of(NAME, names),
-                _one_of(DATASET, dataset_ids),
+                attribute_in(ID, ids),
+                attribute_in(NAME, names),
+                attribute_in(DATASET, dataset_ids),
             ),
         )
         wanted = None if dataset_ids is None else [*dataset_ids]
@@ -98,7 +88,7 @@ class DatasetExperiments:
         attribute = "attribute"
         rows = self._telemetry.aggregate(
             Aggregate(
-                project_id=project_id, view="spans", where=all_of(*_of_experiments(), where), limit=MAX_RUNS,
+                project_id=project_id, view="spans", where=all_of(*of_experiments(), where), limit=MAX_RUNS,
                 dimensions=(
                     Dimension("id", attribute, ID), Dimension("name", attribute, NAME),
                     Dimension("dataset", attribute, DATASET),
@@ -148,75 +138,17 @@ class DatasetExperiments:
                 Query(
                     project_id=project_id, limit=1, with_attributes=True,
                     where=all_of(
-                        *_of_experiments(), Cmp("attribute", "=", experiment.id, ID),
+                        *of_experiments(), Cmp("attribute", "=", experiment.id, ID),
                         Cmp("start_ns", ">=", experiment.start_ns), further,
                     ),
                 )
             )  # fmt: skip
             for span in page.rows:
-                experiment.metadata = experiment.metadata or _object(span.attributes, PREFIX + "metadata")
-                experiment.description = experiment.description or _text(span.attributes, PREFIX + "description")
+                experiment.metadata = experiment.metadata or object_attribute(span.attributes, PREFIX + "metadata")
+                experiment.description = experiment.description or text_attribute(
+                    span.attributes, PREFIX + "description"
+                )
                 return
-
-    def items(
-        self, project_id: str, start_ns: int, end_ns: int | None = None, *, ids: Sequence[str] | None = None,
-        names: Sequence[str] | None = None, item_ids: Sequence[str] | None = None,
-        dataset_ids: Sequence[str] | None = None, limit: int = 50, cursor: str | None = None,
-    ) -> tuple[list[ExperimentItem], str | None]:  # fmt: skip
-        """Items of runs, newest first, and the cursor of the next page. A page may hold fewer than ``limit``.
-
-        MLflow's evaluation runs have to be asked for by id, one at a time.
-        """
-        if ids is not None and len(ids) == 1 and (runs := self._evaluations.find(project_id, ids=ids)):
-            return self._evaluated(project_id, runs[0], item_ids, limit, cursor)
-        where = all_of(
-            *_of_experiments(), Cmp("start_ns", ">=", start_ns), Cmp("attribute", "is not null", None, ROOT),
-            None if end_ns is None else Cmp("start_ns", "<", end_ns),
-            _one_of(ID, ids), _one_of(NAME, names), _one_of(ITEM, item_ids), _one_of(DATASET, dataset_ids),
-        )  # fmt: skip
-        found: list[ExperimentItem] = []
-        for _ in range(_PAGES):
-            page = self._telemetry.spans(
-                Query(
-                    project_id=project_id, where=where, order=(Order("start_ns"),), limit=limit, cursor=cursor,
-                    with_io=True, with_attributes=True,
-                )
-            )  # fmt: skip
-            found += [_item(span) for span in page.rows if span.attributes.get(ROOT) == span.span_id]
-            cursor = page.next_cursor
-            if cursor is None or found:
-                break
-        return found, cursor
-
-    def _evaluated(
-        self, project_id: str, run: Run, item_ids: Sequence[str] | None, limit: int, cursor: str | None
-    ) -> tuple[list[ExperimentItem], str | None]:
-        """Items of one evaluation run of MLflow. A trace whose inputs are no item's has its own id as item id."""
-        traces, cursor = self._evaluations.traces(project_id, run.run_id, limit=limit, cursor=cursor)
-        dataset_id = dataset_of(run)
-        matched = {} if dataset_id is None else self._evaluations.item_ids(project_id, dataset_id, traces)
-        spans = self._telemetry.trace_spans(project_id, [each.trace_id for each in traces], with_attributes=False)
-        scores = self._telemetry.scores_for(project_id, [each.trace_id for each in traces])
-        found: list[ExperimentItem] = []
-        for trace in traces:
-            item_id = matched.get(trace.trace_id, trace.trace_id)
-            own = spans.get(trace.trace_id, [])
-            root = next((span for span in own if span.span_id == trace.root_span_id), own[0] if own else None)
-            if root is None or (item_ids is not None and item_id not in item_ids):
-                continue
-            expected = {
-                score.name: value_of(score)
-                for score in scores.get(trace.trace_id, [])
-                if score.kind == "expectation" and score.valid
-            }
-            found.append(
-                ExperimentItem(
-                    span=root, experiment_id=run.run_id, experiment_name=run.name, item_id=item_id,
-                    dataset_id=dataset_id, item_version=None, expected_output=expected or None, item_metadata=None,
-                    experiment_metadata=_metadata(run), description=None,
-                )
-            )  # fmt: skip
-        return found, cursor
 
     # --- runs of a dataset -------------------------------------------------------------------------------------
     def runs(self, project_id: str, dataset_name: str) -> list[DatasetRun]:
@@ -243,7 +175,7 @@ class DatasetExperiments:
             runs.append(
                 DatasetRun(
                     run_id=run.run_id, dataset_id=dataset.dataset_id, dataset_name=dataset.name, name=run.name,
-                    metadata=_metadata(run), created_ns=start, updated_ns=end,
+                    metadata=metadata_of(run), created_ns=start, updated_ns=end,
                 )
             )  # fmt: skip
         return sorted(runs, key=lambda run: (-run.created_ns, run.run_id))
@@ -265,7 +197,7 @@ class DatasetExperiments:
         linked = {(item.item_id, item.trace_id) for item in items}
         cursor: str | None = None
         while True:
-            told, cursor = self.items(project_id, 0, ids=[run.run_id], limit=1_000, cursor=cursor)
+            told, cursor = self.items.page(project_id, 0, ids=[run.run_id], limit=1_000, cursor=cursor)
             for item in told:
                 # A trace of MLflow's run whose inputs are no item's is not about an item.
                 if item.item_id != item.span.trace_id and (item.item_id, item.span.trace_id) not in linked:
@@ -310,58 +242,5 @@ def _evaluation(run: Run) -> Experiment:
     start = (run.start_ms or 0) * _MS
     return Experiment(
         id=run.run_id, name=run.name, start_ns=start, end_ns=(run.end_ms or 0) * _MS or start, item_count=UNCOUNTED,
-        dataset_id=dataset_of(run), metadata=_metadata(run),
+        dataset_id=dataset_of(run), metadata=metadata_of(run),
     )  # fmt: skip
-
-
-def _metadata(run: Run) -> dict[str, Any]:
-    """Parameters and the tags that are not MLflow's own."""
-    return {**run.params, **{key: value for key, value in run.tags.items() if not key.startswith("mlflow.")}}
-
-
-def _of_experiments() -> tuple[Expr, ...]:
-    return Cmp("environment", "=", ENVIRONMENT), Cmp("attribute", "is not null", None, ID)
-
-
-def _one_of(key: str, values: Sequence[str] | None) -> Expr | None:
-    return None if values is None else Cmp("attribute", "in", [*values], key)
-
-
-def _text(attributes: dict[str, Any], key: str) -> str | None:
-    value = attributes.get(key)
-    return value if isinstance(value, str) and value else None
-
-
-def _decoded(attributes: dict[str, Any], key: str) -> Any:
-    value = attributes.get(key)
-    if not isinstance(value, str):
-        return value
-    try:
-        return msgspec.json.decode(value)
-    except msgspec.DecodeError:
-        return value
-
-
-def _object(attributes: dict[str, Any], key: str) -> dict[str, Any] | None:
-    """One JSON text (SDK 5), or dotted keys (SDK 4)."""
-    whole = _decoded(attributes, key)
-    if isinstance(whole, dict):
-        return whole
-    dotted = {name[len(key) + 1 :]: value for name, value in attributes.items() if name.startswith(key + ".")}
-    return dotted or None
-
-
-def _item(span: Span) -> ExperimentItem:
-    attributes = span.attributes
-    return ExperimentItem(
-        span=span,
-        experiment_id=str(attributes.get(ID)),
-        experiment_name=str(attributes.get(NAME) or attributes.get(ID)),
-        item_id=str(attributes.get(ITEM) or span.span_id),
-        dataset_id=_text(attributes, DATASET),
-        item_version=_text(attributes, PREFIX + "item.version"),
-        expected_output=_decoded(attributes, PREFIX + "item.expected_output"),
-        item_metadata=_object(attributes, PREFIX + "item.metadata"),
-        experiment_metadata=_object(attributes, PREFIX + "metadata"),
-        description=_text(attributes, PREFIX + "description"),
-    )

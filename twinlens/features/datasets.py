@@ -376,6 +376,20 @@ class Datasets:
         with self._catalog.read() as connection:
             return DatasetRunTable(connection, project_id).items(run, limit, offset)
 
+    def links_between(
+        self, project_id: str, start_ns: int, end_ns: int | None = None, *, run_ids: list[str] | None = None,
+        names: list[str] | None = None, item_ids: list[str] | None = None, dataset_ids: list[str] | None = None,
+        limit: int, after: tuple[int, str] | None = None,
+    ) -> list[tuple[DatasetRunItem, DatasetRun, DatasetItem | None]]:  # fmt: skip
+        """Links of any run made in a time range, newest first, with their run and item, behind ``after`` (time, id)."""
+        with self._catalog.read() as connection:
+            links = DatasetRunTable(connection, project_id).links(
+                start_ns, end_ns, run_ids=run_ids, names=names, item_ids=item_ids, dataset_ids=dataset_ids, limit=limit,
+                after=after,
+            )  # fmt: skip
+            table = DatasetTable(connection, project_id)
+            return [(link, run, table.item(link.item_id)) for link, run in links]
+
     def delete_run(self, project_id: str, dataset_name: str, run_name: str) -> None:
         """Delete a run and its links; traces stay.
 

@@ -14,7 +14,7 @@ import msgspec
 from twinlens.domain.clock import parse_iso
 from twinlens.domain.errors import InvalidArgument
 from twinlens.ingest.langfuse_fields import storable_time
-from twinlens.store.telemetry.query import And, Cmp, Expr, HasScore, HasSpan, Not, Op, Or
+from twinlens.store.telemetry.query import And, Cmp, Expr, HasScore, Not, Op, Or
 
 OPERATORS: dict[str, frozenset[str]] = {
     "datetime": frozenset({">", "<", ">=", "<="}),
@@ -37,6 +37,7 @@ _OPS: dict[str, Op] = {
 }  # fmt: skip
 _MAX_SECONDS = 9e9  # in nanoseconds still a 64-bit number
 _LISTS = frozenset({"tags", "models", "run_ids", "prompts"})
+_KEYED = frozenset({"metadata", "score"})
 _OBJECTS = frozenset({"stringObject", "categoryOptions", "numberObject", "booleanObject"})
 
 
@@ -85,35 +86,40 @@ def _upper(value: Any) -> Any:
     return [_upper(v) for v in value] if isinstance(value, list) else value.upper() if isinstance(value, str) else value
 
 
+def _is_scored(item: Item, op: Op) -> Expr | None:
+    """Whether there is a score of that name at all, where that is asked."""
+    if op not in ("is null", "is not null"):
+        return None
+    named = HasScore(Cmp("name", "=", item.key))
+    return named if op == "is not null" else Not(named)
+
+
 def _category(item: Item, op: Op, value: Any) -> Expr:
+    if (asked := _is_scored(item, op)) is not None:
+        return asked
     here = Cmp("string_value", "in" if op in ("any of", "none of") else op, value)
     found = HasScore(And((Cmp("name", "=", item.key), here)))
     return Not(found) if op == "none of" else found
 
 
 def _boolean_score(item: Item, op: Op, value: Any) -> Expr:
-    wanted = bool(value) == (op == "=")
+    if (asked := _is_scored(item, op)) is not None:
+        return asked
+    if not isinstance(value, bool):
+        raise InvalidArgument(f"filter: '{item.column}' is true or false, type {item.type} does not fit")
+    wanted = value == (op == "=")
     return HasScore(
         And((Cmp("name", "=", item.key), Cmp("data_type", "=", "BOOLEAN"), Cmp("value", "=", float(wanted))))
     )
 
 
 def _level_count(level: str) -> Column:
-    """Counts by level that summaries do not keep: only "some" and "none" can be asked."""
-
-    def build(item: Item, op: Op, value: Any) -> Expr:
-        some = HasSpan(Cmp("level", "=", level))
-        if (op, value) in ((">", 0), (">=", 1)):
-            return some
-        if (op, value) in (("=", 0), ("<", 1), ("<=", 0)):
-            return Not(some)
-        raise InvalidArgument(f"filter: {item.column} can only be compared with 0 (is there any, or none)")
-
-    return Column(build=build)
+    """Counts by level that summaries do not keep."""
+    return Column(build=lambda item, op, value: Cmp("level_count", op, value, level))
 
 
 def of_span_or_trace(field: str, op: Op, value: Any) -> Expr:
-    """A user or session of a span, or of its trace: SDK 2 says it of the trace only, later ones on every span."""
+    """A user, session or release of a span, or of its trace: SDK 2 says it of the trace only, later ones on every span."""
     trace_field = f"trace_{field}"
     if op == "is null":
         return And((Cmp(field, op), Cmp(trace_field, op)))
@@ -122,6 +128,8 @@ def of_span_or_trace(field: str, op: Op, value: Any) -> Expr:
 
 def _inherited(field: str) -> Column:
     def build(item: Item, op: Op, value: Any) -> Expr:
+        if op == "all of":
+            raise InvalidArgument(f"filter: '{item.column}' is no list, 'all of' does not apply")
         scalar: Op = {"any of": "in", "none of": "not in"}.get(op, op)  # type: ignore[assignment]
         return of_span_or_trace(field, scalar, value)
 
@@ -129,8 +137,7 @@ def _inherited(field: str) -> Column:
 
 
 def _is_root(item: Item, op: Op, value: Any) -> Expr:
-    root = Or((Cmp("is_root", "=", True), Cmp("is_app_root", "=", True)))
-    return root if bool(value) == (op == "=") else Not(root)
+    return Cmp("is_any_root", op, value)
 
 
 #: Observation type (server v4.16: ten) -> our kinds.
@@ -149,8 +156,18 @@ SOURCES_OF: Mapping[str, tuple[str, ...]] = {
 
 def _enumerated(field: str, known: Mapping[str, tuple[str, ...]]) -> Column:
     def build(item: Item, op: Op, value: Any) -> Expr:
-        wanted = [value] if isinstance(value, str) else value
-        return one_of(field, known, wanted, negative=op in ("none of", "!=", "not contains"))
+        if op in ("is null", "is not null"):
+            return Cmp(field, op)
+        wanted: Any = [value] if isinstance(value, str) else value
+        if op == "=" or (isinstance(wanted, list) and op in ("any of", "none of")):
+            return one_of(field, known, wanted, negative=op == "none of")
+        if isinstance(value, str):  # part of a name
+            parts = {"contains": str.__contains__, "starts with": str.startswith, "ends with": str.endswith}
+            fits = parts.get(op.removeprefix("not "))
+            if fits is not None:
+                named = [name for name in known if fits(name, value.upper())]
+                return one_of(field, known, named, negative=op.startswith("not "))
+        raise InvalidArgument(f"filter: operator '{item.operator}' of type {item.type} does not fit '{item.column}'")
 
     return Column(build=build)
 
@@ -199,8 +216,9 @@ OBSERVATIONS: Mapping[str, Column] = {
     "tags": _field("tags"), "metadata": _field("metadata"), "timeToFirstToken": _field("ttft_ns", _nanoseconds),
     "model": _field("model"), "providedModelName": _field("model"), "promptName": _field("prompt_name"),
     "promptVersion": _field("prompt_version"), "input": _field("input_preview"), "output": _field("output_preview"),
-    "parentObservationId": _field("parent_id"), "release": _field("release"),
-    "isRootObservation": Column(build=_is_root),
+    "parentObservationId": _field("parent_id"), "release": _inherited("release"),
+    "isRootObservation": Column(build=_is_root), "tokensPerSecond": _field("output_rate"),
+    "traceRelease": _field("trace_release"), "traceVersion": _field("trace_version"),
 }  # fmt: skip
 
 SCORES: Mapping[str, Column] = {
@@ -262,7 +280,8 @@ def _condition(item: Item, columns: Mapping[str, Column]) -> Expr:
         op = "in" if op == "any of" else "not in"
     elif column.field in _LISTS and op == "=":
         op, value = "any of", [value]
-    return Cmp(column.field, op, value, item.key if item.type in _OBJECTS else None)
+    keyed = item.type in _OBJECTS or column.field in _KEYED
+    return Cmp(column.field, op, value, item.key if keyed else None)
 
 
 def _value(item: Item) -> Any:

@@ -95,8 +95,7 @@ class _View(msgspec.Struct, frozen=True):
 _USAGE = {
     "inputTokens": _Of("input_tokens"), "outputTokens": _Of("output_tokens"), "totalTokens": _Of("total_tokens"),
     "inputCost": _Of("input_cost"), "outputCost": _Of("output_cost"), "totalCost": _Of("total_cost"),
-    "latency": _Of("latency_ns", _MS), "uniqueUserIds": _Of("user_id", only="uniq"),
-    "uniqueSessionIds": _Of("session_id", only="uniq"), "count": _Of(None),
+    "latency": _Of("latency_ns", _MS), "count": _Of(None),
 }  # fmt: skip
 _COMMON: dict[str, tuple[str, str | None]] = {
     name: (field, None)
@@ -106,9 +105,12 @@ _COMMON: dict[str, tuple[str, str | None]] = {
     )
 }  # fmt: skip
 _SPAN_DIMENSIONS: dict[str, tuple[str, str | None]] = {
-    **_COMMON, "type": ("kind", None), "traceName": ("trace_name", None), "providedModelName": ("model", None),
+    **_COMMON, "userId": ("owner_user_id", None), "sessionId": ("owner_session_id", None),
+    "release": ("owner_release", None), "traceRelease": ("trace_release", None), "traceVersion": ("trace_version", None),
+    "usageType": ("usage_type", None), "costType": ("cost_type", None),
+    "type": ("kind", None), "traceName": ("trace_name", None), "providedModelName": ("model", None),
     "model": ("model", None), "promptName": ("prompt_name", None), "promptVersion": ("prompt_version", None),
-    "toolNames": ("tool_name", None), "calledToolNames": ("tool_name", None), "isRootObservation": ("is_root", None),
+    "toolNames": ("tool_name", None), "calledToolNames": ("tool_name", None), "isRootObservation": ("is_any_root", None),
     "experimentId": ("attribute", "langfuse.experiment.id"),
     "experimentName": ("attribute", "langfuse.experiment.name"),
     "experimentDatasetId": ("attribute", "langfuse.experiment.dataset.id"),
@@ -119,6 +121,9 @@ _SCORE_DIMENSIONS: dict[str, tuple[str, str | None]] = {
         ("name", "name"), ("source", "source"), ("dataType", "data_type"), ("environment", "environment"),
         ("stringValue", "string_value"), ("configId", "config_id"), ("traceName", "trace_name"), ("tags", "tags"),
         ("userId", "trace_user_id"), ("sessionId", "trace_session_id"), ("value", "value"),
+        ("traceRelease", "trace_release"), ("traceVersion", "trace_version"), ("observationName", "span_name"),
+        ("observationModelName", "span_model"), ("observationPromptName", "span_prompt_name"),
+        ("observationPromptVersion", "span_prompt_version"),
     )
 }  # fmt: skip
 
@@ -133,11 +138,23 @@ def _scores(data_types: list[str], **measures: _Of) -> _View:
 VIEWS: Mapping[str, _View] = {
     "traces": _View(
         "traces", "start_ns",
-        {**_USAGE, "observationsCount": _Of("span_count")}, _COMMON, filters.TRACES,
+        {
+            **_USAGE, "observationsCount": _Of("span_count"), "scoresCount": _Of("score_count"),
+            "uniqueUserIds": _Of("user_id", only="uniq"), "uniqueSessionIds": _Of("session_id", only="uniq"),
+        },
+        _COMMON, filters.TRACES,
     ),
     "observations": _View(
-        "spans", "start_ns", {**_USAGE, "timeToFirstToken": _Of("ttft_ns", _MS)}, _SPAN_DIMENSIONS,
-        filters.OBSERVATIONS,
+        "spans", "start_ns",
+        {
+            **_USAGE, "timeToFirstToken": _Of("ttft_ns", _MS), "streamingLatency": _Of("stream_ns", _MS),
+            "tokensPerSecond": _Of("total_rate"), "outputTokensPerSecond": _Of("output_stream_rate"),
+            "countScores": _Of("score_count"), "toolCalls": _Of("tool_call_count"),
+            "costByType": _Of("cost_by_type"), "usageByType": _Of("usage_by_type"),
+            "uniqueUserIds": _Of("owner_user_id", only="uniq"),
+            "uniqueSessionIds": _Of("owner_session_id", only="uniq"),
+        },
+        _SPAN_DIMENSIONS, filters.OBSERVATIONS,
     ),
     "scores-numeric": _scores(["NUMERIC", "BOOLEAN"], value=_Of("value")),
     "scores-boolean": _scores(["BOOLEAN"], value=_Of("value")),
@@ -146,6 +163,13 @@ VIEWS: Mapping[str, _View] = {
 #: Grouping by these would make one row per row.
 _IDS = frozenset({"id", "traceId", "observationId", "parentObservationId"})
 _AGGREGATIONS = frozenset({"sum", "avg", "count", "min", "max", "p50", "p75", "p90", "p95", "p99", "histogram", "uniq"})
+#: What an aggregation is over no rows; None for the others.
+_EMPTY: Mapping[str, Any] = {"count": 0, "sum": 0, "uniq": 0, "histogram": []}
+_SOURCE_OF = {ours: name for name, sources in filters.SOURCES_OF.items() for ours in sources}
+#: Longest range in hours of each granularity that ``auto`` stands for; ``month`` beyond.
+_AUTO: tuple[tuple[int, Literal["minute", "hour", "day", "week"]], ...] = (
+    (2, "minute"), (72, "hour"), (1_440, "day"), (8_760, "week"),
+)  # fmt: skip
 _STEPS = {"minute": 60, "hour": 3_600, "day": 86_400}
 
 _decoder = msgspec.json.Decoder(MetricsQuery)
@@ -158,9 +182,19 @@ class Plan(msgspec.Struct, kw_only=True):
     scales: dict[str, float]
     series: bool
     view: View
+    order: tuple[Order, ...]
+    limit: int
+    filled: tuple[range, dict[str, Any]] | None = None  #: starts of all periods, and the row of one without data
 
     def rows(self, results: list[list[dict[str, Any]]]) -> list[dict[str, Any]]:
-        """Langfuse's rows from one result per aggregate."""
+        """Langfuse's rows from one result per aggregate.
+
+        A series without dimensions has a row for each period up to the limit, so that a chart shows the gaps.
+        """
+        if self.filled is not None:
+            starts, empty = self.filled
+            there = {int(row["time"]): row for row in results[0]}
+            results = [[there.get(at) or {"time": at, **empty} for at in starts[: self.limit]]]
         found: list[dict[str, Any]] = []
         for (start, _), result in zip(self.aggregates, results, strict=True):
             for row in result:
@@ -170,8 +204,16 @@ class Plan(msgspec.Struct, kw_only=True):
                     row[name] = _scaled(row[name], scale)
                 if "type" in row and row["type"] is not None:
                     row["type"] = filters.TYPE_OF.get(row["type"], "SPAN")
+                if row.get("source") is not None:
+                    row["source"] = _SOURCE_OF.get(row["source"], "API")
                 found.append(row)
-        return found
+        if len(results) > 1:  # each period came in an order of its own
+            for asked in reversed(self.order):
+                name = "time_dimension" if asked.field == "time" else asked.field
+                there = [row for row in found if row[name] is not None]
+                there.sort(key=lambda row: row[name], reverse=asked.descending)
+                found = there + [row for row in found if row[name] is None]
+        return found[: self.limit]
 
 
 def _scaled(value: Any, scale: float) -> Any:
@@ -206,6 +248,7 @@ def plan(project_id: str, text: str, *, v2: bool) -> Plan:
     where = all_of(view.where, filters.build(query.filters, view.columns))
     limit = min(max(query.config.row_limit, 1), MAX_ROWS)
     series = query.time_dimension is not None
+    order = _order(query, measures, dimensions)
     aggregates: list[tuple[int | None, Aggregate]] = []
     for period, lower, upper, step in _periods(query.time_dimension, start, end):
         aggregates.append(
@@ -213,13 +256,25 @@ def plan(project_id: str, text: str, *, v2: bool) -> Plan:
                 period,
                 Aggregate(
                     project_id=project_id, view=view.view, measures=tuple(m for m, _ in measures.values()),
-                    dimensions=dimensions, time_bucket_s=step, limit=limit, order=_order(query, measures, dimensions, step),
+                    dimensions=dimensions, time_bucket_s=step, limit=limit, order=tuple(o for o in order if step is not None or o.field != "time"),
                     where=all_of(where, Cmp(view.time, ">=", lower), Cmp(view.time, "<", upper)),
                 ),
             )
         )  # fmt: skip
     scales = {name: scale for name, (_, scale) in measures.items() if scale != 1}
-    return Plan(aggregates=aggregates, scales=scales, series=series, view=view.view)
+    first = aggregates[0][1] if aggregates else None
+    filled = None
+    if (
+        first is not None
+        and not dimensions
+        and first.time_bucket_s
+        and first.order == (Order("time", descending=False),)
+    ):
+        size = first.time_bucket_s * _SECOND
+        filled = (range(start // size * size, end, size), {m.name: _EMPTY.get(m.aggregation) for m in first.measures})
+    return Plan(
+        aggregates=aggregates, scales=scales, series=series, view=view.view, order=order, limit=limit, filled=filled
+    )  # fmt: skip
 
 
 def _time(text: str, name: str) -> int:
@@ -256,13 +311,11 @@ def _dimension(view: _View, name: str) -> Dimension:
     return Dimension(name, found[0], found[1])
 
 
-def _order(
-    query: MetricsQuery, measures: Mapping[str, Any], dimensions: tuple[Dimension, ...], step: int | None
-) -> tuple[Order, ...]:
+def _order(query: MetricsQuery, measures: Mapping[str, Any], dimensions: tuple[Dimension, ...]) -> tuple[Order, ...]:
     found: list[Order] = []
     for asked in query.order_by or []:
         if asked.field == "time_dimension":
-            if step is not None:
+            if query.time_dimension is not None:
                 found.append(Order("time", descending=asked.direction == "desc"))
             continue
         names = [asked.field, *(n for n in measures if n.partition("_")[2] == asked.field)]
@@ -272,7 +325,8 @@ def _order(
             raise InvalidArgument(f"query: cannot order by '{asked.field}', it is not part of the query")
         found.append(Order(name, descending=asked.direction == "desc"))
     if not query.order_by:
-        found.append(Order("time", descending=False) if step is not None else Order(next(iter(measures))))
+        first = Order(next(iter(measures)))
+        found.append(first if query.time_dimension is None else Order("time", descending=False))
     return tuple(found)
 
 
@@ -284,7 +338,7 @@ def _periods(wanted: TimeDimension | None, start: int, end: int) -> Iterator[tup
     granularity = wanted.granularity
     if granularity == "auto":
         hours = (end - start) / _SECOND / 3_600
-        granularity = "minute" if hours <= 2 else "hour" if hours <= 72 else "day" if hours <= 24 * 90 else "week"
+        granularity = next((name for most, name in _AUTO if hours < most), "month")
     if granularity in _STEPS:
         yield None, start, end, _STEPS[granularity]
         return

@@ -18,7 +18,6 @@ from twinlens.store.telemetry.query import (
     Expr,
     HasScore,
     HasSpan,
-    Not,
     Or,
 )
 
@@ -79,7 +78,8 @@ def test_values_are_converted() -> None:
     assert one(TRACES, "null", "name", "is null", "") == Cmp("name", "is null")
     assert one(TRACES, "stringObject", "metadata", "=", "v", "k") == Cmp("metadata", "=", "v", "k")
     assert one(OBSERVATIONS, "stringOptions", "type", "any of", ["CHAIN"]) == Cmp("kind", "in", ["chain", "workflow"])
-    assert one(TRACES, "number", "debugCount", "=", 0) == Not(HasSpan(Cmp("level", "=", "DEBUG")))
+    assert one(TRACES, "number", "debugCount", ">", 2) == Cmp("level_count", ">", 2, "DEBUG")
+    assert one(OBSERVATIONS, "string", "type", "contains", "generat") == Cmp("kind", "in", ["generation"])
 
 
 def test_a_span_without_a_user_has_its_traces() -> None:
@@ -101,7 +101,7 @@ def test_a_span_without_a_user_has_its_traces() -> None:
         ('[{"type":"datetime","column":"timestamp","operator":">","value":"soon"}]', "not an ISO-8601 time"),
         ('[{"type":"stringObject","column":"metadata","operator":"=","value":"x"}]', "needs a key"),
         ('[{"type":"arrayOptions","column":"name","operator":"all of","value":["x"]}]', "no list"),
-        ('[{"type":"number","column":"debugCount","operator":">","value":3}]', "compared with 0"),
+        ('[{"type":"string","column":"score_booleans","operator":"=","value":"x"}]', "true or false"),
     ],
 )
 def test_what_is_wrong_is_said(text: str, message: str) -> None:

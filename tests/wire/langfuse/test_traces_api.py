@@ -24,6 +24,9 @@ def test_an_update_in_a_later_request_completes_the_span(http: httpx.Client, sen
     assert row["metadata"] == {"a": 1, "b": 2}
     assert row["calculatedTotalCost"] == pytest.approx(0.0035)
     assert http.get("/traces/t-later").json()["totalCost"] == pytest.approx(0.0035)
+    assert (row["inputPrice"], row["outputPrice"], row["totalPrice"]) == (2.5e-06, 1e-05, None)
+    [row] = http.get("/v2/observations", params={"traceId": "t-later", "fields": "model"}).json()["data"]
+    assert (row["inputPrice"], row["outputPrice"], row["totalPrice"]) == ("0.0000025", "0.00001", None)
 
 
 def test_an_update_may_come_before_its_create(http: httpx.Client, send: Send) -> None:

@@ -15,7 +15,8 @@ from twinlens.faces.langfuse import rows
 from twinlens.faces.langfuse.errors import BadRequest, issue
 from twinlens.faces.langfuse.traces import chosen_groups
 from twinlens.faces.langfuse.wire import Call, PageQuery, Result, RouteTable, iso, time_of
-from twinlens.features.dataset_experiments import Experiment, ExperimentItem
+from twinlens.features.dataset_experiments import Experiment
+from twinlens.features.experiment_items import ExperimentItem
 from twinlens.store.telemetry.query import Cmp, Query, all_of
 
 routes = RouteTable()
@@ -162,7 +163,7 @@ async def list_items(call: Call) -> Result:
     groups = chosen_groups(query.fields, ITEM_GROUPS, frozenset({"core"}))
 
     def read() -> dict[str, Any]:
-        items, cursor = call.services.dataset_experiments.items(
+        items, cursor = call.services.dataset_experiments.items.page(
             call.project_id, start, end, ids=_list(query.experiment_id), names=_list(query.experiment_name),
             item_ids=_list(query.experiment_item_id), dataset_ids=_list(query.dataset_id), limit=limit,
             cursor=query.cursor,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
+from decimal import Decimal
 from typing import Any, TypeVar
 
 import msgspec
@@ -71,6 +72,17 @@ def trace_path(project_id: str, trace_id: str) -> str:
 
 
 # --- observations ----------------------------------------------------------------------------------------------
+SIDES = ("input", "output", "total")
+
+
+def unit_price(span: Span, key: str) -> float | None:
+    """USD for one unit of a usage key, as the span was priced; None where the cost is the client's own or there is none."""
+    if span.cost_source != "computed" or not span.usage.get(key) or (key == "total" and len(span.cost) > 1):
+        return None
+    usd = span.cost.get(key)
+    return None if usd is None else float(f"{usd / span.usage[key]:.12g}")
+
+
 #: (name, version) -> id of the prompt versions that spans name, where such a version exists.
 PromptIds = Mapping[tuple[str, int], str]
 
@@ -124,9 +136,7 @@ def observation_v1(span: Span, project_id: str, prompt_ids: PromptIds) -> dict[s
         "usage": {**counts, "unit": "TOKENS", **costs},
         "usageDetails": span.usage,
         "costDetails": span.cost,
-        "inputPrice": None,
-        "outputPrice": None,
-        "totalPrice": None,
+        **{f"{side}Price": unit_price(span, side) for side in SIDES},
         "calculatedInputCost": costs["inputCost"],
         "calculatedOutputCost": costs["outputCost"],
         "calculatedTotalCost": costs["totalCost"],
@@ -233,7 +243,13 @@ def observation_v2(
             "release": span.release or (owner.release if owner else None),
             "public": bool(owner and owner.public),
         }
-    return row | {"modelId": span.price_id, "inputPrice": None, "outputPrice": None, "totalPrice": None}
+    prices = {side: unit_price(span, side) for side in SIDES} if "model" in groups else {}
+    return row | {"modelId": span.price_id, **{f"{side}Price": _decimal(prices.get(side)) for side in SIDES}}
+
+
+def _decimal(price: float | None) -> str | None:
+    """Prices in v2 are decimal text."""
+    return None if price is None else f"{Decimal(repr(price)):f}"
 
 
 def _cut(value: Any) -> Any:

@@ -126,3 +126,34 @@ class DatasetRunTable:
             del values["project_id"]
             found.append(DatasetRunItem(**values, run_name=run.name))
         return found, total
+
+    def links(
+        self, start_ns: int, end_ns: int | None, *, run_ids: list[str] | None, names: list[str] | None,
+        item_ids: list[str] | None, dataset_ids: list[str] | None, limit: int, after: tuple[int, str] | None,
+    ) -> list[tuple[DatasetRunItem, DatasetRun]]:  # fmt: skip
+        """Links of any run made in a time range, newest first, behind the one with time and id ``after``."""
+        i, r = dataset_run_items.c, dataset_runs.c
+        where = [i.project_id == self._project, i.created_ns >= start_ns]
+        if end_ns is not None:
+            where.append(i.created_ns < end_ns)
+        if after is not None:
+            at, id = after
+            where.append((i.created_ns < at) | ((i.created_ns == at) & (i.run_item_id > id)))
+        chosen = ((i.run_id, run_ids), (r.name, names), (i.item_id, item_ids), (r.dataset_id, dataset_ids))
+        where += [column.in_(values) for column, values in chosen if values is not None]
+        query = (
+            sa.select(dataset_run_items)
+            .join_from(dataset_run_items, dataset_runs, (i.project_id == r.project_id) & (i.run_id == r.run_id))
+            .where(*where)
+            .order_by(i.created_ns.desc(), i.run_item_id)
+            .limit(limit)
+        )
+        rows = [dict(row) for row in self._c.execute(query).mappings()]
+        ids = {row["run_id"] for row in rows}
+        runs = {run.run_id: run for run in self._runs([r.run_id.in_(ids)], len(ids), 0)} if ids else {}
+        found: list[tuple[DatasetRunItem, DatasetRun]] = []
+        for row in rows:
+            run = runs[row["run_id"]]
+            del row["project_id"]
+            found.append((DatasetRunItem(**row, run_name=run.name), run))
+        return found

@@ -72,6 +72,7 @@ TRACE_FIELDS = frozenset({
     "metadata",  # keyed
     "tag",       # keyed: tag_values
     "score",     # keyed: numeric value of the valid score of that name (average when several)
+    "score_count", "level_count",  # how many valid scores; keyed: how many spans of that level
 })  # fmt: skip
 
 SPAN_FIELDS = frozenset({
@@ -80,7 +81,14 @@ SPAN_FIELDS = frozenset({
     "output_cost", "total_cost", "user_id", "session_id", "environment", "release", "version", "service",
     "prompt_name", "prompt_version", "tool_name", "agent_name", "is_app_root", "is_root", "counted", "source", "dialect",
     "input_preview", "output_preview", "created_ns", "updated_ns", "text", "usage_source", "cost_source",
-    "trace_name", "tags", "experiment_id", "trace_user_id", "trace_session_id",  # of the trace
+    "trace_name", "tags", "experiment_id", "trace_user_id", "trace_session_id", "trace_release",
+    "trace_version",  # of the trace
+    "owner_user_id", "owner_session_id", "owner_release",  # the span's own, else the trace's
+    "is_any_root",  # is_root or is_app_root
+    "stream_ns", "output_rate", "output_stream_rate", "total_rate",  # first token to end; tokens per second
+    "score_count", "tool_call_count",
+    "usage_type", "cost_type",  # lists: keys of usage and cost, without ``total`` where there are others
+    "usage_by_type", "cost_by_type",  # measures beside the dimension of that type; without it the total
     "metadata",   # keyed
     "attribute",  # keyed: raw attribute
     "score",      # keyed
@@ -90,7 +98,9 @@ SCORE_FIELDS = frozenset({
     "score_id", "name", "data_type", "kind", "trace_id", "span_id", "session_id", "dataset_run_id", "value",
     "string_value", "json_value", "source", "source_id", "comment", "config_id", "queue_id", "author_user_id",
     "environment", "timestamp_ns", "created_ns", "updated_ns", "valid",
-    "trace_name", "tags", "trace_user_id", "trace_session_id", "experiment_id",  # of the trace
+    "trace_name", "tags", "trace_user_id", "trace_session_id", "trace_release", "trace_version",
+    "experiment_id",  # of the trace
+    "span_name", "span_model", "span_prompt_name", "span_prompt_version",  # of the span
     "metadata",  # keyed
 })  # fmt: skip
 

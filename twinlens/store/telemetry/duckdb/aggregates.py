@@ -16,7 +16,10 @@ if TYPE_CHECKING:
 
 _PERCENTILES = {"p50": 0.5, "p75": 0.75, "p90": 0.9, "p95": 0.95, "p99": 0.99}
 #: Sums over spans skip wrappers and twins, or a call would be paid twice.
-_COUNTED_ONCE = frozenset({"input_tokens", "output_tokens", "total_tokens", "input_cost", "output_cost", "total_cost"})
+_COUNTED_ONCE = frozenset({
+    "input_tokens", "output_tokens", "total_tokens", "input_cost", "output_cost", "total_cost",
+    "usage_by_type", "cost_by_type",
+})  # fmt: skip
 _MOST_GROUPS = 100_000
 DAY_NS = 24 * HOUR_NS
 _ROLLUP_BY = {
@@ -54,7 +57,7 @@ class Aggregates:
         histograms = [m for m in query.measures if m.aggregation == "histogram"]
         for measure in query.measures:
             names.append(measure.name)
-            selected.append(self._measure(compiler, view, measure))
+            selected.append(self._measure(compiler, query, measure))
         if len(set(names)) != len(names):
             raise InvalidArgument("names of measures and dimensions must differ")
         where = compiler.where(view, query.where)
@@ -94,13 +97,27 @@ class Aggregates:
             raise InvalidArgument(f"cannot order by {name!r}: it is neither a dimension nor a measure of this query")
         return names.index(name)
 
-    def _measure(self, compiler: Compiler, view: str, measure: Measure) -> str:
-        kind = measure.aggregation
+    def _value(self, compiler: Compiler, query: Aggregate, measure: Measure, name: str) -> tuple[str, str]:
+        """Expression and type of what is aggregated. An amount by type is that of the type which the row is grouped by."""
+        found = field(query.view, name)
+        if found.type != "by_type":
+            return compiler.value(query.view, name, measure.key)
+        types, total = found.parts
+        groups = (
+            ["", *(d.field for d in query.dimensions)] if query.time_bucket_s else [d.field for d in query.dimensions]
+        )
+        if types not in groups:
+            return compiler.value(query.view, total, None)
+        key = f"replace(replace(g{groups.index(types)}, '~', '~0'), '/', '~1')"
+        return f"TRY_CAST(json_extract_string(s.{found.expr}, '/' || {key}) AS DOUBLE)", "number"
+
+    def _measure(self, compiler: Compiler, query: Aggregate, measure: Measure) -> str:
+        kind, view = measure.aggregation, query.view
         if kind == "count":
             return "count(*)"
         if measure.field is None:
             raise InvalidArgument(f"aggregation {kind!r} needs a field")
-        expr, type_ = compiler.value(view, measure.field, measure.key)
+        expr, type_ = self._value(compiler, query, measure, measure.field)
         if kind == "uniq":
             return f"count(DISTINCT {expr})"
         if type_ == "text" and field(view, measure.field).type == "json":

@@ -76,8 +76,24 @@ class Compiler:
                 f"AND t.tkey = {ALIAS[view]}.tkey)",
                 ("list" if found.expr == "tags" else "text"),
             )
-        if found.type == "search":
-            raise InvalidArgument(f"field {name!r} can only be searched in")
+        if found.type == "span":
+            return (
+                f"(SELECT any_value(s.{found.expr}) FROM spans s WHERE {self.scope('spans')} "
+                "AND s.tkey = c.tkey AND s.span_id = c.span_id)",
+                field("spans", found.expr).type,
+            )
+        if found.type == "inherited":
+            return (
+                f"coalesce(s.{found.expr}, (SELECT any_value(t.{found.expr}) FROM traces t "
+                f"WHERE {self.scope('traces')} AND t.tkey = s.tkey))",
+                "text",
+            )
+        if found.type == "count":
+            named = self.bind(_need_key(name, key)) if "{key}" in found.expr else ""
+            scopes = {view: self.scope(view) for view in ALIAS}
+            return f"({found.expr.format(key=named, **scopes)})", "number"
+        if found.type in ("search", "by_type"):
+            raise InvalidArgument(f"field {name!r} cannot be used to group, order or compare by")
         return found.expr, found.type
 
     def _json(self, found: Field, name: str, key: str | None) -> str:
@@ -107,6 +123,9 @@ class Compiler:
             case "trace":
                 inner = self._cmp("traces", Cmp(found.expr, cmp.op, cmp.value))
                 return f"{ALIAS[view]}.tkey IN (SELECT t.tkey FROM traces t WHERE {self.scope('traces')} AND {inner})"
+            case "span" | "inherited" | "count" | "by_type":
+                expr, kind = self.value(view, cmp.field, cmp.key)
+                return self._number(expr, cmp) if kind == "number" else self._text(expr, cmp)
             case "json":
                 expr = self._json(found, cmp.field, cmp.key)
                 sample = cmp.value[0] if isinstance(cmp.value, list | tuple) and cmp.value else cmp.value

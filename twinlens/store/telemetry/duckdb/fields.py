@@ -10,15 +10,21 @@ import msgspec
 from twinlens.domain.errors import InvalidArgument
 from twinlens.store.telemetry.query import SCORE_FIELDS, SPAN_FIELDS, TRACE_FIELDS
 
-FieldType = Literal["text", "number", "bool", "list", "json", "search", "score", "trace"]
+FieldType = Literal[
+    "text", "number", "bool", "list", "json", "search", "score", "trace", "span", "inherited", "count", "by_type"
+]
 
 
 class Field(msgspec.Struct, frozen=True):
-    """``expr`` uses the view's alias: ``t`` traces, ``s`` spans, ``c`` scores."""
+    """``expr`` uses the view's alias: ``t`` traces, ``s`` spans, ``c`` scores.
+
+    ``trace`` and ``span`` are a field of the row's owner, ``inherited`` is the row's own or else its trace's, ``count``
+    a subquery with places for the project's scope, ``by_type`` a JSON object of amounts.
+    """
 
     expr: str
     type: FieldType
-    parts: tuple[str, ...] = ()  #: for ``search``: the texts it looks through
+    parts: tuple[str, ...] = ()  #: ``search``: the texts it looks through; ``by_type``: list of types, and total
 
 
 ALIAS = {"traces": "t", "spans": "s", "scores": "c"}
@@ -58,8 +64,24 @@ _OF_TRACE = {
     "tags": Field("tags", "trace"),
     "trace_user_id": Field("user_id", "trace"),
     "trace_session_id": Field("session_id", "trace"),
+    "trace_release": Field("release", "trace"),
+    "trace_version": Field("version", "trace"),
     "experiment_id": Field("experiment_id", "trace"),
 }
+#: Fields of the span a score belongs to; ``expr`` is the span's field.
+_OF_SPAN = {f"span_{name}": Field(name, "span") for name in ("name", "model", "prompt_name", "prompt_version")}
+
+
+def _rate(tokens: str, since: str) -> Field:
+    return Field(f"(s.{tokens} * 1e9 / nullif(s.end_ns - s.{since}, 0))", "number")
+
+
+def _types(column: str) -> Field:
+    keys = f"json_keys(s.{column})"
+    return Field(
+        f"(CASE WHEN len({keys}) > 1 THEN list_filter({keys}, lambda k : k <> 'total') ELSE {keys} END)", "list"
+    )
+
 
 VIEWS: dict[str, dict[str, Field]] = {
     "traces": _view("t", TRACE_FIELDS, {
@@ -68,18 +90,39 @@ VIEWS: dict[str, dict[str, Field]] = {
         "metadata": Field("t.metadata", "json"),
         "tag": Field("t.tag_values", "json"),
         "score": Field("", "score"),
+        "score_count": Field("SELECT count(*) FROM scores c WHERE {scores} AND c.valid AND c.tkey = t.tkey", "count"),
+        "level_count": Field(
+            "SELECT count(*) FROM spans s WHERE {spans} AND s.tkey = t.tkey AND s.level = {key}", "count"
+        ),
     }),
     "spans": _view("s", SPAN_FIELDS, {
         "latency_ns": Field("(s.end_ns - s.start_ns)", "number"),
         "ttft_ns": Field("(s.first_token_ns - s.start_ns)", "number"),
         "is_root": Field("(s.parent_id IS NULL)", "bool"),
+        "is_any_root": Field("(s.parent_id IS NULL OR coalesce(s.is_app_root, false))", "bool"),
+        "stream_ns": Field("(s.end_ns - s.first_token_ns)", "number"),
+        "output_rate": _rate("output_tokens", "start_ns"),
+        "output_stream_rate": _rate("output_tokens", "first_token_ns"),
+        "total_rate": _rate("total_tokens", "start_ns"),
+        "tool_call_count": Field("(s.kind = 'tool')::INTEGER", "number"),
+        "score_count": Field(
+            "SELECT count(*) FROM scores c WHERE {scores} AND c.valid AND c.tkey = s.tkey AND c.span_id = s.span_id",
+            "count",
+        ),
+        "usage_type": _types("usage"),
+        "cost_type": _types("cost"),
+        "usage_by_type": Field("usage", "by_type", ("usage_type", "total_tokens")),
+        "cost_by_type": Field("cost", "by_type", ("cost_type", "total_cost")),
+        "owner_user_id": Field("user_id", "inherited"),
+        "owner_session_id": Field("session_id", "inherited"),
+        "owner_release": Field("release", "inherited"),
         "text": _search("s"),
         **_OF_TRACE,
         "metadata": Field("s.metadata", "json"),
         "attribute": Field("s.attributes", "json"),
         "score": Field("", "score"),
     }),
-    "scores": _view("c", SCORE_FIELDS, {**_OF_TRACE, "metadata": Field("c.metadata", "json")}),
+    "scores": _view("c", SCORE_FIELDS, {**_OF_TRACE, **_OF_SPAN, "metadata": Field("c.metadata", "json")}),
 }  # fmt: skip
 
 
