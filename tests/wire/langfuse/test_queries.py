@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import random
 from collections import defaultdict
+from collections.abc import Callable
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -111,7 +112,7 @@ def test_every_operator_of_every_column(http: httpx.Client, view: str, columns: 
 
 
 def test_metadata_of_every_type(http: httpx.Client) -> None:
-    for kind, key, operator, value, fits in (
+    cases: list[tuple[str, str, str, Any, Callable[[Row], bool]]] = [
         ("numberObject", "n", ">=", 3, lambda m: m.get("n", -1) >= 3),
         ("numberObject", "n", "=", 2, lambda m: m.get("n") == 2),
         ("booleanObject", "ok", "=", True, lambda m: m["ok"]),
@@ -120,7 +121,8 @@ def test_metadata_of_every_type(http: httpx.Client) -> None:
         ("stringObject", "n", "is not set", "", lambda m: "n" not in m),
         ("categoryOptions", "plan", "any of", ["free"], lambda m: m["plan"] == "free"),
         ("null", "n", "is null", "", lambda m: "n" not in m),
-    ):  # type: tuple[str, str, str, Any, Callable[[Row], bool]]
+    ]
+    for kind, key, operator, value, fits in cases:
         condition = {"type": kind, "column": "metadata", "operator": operator, "value": value, "key": key}
         assert set(ids(http, "traces", condition)) == {t["id"] for t in CORPUS.traces if fits(t["metadata"])}, condition
 
