@@ -42,7 +42,9 @@ from twinlens.features.artifacts import Artifacts
 from twinlens.features.assessments import Assessments
 from twinlens.features.audit import Audit
 from twinlens.features.backups import Backups
+from twinlens.features.budgets import Budgets
 from twinlens.features.comments import Comments
+from twinlens.features.connections import ModelConnections
 from twinlens.features.dataset_comparison import DatasetComparisons
 from twinlens.features.dataset_experiments import DatasetExperiments
 from twinlens.features.datasets import Datasets
@@ -54,6 +56,8 @@ from twinlens.features.evaluation_worker import EvaluationWorker, Wake
 from twinlens.features.evaluators import Evaluators
 from twinlens.features.experiments import Experiments
 from twinlens.features.garbage import Garbage
+from twinlens.features.gateway import Gateway
+from twinlens.features.guardrails import Guardrails
 from twinlens.features.issues import Issues
 from twinlens.features.judge import settings_connections
 from twinlens.features.lineage import Lineage
@@ -96,6 +100,7 @@ from twinlens.store.catalog.engine import Catalog
 from twinlens.store.catalog.prices import PriceRows
 from twinlens.store.catalog.schema import prepare
 from twinlens.store.lock import FolderLock
+from twinlens.store.secrets import Sealer
 from twinlens.store.telemetry.duckdb import DuckDBTelemetry
 
 log = logging.getLogger("twinlens.server")
@@ -129,7 +134,7 @@ class Instance:
         self._closers.append(catalog.close)
         prepare(catalog)
         key = settings.secret or instance_key(settings.data)
-        hasher = Hasher(key)
+        hasher, sealer = Hasher(key), Sealer(key)
         projects = Projects(catalog, hasher)
         projects.seed(settings)
         access = Access(settings, catalog, projects, hasher)
@@ -184,6 +189,7 @@ class Instance:
         deployments = Deployments(catalog, Targets(registry, prompts, logged_models, runs), live)
         dataset_experiments = DatasetExperiments(datasets, telemetry, evaluation_runs)
         evaluators = Evaluators(catalog, wake.changed)
+        gateway = Gateway(catalog, experiments)
         connections = settings_connections(settings.judge_base_url, settings.judge_api_key, settings.judge_model)
         worker = EvaluationWorker(catalog, evaluators, telemetry, ingest, connections, wake)
         worker.start()
@@ -240,6 +246,10 @@ class Instance:
             dataset_comparisons=DatasetComparisons(datasets, dataset_experiments, telemetry),
             evaluation_runs=evaluation_runs,
             evaluators=evaluators,
+            connections=ModelConnections(catalog, sealer),
+            gateway=gateway,
+            budgets=Budgets(catalog, secured=access.secured),
+            guardrails=Guardrails(catalog, evaluators),
             evaluation_datasets=EvaluationDatasets(catalog, datasets, experiments),
             media=MediaLibrary(catalog, blobs, hasher),
             deployments=deployments,

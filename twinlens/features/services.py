@@ -12,7 +12,9 @@ if TYPE_CHECKING:
     from twinlens.features.assessments import Assessments
     from twinlens.features.audit import Audit
     from twinlens.features.backups import Backups
+    from twinlens.features.budgets import Budgets
     from twinlens.features.comments import Comments
+    from twinlens.features.connections import ModelConnections
     from twinlens.features.dataset_comparison import DatasetComparisons
     from twinlens.features.dataset_experiments import DatasetExperiments
     from twinlens.features.datasets import Datasets
@@ -22,6 +24,8 @@ if TYPE_CHECKING:
     from twinlens.features.evaluators import Evaluators
     from twinlens.features.experiments import Experiments
     from twinlens.features.garbage import Garbage
+    from twinlens.features.gateway import Gateway
+    from twinlens.features.guardrails import Guardrails
     from twinlens.features.issues import Issues
     from twinlens.features.lineage import Lineage
     from twinlens.features.live import LiveBus
@@ -92,6 +96,10 @@ class Services:
     evaluation_datasets: EvaluationDatasets
     evaluation_runs: EvaluationRuns
     evaluators: Evaluators
+    connections: ModelConnections
+    gateway: Gateway
+    budgets: Budgets
+    guardrails: Guardrails
     media: MediaLibrary
     deployments: Deployments
     observed: Observed

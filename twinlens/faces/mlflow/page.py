@@ -34,9 +34,3 @@ async def assistant_providers(_call: Call) -> dict[str, Any]:
 async def assistant_settings(_call: Call) -> dict[str, Any]:
     """Settings of the assistant."""
     return {"providers": {}, "projects": {}, "remote_access_allowed": False}
-
-
-@rpcs.rpc("GET", "2.0", "/mlflow/gateway-proxy", ajax_only=True)
-async def gateway_proxy(_call: Call) -> dict[str, Any]:
-    """Endpoints of a separate deployments server (`MLFLOW_DEPLOYMENTS_TARGET`) for the prompt playground."""
-    return {"endpoints": []}

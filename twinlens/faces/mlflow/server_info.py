@@ -42,5 +42,5 @@ async def server_info(call: Call) -> dict[str, object]:
         "presigned_upload_run_id_supported": False,
         "presigned_upload_model_id_supported": False,
         "artifacts_presigned_only": False,
-        "features_enabled": {"gateway": False},
+        "features_enabled": {"gateway": True},
     }

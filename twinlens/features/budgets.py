@@ -1,0 +1,183 @@
+"""Budgets of the gateway: what was spent in the running window, who is refused, who is told.
+
+What calls took is counted in rows of one minute when they end, so a budget that is made in the middle of its window knows what
+was spent before, a restart forgets nothing, and calls count whether or not they become traces.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable
+from datetime import UTC, datetime
+from typing import Any, TypeVar
+
+import msgspec
+
+from twinlens.domain.budget import MINUTE_NS, Budget, Usage, Window
+from twinlens.domain.clock import Clock, now_ns
+from twinlens.domain.errors import Busy, InvalidArgument, NotFound
+from twinlens.domain.gateway import not_found
+from twinlens.domain.ids import new_hex
+from twinlens.store.catalog.engine import Catalog
+from twinlens.store.catalog.gateway import GatewayTable
+from twinlens.store.catalog.gateway_budgets import BudgetTable
+
+T = TypeVar("T")
+_log = logging.getLogger(__name__)
+#: Told (project, window) when a call has used up a budget.
+Alert = Callable[[str, Window], object]
+_S = 1_000_000_000
+
+
+class BudgetExceeded(Busy):
+    """A budget that refuses is used up; its window ends in ``retry_after`` seconds."""
+
+
+class Budgets:
+    """See the module's text. All methods block.
+
+    Args:
+        secured: whether callers are known by name; without that a budget of one caller would never apply.
+        alert: told of budgets that a call has used up.
+    """
+
+    def __init__(
+        self, catalog: Catalog, *, secured: bool, alert: Alert = lambda project_id, window: None, clock: Clock = now_ns
+    ) -> None:  # fmt: skip
+        self._catalog = catalog
+        self._secured = secured
+        self._alert = alert
+        self._clock = clock
+
+    def create(self, project_id: str, draft: Budget) -> Budget:
+        """Store a new budget; id and times are filled in.
+
+        Raises:
+            InvalidArgument: values do not fit together.
+            NotFound: its endpoint does not exist.
+        """
+        now = self._clock()
+        made = msgspec.structs.replace(draft, budget_id="bp-" + new_hex(), created_ns=now, updated_ns=now)
+        return self._put(project_id, made)
+
+    def update(self, project_id: str, budget_id: str, **changes: Any) -> Budget:
+        """Change fields; those that are None stay. Another scope needs its own target.
+
+        Raises:
+            NotFound: the budget or its endpoint does not exist.
+            InvalidArgument: values do not fit together.
+        """
+        before = self.get(project_id, budget_id)
+        said = {name: value for name, value in changes.items() if value is not None}
+        if said.get("scope", before.scope) != before.scope:
+            said.setdefault("target", None)
+        return self._put(project_id, msgspec.structs.replace(before, **said, updated_ns=self._clock()))
+
+    def _put(self, project_id: str, budget: Budget) -> Budget:
+        budget.target = budget.target or None
+        budget.check()
+        if budget.scope == "USER" and not self._secured:
+            raise InvalidArgument(
+                "USER-scoped budget policies require server authentication to be enabled. Without auth the gateway cannot "
+                "attribute requests to a user, so the policy would never take effect."
+            )
+        with self._catalog.write() as connection:
+            if budget.scope == "ENDPOINT" and not GatewayTable(connection, project_id).endpoints(
+                endpoint_id=budget.target or ""
+            ):
+                raise NotFound(not_found("GatewayEndpoint", {"endpoint_id": budget.target or ""}))
+            BudgetTable(connection, project_id).put(budget)
+        return budget
+
+    def get(self, project_id: str, budget_id: str) -> Budget:
+        """One budget.
+
+        Raises:
+            NotFound: there is none.
+        """
+        found = self._read(project_id, lambda table: table.find(budget_id))
+        if not found:
+            raise NotFound(not_found("BudgetPolicy", {"budget_policy_id": budget_id}))
+        return found[0]
+
+    def list(self, project_id: str) -> list[Budget]:
+        """All, by id."""
+        return self._read(project_id, lambda table: table.find())
+
+    def delete(self, project_id: str, budget_id: str) -> None:
+        """Remove one.
+
+        Raises:
+            NotFound: there is none.
+        """
+        self.get(project_id, budget_id)
+        with self._catalog.write() as connection:
+            BudgetTable(connection, project_id).delete(budget_id)
+
+    def windows(self, project_id: str) -> list[Window]:
+        """The running window of each budget, by the budget's id."""
+        return self._read(project_id, lambda table: self._windows(table, table.find()))
+
+    def _windows(self, table: BudgetTable, budgets: list[Budget]) -> list[Window]:
+        found: list[Window] = []
+        for budget in budgets:
+            start, end = budget.window(self._clock())
+            spent = table.spent(
+                start, end, endpoint_id=budget.target if budget.scope == "ENDPOINT" else None,
+                user=budget.target if budget.scope == "USER" else None,
+            )  # fmt: skip
+            found.append(Window(budget=budget, start_ns=start, end_ns=end, spent=spent))
+        return found
+
+    def check(self, project_id: str, endpoint_id: str, user: str) -> None:
+        """Refuse a call when a budget that refuses is used up.
+
+        Raises:
+            BudgetExceeded: with the limit and when it begins anew (wording of MLflow 3.18).
+        """
+
+        def read(table: BudgetTable) -> list[Window]:
+            budgets = [b for b in table.find() if b.action == "REJECT" and b.applies(endpoint_id, user)]
+            return self._windows(table, budgets)
+
+        for window in self._read(project_id, read):
+            if window.exceeded:
+                budget = window.budget
+                unit = budget.duration_unit.lower()
+                unit = unit.removesuffix("s") if budget.duration_value == 1 else unit
+                reset = datetime.fromtimestamp(window.end_ns / _S, UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+                raise BudgetExceeded(
+                    f"Budget limit exceeded. Limit: ${budget.amount:.2f} USD per {budget.duration_value} {unit}. "
+                    f"Budget resets at {reset}. Request rejected.",
+                    retry_after=max(1.0, (window.end_ns - self._clock()) / _S),
+                )
+
+    def count(
+        self, project_id: str, endpoint_id: str, user: str, *, cost: float, tokens: int, failed: bool
+    ) -> None:  # fmt: skip
+        """Add a call that has ended, and tell of the budgets that it has used up."""
+        now = self._clock()
+        usage = Usage(
+            endpoint_id=endpoint_id, user=user, minute_ns=now // MINUTE_NS * MINUTE_NS, calls=1, errors=int(failed),
+            tokens=tokens, cost=cost,
+        )  # fmt: skip
+        with self._catalog.write() as connection:
+            table = BudgetTable(connection, project_id)
+            table.count(usage)
+            budgets = [b for b in table.find() if b.applies(endpoint_id, user)] if cost > 0 else []
+            windows = self._windows(table, budgets)
+        for window in windows:
+            if window.exceeded and window.spent - cost < window.budget.amount:
+                _log.warning(
+                    "budget %s of project %s is used up: %.4f of %.2f USD", window.budget.budget_id, project_id,
+                    window.spent, window.budget.amount,
+                )  # fmt: skip
+                self._alert(project_id, window)
+
+    def usage(self, project_id: str, start_ns: int, end_ns: int, bucket_ns: int) -> list[Usage]:
+        """What calls took, by endpoint and span of ``bucket_ns`` (a multiple of one minute), oldest first."""
+        return self._read(project_id, lambda table: table.usage(start_ns, end_ns, bucket_ns))
+
+    def _read(self, project_id: str, work: Callable[[BudgetTable], T]) -> T:
+        with self._catalog.read() as connection:
+            return work(BudgetTable(connection, project_id))
