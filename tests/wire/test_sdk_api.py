@@ -138,8 +138,11 @@ def test_variants_stick_to_their_unit_and_traces_say_so(live_server: LiveServer,
 
 
 def test_feedback_comes_later_and_names_its_author(live_server: LiveServer, tmp_path: Path) -> None:
-    trace_id = program("with twinlens.agent('asked') as span: print(span.trace_id)", live_server, tmp_path).strip()
-    program(f"twinlens.feedback(False, trace_id='{trace_id}', comment='wrong', user_id='ada')", live_server, tmp_path)
+    trace_id = program(
+        "with twinlens.agent('asked') as span: print(span.trace_id)", live_server, tmp_path, "asked"
+    ).strip()
+    said = f"twinlens.feedback(False, trace_id='{trace_id}', comment='wrong', user_id='ada')"
+    program(said, live_server, tmp_path, "asked")
     with live_server.client() as http, api(live_server.url) as langfuse:
         [score] = langfuse.get(f"/traces/{trace_id}").json()["scores"]
         assert (score["name"], score["dataType"], score["value"], score["comment"]) == (
@@ -151,6 +154,8 @@ def test_feedback_comes_later_and_names_its_author(live_server: LiveServer, tmp_
         info = http.get(f"/api/3.0/mlflow/traces/tr-{trace_id}").json()["trace"]["trace_info"]
         [assessment] = info["assessments"]
         assert assessment["feedback"]["value"] is False
+        metrics = {m["key"]: m["value"] for m in run_of(http, "asked")["data"]["metrics"]}
+        assert metrics["user-feedback"] == 0
 
 
 SPREAD = """

@@ -143,7 +143,9 @@ def feedback(
     context = trace.get_current_span().get_span_context()
     about = trace_id or (f"{context.trace_id:032x}" if context.is_valid else None)
     if about is not None:
-        judged = Score(name, value, about, span_id, comment=comment, source="HUMAN", author=user_id)
+        judged = Score(
+            name, value, about, span_id, comment=comment, source="HUMAN", author=user_id, elsewhere=trace_id is not None
+        )
         runtime.current().put_score(judged)
 
 

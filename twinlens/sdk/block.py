@@ -12,7 +12,7 @@ import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from twinlens.sdk.block_keys import BACKENDS, BLOCK, Key
 
@@ -21,8 +21,7 @@ _TRUE = {"true", "yes", "on", "1"}
 _FALSE = {"false", "no", "off", "0", ""}
 
 
-@dataclass(frozen=True, slots=True)
-class Remark:
+class Remark(NamedTuple):
     """Something the reader of the block should tell its author. ``line`` counts from 1; 0 when unknown."""
 
     path: str
@@ -34,8 +33,7 @@ class Remark:
         return f"{where}{self.path}: {self.message}"
 
 
-@dataclass(frozen=True, slots=True)
-class Written:
+class Written(NamedTuple):
     """One key as its author wrote it. ``path`` is dotted and starts below the block; ``line`` counts from 1."""
 
     path: str

@@ -6,14 +6,12 @@ Sources: the guide's own block (mlflow and langfuse keys), the sibling guides an
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import Literal
+from typing import Literal, NamedTuple
 
 Kind = Literal["bool", "str", "int", "float", "list", "map", "any"]
 
 
-@dataclass(frozen=True, slots=True)
-class Key:
+class Key(NamedTuple):
     """One legal key. ``doc`` completes the sentence "This key …"."""
 
     name: str

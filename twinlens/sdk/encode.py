@@ -12,6 +12,8 @@ if TYPE_CHECKING:
     from opentelemetry.proto.common.v1.common_pb2 import AnyValue
     from opentelemetry.sdk.trace import ReadableSpan
 
+    from twinlens.sdk.span import Span
+
 #: Built-in detectors for ``mask:``.
 DETECTORS = {
     "email": r"[A-Za-z0-9._%+-]+@[A-Za-z0-9-]+(?:\.[A-Za-z0-9-]+)+",
@@ -94,18 +96,18 @@ class Masker:
                 self._value(item.value)
 
 
-def encode(spans: Sequence[ReadableSpan]) -> ExportTraceServiceRequest:
+def encode(spans: Sequence[ReadableSpan | Span]) -> ExportTraceServiceRequest:
     """The spans as one request. A span that cannot be encoded is left out rather than taking the others with it."""
     from opentelemetry.exporter.otlp.proto.common.trace_encoder import encode_spans
     from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
 
     try:
-        return encode_spans(spans)
+        return encode_spans(spans)  # pyright: ignore[reportArgumentType] - ours has all that is read
     except Exception:
         whole = ExportTraceServiceRequest()
         for span in spans:
             try:
-                whole.MergeFrom(encode_spans([span]))
+                whole.MergeFrom(encode_spans([span]))  # pyright: ignore[reportArgumentType]
             except Exception:  # noqa: S112 - one broken span must not stop the rest
                 continue
         return whole

@@ -132,8 +132,9 @@ class Langfuse:
         """Score any trace or span by id (32 and 16 hex digits)."""
         del ignored
         score = Score(
-            name, value, trace_id, observation_id, data_type or "", comment, dict(metadata) if metadata else None
-        )
+            name, value, trace_id, observation_id, data_type or "", comment, dict(metadata) if metadata else None,
+            elsewhere=True,
+        )  # fmt: skip
         if score_id:
             score.score_id = score_id
         runtime.current().put_score(score)

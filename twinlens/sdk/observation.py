@@ -4,9 +4,8 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping, Sequence
-from datetime import datetime
 from types import TracebackType
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 from opentelemetry import context as otel_context
 from opentelemetry import trace
@@ -14,6 +13,9 @@ from opentelemetry.trace import Span, Status, StatusCode
 
 from twinlens.sdk import runtime
 from twinlens.sdk.score import Score
+
+if TYPE_CHECKING:
+    from datetime import datetime
 
 Kind = Literal[
     "span", "generation", "agent", "tool", "retriever", "chain", "embedding", "evaluator", "guardrail", "event"

@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from twinlens.sdk.backends.base import Backend
     from twinlens.sdk.delivery import Courier
     from twinlens.sdk.runs import RunRecord
+    from twinlens.sdk.span import Span
 
 log = logging.getLogger("twinlens")
 #: Spans and scores that may wait in memory; further ones are dropped and counted.
@@ -71,7 +72,7 @@ class Pipeline:
 
     def reset(self) -> None:
         """Start afresh without what waits (in the child after a fork; the parent still sends it)."""
-        self._queue: deque[ReadableSpan | Score | Note | threading.Event] = deque()
+        self._queue: deque[ReadableSpan | Span | Score | Note | threading.Event] = deque()
         self._wake = threading.Event()
         self._hurry = threading.Event()
         self._lock = threading.Lock()
@@ -80,7 +81,7 @@ class Pipeline:
         for courier in self.couriers:
             courier.reset()
 
-    def put(self, item: ReadableSpan | Score | Note) -> None:
+    def put(self, item: ReadableSpan | Span | Score | Note) -> None:
         """Take a finished span, a score or a note. Never blocks."""
         if len(self._queue) >= QUEUE:
             self.dropped += 1
@@ -155,7 +156,7 @@ class Pipeline:
                 return
 
     def _export(self) -> None:
-        spans: list[ReadableSpan] = []
+        spans: list[ReadableSpan | Span] = []
         scores: list[Score] = []
         notes: list[Note] = []
         tickets: list[threading.Event] = []
@@ -176,7 +177,7 @@ class Pipeline:
             for ticket in tickets:
                 ticket.set()
 
-    def _hand_out(self, spans: list[ReadableSpan], scores: list[Score], notes: list[Note]) -> None:
+    def _hand_out(self, spans: list[ReadableSpan | Span], scores: list[Score], notes: list[Note]) -> None:
         from twinlens.sdk.encode import Masker, encode
         from twinlens.sdk.runs import RunBuilder
 

@@ -95,7 +95,7 @@ class RunBuilder:
         late_notes = [note for note in notes if self._late(note)]
         late: list[Score] = []
         for score in scores:
-            if score.trace_id in self._done:
+            if score.trace_id in self._done or (score.elsewhere and score.trace_id not in self._open):
                 late.append(score)
             else:
                 self._trace(score.trace_id).scores.append(score)

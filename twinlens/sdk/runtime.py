@@ -19,7 +19,9 @@ from twinlens.sdk.block import Backend as Choice
 from twinlens.sdk.block import Block, BlockError, read
 from twinlens.sdk.loading import after_fork, before_fork
 from twinlens.sdk.pipeline import LINGER_S, Pipeline
+from twinlens.sdk.provider import Provider, Tracer, numbers
 from twinlens.sdk.score import Score
+from twinlens.sdk.span import Span as OwnSpan
 
 if TYPE_CHECKING:
     from opentelemetry.context import Context
@@ -36,6 +38,7 @@ _lock = threading.RLock()
 _current: Runtime | None = None
 _tracer: trace.Tracer | None = None
 _provider: trace.TracerProvider | None = None
+_scoped: dict[str, trace.Tracer] = {}
 
 
 class Processor:
@@ -228,26 +231,60 @@ def _attach(runtime: Runtime) -> None:
     global _tracer, _provider
     if _tracer is not None:
         return
+    from twinlens import __version__
+
+    provider: Any = trace.get_tracer_provider()
+    sdk: Any = sys.modules.get("opentelemetry.sdk.trace")
+    if sdk is not None and isinstance(provider, sdk.TracerProvider):
+        provider.add_span_processor(_processor)
+        _provider, _tracer = provider, provider.get_tracer("twinlens", __version__)
+        return
+    name = os.environ.get("OTEL_SERVICE_NAME") or runtime.block.service_name or Path(sys.argv[0] or "agent").stem
+    attributes = {
+        "service.name": name, "telemetry.sdk.name": "opentelemetry", "telemetry.sdk.language": "python",
+        "telemetry.distro.name": "twinlens", "telemetry.distro.version": __version__,
+    }  # fmt: skip
+    own = Provider(attributes, _finish, lambda: _sdk_provider(attributes), _inherited)
+    if isinstance(provider, trace.ProxyTracerProvider):
+        trace.set_tracer_provider(own)
+    _provider, _tracer = own, Tracer(own, "twinlens", __version__)
+
+
+def _sdk_provider(attributes: dict[str, str]) -> Any:
+    """The OpenTelemetry SDK's provider, for libraries."""
     from opentelemetry.sdk.resources import Resource
     from opentelemetry.sdk.trace import TracerProvider
+    from opentelemetry.sdk.trace.id_generator import IdGenerator
 
-    from twinlens import __version__
-    from twinlens.sdk.instrument.nested import OneSpanPerCall
+    from twinlens.sdk.instrument.sampler import OneSpanPerCall
 
-    provider = trace.get_tracer_provider()
-    if not isinstance(provider, TracerProvider):
-        nobodys = isinstance(provider, trace.ProxyTracerProvider)
-        name = os.environ.get("OTEL_SERVICE_NAME") or runtime.block.service_name or Path(sys.argv[0] or "agent").stem
-        attributes = {
-            "service.name": name, "telemetry.sdk.name": "opentelemetry", "telemetry.sdk.language": "python",
-            "telemetry.distro.name": "twinlens", "telemetry.distro.version": __version__,
-        }  # fmt: skip
-        sampler = None if "OTEL_TRACES_SAMPLER" in os.environ else OneSpanPerCall()
-        provider = TracerProvider(sampler, Resource(attributes), shutdown_on_exit=False)
-        if nobodys:
-            trace.set_tracer_provider(provider)
-    provider.add_span_processor(_processor)  # pyright: ignore[reportArgumentType]
-    _provider, _tracer = provider, provider.get_tracer("twinlens", __version__)
+    class Ids(IdGenerator):
+        def generate_span_id(self) -> int:
+            return numbers.getrandbits(64) or 1
+
+        def generate_trace_id(self) -> int:
+            return numbers.getrandbits(128) or 1
+
+    sampler = None if "OTEL_TRACES_SAMPLER" in os.environ else OneSpanPerCall()
+    made = TracerProvider(sampler, Resource(attributes), shutdown_on_exit=False, id_generator=Ids())
+    made.add_span_processor(_processor)  # pyright: ignore[reportArgumentType]
+    return made
+
+
+def _finish(span: OwnSpan) -> None:
+    """One of our own spans ended."""
+    runtime = _processor.runtime
+    if runtime is not None and runtime.keeps(span.trace_number):
+        runtime.pipeline.put(span)
+
+
+def _inherited(context: Context | None, root: bool) -> Mapping[str, Any] | None:
+    """What one of our own spans starts with."""
+    propagated: Any = get_value(PROPAGATED, context)
+    runtime = _processor.runtime
+    if root and runtime is not None and runtime.tags:
+        return {"langfuse.trace.tags": runtime.tags} | (propagated or {})
+    return propagated
 
 
 def current() -> Runtime:
@@ -275,7 +312,14 @@ def scoped(name: str) -> trace.Tracer:
     from twinlens import __version__
 
     source = provider()
-    return source.get_tracer(f"twinlens.{name}", __version__) if source else tracer()
+    if source is None:
+        return tracer()
+    found = _scoped.get(name)
+    if found is None:
+        full = f"twinlens.{name}"
+        found = Tracer(source, full, __version__) if type(source) is Provider else source.get_tracer(full, __version__)
+        _scoped[name] = found
+    return found
 
 
 def _at_exit() -> None:
@@ -287,6 +331,7 @@ def _at_exit() -> None:
 def _after_fork() -> None:
     global _lock
     _lock = threading.RLock()
+    numbers.seed()
     after_fork()
     if _current is None:
         return

@@ -5,7 +5,6 @@ from __future__ import annotations
 import time
 import uuid
 from dataclasses import asdict, dataclass, field
-from datetime import UTC, datetime
 from typing import Any
 
 
@@ -24,6 +23,7 @@ class Score:
     author: str | None = None  #: who judged
     score_id: str = field(default_factory=lambda: uuid.uuid4().hex)
     timestamp_ns: int = field(default_factory=time.time_ns)
+    elsewhere: bool = False  #: the program named the trace, so another process may have made it
 
     def __post_init__(self) -> None:
         if not self.data_type:
@@ -42,6 +42,8 @@ class Score:
 
     def langfuse_event(self) -> dict[str, Any]:
         """A ``score-create`` event of Langfuse's ``/api/public/ingestion`` (same in server majors 2 to 4)."""
+        from datetime import UTC, datetime  # here, because the agent's start must not pay for it
+
         moment = datetime.fromtimestamp(self.timestamp_ns / 1e9, UTC).isoformat()
         body: dict[str, Any] = {
             "id": self.score_id, "traceId": self.trace_id, "observationId": self.span_id, "name": self.name,

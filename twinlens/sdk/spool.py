@@ -9,22 +9,20 @@ folder exceeds its size or a parcel its age, the oldest go first.
 from __future__ import annotations
 
 import contextlib
-import hashlib
 import itertools
 import json
 import os
 import time
 from collections import deque
 from collections.abc import Iterator
-from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 _counter = itertools.count()
 
 
-@dataclass(frozen=True, slots=True)
-class Parcel:
+class Parcel(NamedTuple):
     """One request that waits. ``head`` holds what is needed to send it again, never a secret."""
 
     path: Path
@@ -54,13 +52,20 @@ class Spool:
     def __init__(
         self, root: Path, destination: str, *, max_bytes: int = 256 << 20, max_age_s: float = 7 * 86_400
     ) -> None:
-        self.folder = root / hashlib.sha256(destination.encode()).hexdigest()[:16]
+        self.root = root
         self.destination = destination
         self.max_bytes = max_bytes
         self.max_age_s = max_age_s
         self.dropped = 0
         self._held: set[str] = set()
         self._listed: deque[str] = deque()
+
+    @cached_property
+    def folder(self) -> Path:
+        """Where the parcels are."""
+        import hashlib  # here, because the agent's start must not pay for it
+
+        return self.root / hashlib.sha256(self.destination.encode()).hexdigest()[:16]
 
     def put(self, head: dict[str, Any], body: bytes) -> Path:
         """Store a parcel.

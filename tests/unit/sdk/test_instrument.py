@@ -11,7 +11,7 @@ from opentelemetry.sdk.trace import TracerProvider
 
 from twinlens.sdk.instrument import choose
 from twinlens.sdk.instrument.find import find_playbook
-from twinlens.sdk.instrument.nested import OneSpanPerCall
+from twinlens.sdk.instrument.sampler import OneSpanPerCall
 from twinlens.sdk.instrument.table import LIBRARIES, Library
 
 TABLE = (

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import base64
 import json
 import logging
 from collections.abc import Iterator
@@ -182,6 +181,8 @@ def inside(answer: Any, *path: str) -> Any:
 
 def basic(user: str, password: str) -> dict[str, str]:
     """The header of HTTP basic authentication."""
+    import base64
+
     return {"Authorization": "Basic " + base64.b64encode(f"{user}:{password}".encode()).decode()}
 
 

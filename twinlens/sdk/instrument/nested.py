@@ -6,7 +6,6 @@ from collections.abc import Mapping
 from typing import Any
 
 from opentelemetry import trace
-from opentelemetry.sdk.trace.sampling import Decision, Sampler, SamplingResult
 
 _CALLS = frozenset(("chat", "text_completion", "generate_content", "embeddings"))
 _KINDS = frozenset(("LLM", "EMBEDDING"))
@@ -37,25 +36,3 @@ def inside_call(context: Any = None) -> bool:
     if scope is None or not scope.name.startswith(_SCOPES) or scope.name in _WITHOUT_TOKENS:
         return False
     return is_call(parent.name, parent.attributes)
-
-
-class OneSpanPerCall(Sampler):
-    """Keeps everything but model calls right inside other model calls, and what hangs below a span that was not kept."""
-
-    def should_sample(
-        self, parent_context: Any, trace_id: int, name: str, kind: Any = None, attributes: Any = None,
-        links: Any = None, trace_state: Any = None,
-    ) -> SamplingResult:  # fmt: skip
-        """Decide about a span that starts."""
-        parent = trace.get_current_span(parent_context)
-        if parent is trace.INVALID_SPAN:
-            return SamplingResult(Decision.RECORD_AND_SAMPLE, attributes)
-        context = parent.get_span_context()
-        dropped = context.is_valid and not context.trace_flags.sampled
-        if dropped or (is_call(name, attributes) and inside_call(parent_context)):
-            return SamplingResult(Decision.DROP, None, context.trace_state)
-        return SamplingResult(Decision.RECORD_AND_SAMPLE, attributes, context.trace_state)
-
-    def get_description(self) -> str:
-        """For people."""
-        return "OneSpanPerCall"
