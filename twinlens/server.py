@@ -88,6 +88,8 @@ from twinlens.features.services import Services
 from twinlens.features.sessions import Sessions
 from twinlens.features.traces import Traces
 from twinlens.features.transfer import Transfer
+from twinlens.features.webhook_worker import WebhookWorker
+from twinlens.features.webhooks import Webhooks
 from twinlens.ingest.enrich import Enricher
 from twinlens.ingest.logs import apply_logs
 from twinlens.ingest.mask import Masker
@@ -177,10 +179,15 @@ class Instance:
         experiments = Experiments(catalog, live, run_scores, artifact_root=settings.artifact_root)
         runs = Runs(catalog, experiments, metrics, run_scores, live)
         logged_models = LoggedModels(catalog, experiments, live)
-        prompts = Prompts(catalog, live)
+        webhooks = Webhooks(catalog, sealer, anywhere=settings.webhook_addresses == "any")
+        prompts = Prompts(catalog, live, webhooks=webhooks)
         registry = Registry(
-            catalog, runs, logged_models, live, lambda project_id, name: _is_prompt(prompts, project_id, name)
-        )
+            catalog, runs, logged_models, live, lambda project_id, name: _is_prompt(prompts, project_id, name),
+            webhooks=webhooks,
+        )  # fmt: skip
+        webhook_worker = WebhookWorker(catalog, webhooks)
+        webhook_worker.start()
+        self._closers.append(webhook_worker.close)
         score_configs = ScoreConfigs(catalog)
         annotation = AnnotationQueues(catalog, score_configs)
         datasets = Datasets(catalog)
@@ -251,6 +258,7 @@ class Instance:
             budgets=Budgets(catalog, secured=access.secured),
             guardrails=Guardrails(catalog, evaluators),
             evaluation_datasets=EvaluationDatasets(catalog, datasets, experiments),
+            webhooks=webhooks,
             media=MediaLibrary(catalog, blobs, hasher),
             deployments=deployments,
             observed=observed,

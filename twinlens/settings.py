@@ -81,6 +81,9 @@ class Settings:
     )
     judge_api_key: str | None = _setting(None, "Its key.", secret=True)
     judge_model: str | None = _setting(None, "Model of evaluators that name none.")
+    webhook_addresses: str = _setting(
+        "public", "What webhooks may call: public (HTTPS on the internet only), or any (also HTTP, private networks)."
+    )
     retention_drops: str = _setting(
         "traces", "What goes past a project's retention: traces, or only payloads (figures and previews stay)."
     )
@@ -260,6 +263,8 @@ def _check(settings: Settings) -> None:
         raise SettingsError(f"mode from {settings.origins['mode']}: must be auto, open or secured")
     if settings.retention_drops not in ("traces", "payloads"):
         raise SettingsError(f"retention_drops from {settings.origins['retention_drops']}: must be traces or payloads")
+    if settings.webhook_addresses not in ("public", "any"):
+        raise SettingsError(f"webhook_addresses from {settings.origins['webhook_addresses']}: must be public or any")
     if settings.retention_interval <= 0:
         raise SettingsError("retention_interval must be more than 0 seconds")
     if settings.log_level not in ("debug", "info", "warning", "error"):

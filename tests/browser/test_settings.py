@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import re
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -11,8 +12,16 @@ from playwright.sync_api import expect
 
 from tests.browser.conftest import OpenPage
 from tests.servers import LiveServer
+from tests.webhook_receiver import Receiver
 
 SHOTS = os.environ.get("TWINLENS_TEST_SHOTS")
+
+
+@pytest.fixture(scope="module")
+def live_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LiveServer]:
+    """One whose webhooks may call this machine."""
+    with LiveServer(tmp_path_factory.mktemp("data"), env={"TWINLENS_WEBHOOK_ADDRESSES": "any"}) as server:
+        yield server
 
 
 def test_settings(live_server: LiveServer, open_page: OpenPage) -> None:
@@ -43,6 +52,33 @@ def test_settings(live_server: LiveServer, open_page: OpenPage) -> None:
     row.get_by_role("button", name="Revoke", exact=True).click()  # asks once
     expect(page.get_by_text("No keys yet")).to_be_visible()
 
+    page.get_by_role("radio", name="Webhooks").click()
+    expect(page.get_by_text("No webhooks yet")).to_be_visible()
+    form = page.get_by_role("form", name="New webhook")
+    form.get_by_label("Name").fill("ci")
+    form.get_by_label("prompt_version.created").check()
+    with Receiver([500]) as receiver:
+        form.get_by_label("Address").fill(receiver.url)
+        form.get_by_label("Secret").fill("shared")
+        form.get_by_role("button", name="Add webhook").click()
+        hooks = page.get_by_label("Webhooks", exact=True)
+        expect(hooks.get_by_role("row").nth(1)).to_contain_text("Active")
+        hooks.get_by_role("button", name="Test ci").click()
+        expect(page.get_by_text("ci answered 500: told to")).to_be_visible()
+        with live_server.client() as http:
+            prompt = {"name": "greet", "type": "text", "prompt": "Hi"}
+            http.post("/api/public/v2/prompts", json=prompt, auth=("pk", "sk")).raise_for_status()
+        receiver.wait(lambda seen: len(seen) == 2)
+        hooks.get_by_role("button", name="Deliveries of ci").click()
+        sent = page.get_by_label("Deliveries", exact=True).get_by_role("row").nth(1)
+        expect(sent).to_contain_text("prompt_version.created")
+        expect(sent).to_contain_text("done")
+        hooks.get_by_role("button", name="Disable ci").click()
+        expect(hooks.get_by_role("row").nth(1)).to_contain_text("Disabled")
+        hooks.get_by_role("button", name="Delete ci").click()
+        hooks.get_by_role("button", name="Delete", exact=True).click()
+        expect(page.get_by_text("No webhooks yet")).to_be_visible()
+
     page.get_by_role("radio", name="Members").click()
     expect(page.get_by_text("No users yet")).to_be_visible()
     for email, role in (("ann@x.example", "OWNER"), ("bob@x.example", "VIEWER")):
@@ -67,7 +103,7 @@ def test_settings(live_server: LiveServer, open_page: OpenPage) -> None:
 @pytest.mark.parametrize("theme", ["light", "dark"])
 @pytest.mark.parametrize("width", [1280, 1920])
 def test_screenshots(live_server: LiveServer, open_page: OpenPage, theme: str, width: int) -> None:
-    for tab in ("general", "keys", "members", "audit"):
+    for tab in ("general", "keys", "members", "webhooks", "audit"):
         page = open_page(f"{live_server.url}/project/default/settings?tab={tab}", theme=theme, width=width)
         page.wait_for_load_state("networkidle")
         page.screenshot(path=Path(str(SHOTS)) / f"{tab}-{theme}-{width}.png")

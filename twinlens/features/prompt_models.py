@@ -18,7 +18,7 @@ from twinlens.domain.errors import AlreadyExists, InvalidArgument, NotFound
 from twinlens.domain.project import Principal
 from twinlens.domain.prompt import LATEST, Prompt, PromptType, PromptVersion, Template
 from twinlens.domain.registry import ModelVersion, ModelVersionPage, RegisteredModel, RegisteredModelPage
-from twinlens.features.prompts import PromptFilter, Prompts
+from twinlens.features.prompts import WORD, PromptFilter, Prompts
 from twinlens.features.registry import Registry
 from twinlens.query.evaluate import holds
 from twinlens.query.mlflow_filter_registry import IS_PROMPT, model_filter, model_order, version_filter, version_order
@@ -32,7 +32,6 @@ CONFIG = "langfuse.config"
 SOURCE = "dummy-source"  #: what MLflow's client sends; a prompt has no files
 _SOURCES = frozenset({SOURCE, "prompt-template"})
 _RESERVED = frozenset({IS_PROMPT, TEXT, TYPE, RESPONSE_FORMAT, MODEL_CONFIG, CONFIG})
-_WORD = "true"  #: value under which a plain word shows as a tag
 _PAGE = 200
 _MS = 1_000_000
 
@@ -294,7 +293,7 @@ class PromptModels:
 
 
 def _prompt_tags(prompt: Prompt) -> dict[str, str]:
-    return {**dict.fromkeys(prompt.tags, _WORD), **prompt.properties, IS_PROMPT: "true"}
+    return {**dict.fromkeys(prompt.tags, WORD), **prompt.properties, IS_PROMPT: "true"}
 
 
 def _version(row: PromptVersion) -> ModelVersion:

@@ -12,6 +12,7 @@ from contextlib import suppress
 from typing import Any
 
 import msgspec
+import sqlalchemy as sa
 from sqlalchemy.exc import IntegrityError
 
 from twinlens.domain import prompt as rules
@@ -24,10 +25,12 @@ from twinlens.domain.prompt import LATEST, PRODUCTION, Dependency, Prompt, Promp
 from twinlens.features.audit import Audit
 from twinlens.features.live import LiveBus
 from twinlens.features.prompt_composition import MAX_DEPTH, dependencies_of, resolve
+from twinlens.features.webhooks import Webhooks
 from twinlens.store.catalog.engine import Catalog
 from twinlens.store.catalog.prompts import PromptFilter, PromptTable
 
 _CACHE_PER_PROJECT = 10_000
+WORD = "true"  #: value of a tag that is a plain word, where tags have values
 _Key = tuple[str, int | None, str | None, bool]
 
 __all__ = ["MAX_DEPTH", "PromptFilter", "Prompts"]
@@ -40,11 +43,14 @@ class Prompts:
     (``Principal.moves_protected``). None is the server itself, which may.
     """
 
-    def __init__(self, catalog: Catalog, live: LiveBus | None = None, clock: Clock = now_ns) -> None:
+    def __init__(
+        self, catalog: Catalog, live: LiveBus | None = None, clock: Clock = now_ns, webhooks: Webhooks | None = None
+    ) -> None:
         self._catalog = catalog
         self._audit = Audit(catalog)
         self._live = live
         self._clock = clock
+        self._webhooks = webhooks
         self._lock = threading.Lock()
         self._cache: dict[str, dict[_Key, PromptVersion]] = {}
         self._generation = 0
@@ -152,6 +158,10 @@ class Prompts:
                 table = PromptTable(connection, project_id)
                 table.create(name, type, now)
                 table.set_head(name, description=description, properties=dict(properties or {}))
+                self._fire(
+                    connection, project_id, "prompt.created", name=name, tags=dict(properties or {}),
+                    description=description or None,
+                )  # fmt: skip
         except IntegrityError as error:
             raise AlreadyExists(f"Prompt '{name}' already exists") from error
         self._changed(project_id, name)
@@ -203,10 +213,23 @@ class Prompts:
                 table.add_version(row, dependencies)
                 for label in (*wanted, LATEST):
                     table.put_label(name, label, row.version)
-                if tags is not None:
+                if tags is not None and head is None:
                     table.set_tags(name, tags)
+                elif tags is not None:
+                    self._set_tags(connection, table, project_id, name, tags)
                 stored = table.version(name, row.version)
                 assert stored is not None
+                if head is None:
+                    self._fire(
+                        connection, project_id, "prompt.created", name=name, tags=dict.fromkeys(tags or (), WORD),
+                        description=None,
+                    )  # fmt: skip
+                self._fire(
+                    connection, project_id, "prompt_version.created", name=name, version=str(row.version),
+                    template=template if isinstance(template, str) else msgspec.json.encode(template).decode(),
+                    tags=row.version_tags, description=commit_message,
+                )  # fmt: skip
+                self._fire_aliases(connection, project_id, name, row.version, wanted)
                 if dependencies:
                     _resolved(table, stored)  # refuses cycles, missing and chat inclusions; the transaction undoes all
         except IntegrityError as error:
@@ -251,6 +274,7 @@ class Prompts:
             table.set_version(name, version, updated_ns=now)
             row = _find(table, name, version, None)
             _resolved(table, row)
+            self._fire_aliases(connection, project_id, name, version, dict.fromkeys(labels))
         self._audit.record("update", "prompt", name, project_id=project_id, version=version, labels=list(labels))
         self._changed(project_id, name)
         return row
@@ -270,6 +294,8 @@ class Prompts:
                 _check_protected(table, [label], who)
             _check_free(name, table.dependents(name), set(), {label})
             dropped = table.drop_label(name, label) > 0
+            if dropped:
+                self._fire(connection, project_id, "prompt_alias.deleted", name=name, alias=label)
         if dropped:
             self._audit.record("delete", "prompt", name, project_id=project_id, labels=[label])
         self._changed(project_id, name)
@@ -285,7 +311,7 @@ class Prompts:
             table = PromptTable(connection, project_id)
             if table.head(name) is None:
                 raise NotFound(f"Prompt '{name}' not found")
-            table.set_tags(name, tags)
+            self._set_tags(connection, table, project_id, name, tags)
         self._changed(project_id, name)
 
     def update(
@@ -307,6 +333,7 @@ class Prompts:
             if properties is not None:
                 stored = msgspec.json.decode(head["properties"], type=dict[str, str])
                 values["properties"] = _merged(stored, properties)
+                self._fire_tags(connection, project_id, "prompt_tag", properties, stored, name=name)
             table.set_head(name, **values)
         self._changed(project_id, name)
         return self.head(project_id, name)
@@ -328,6 +355,10 @@ class Prompts:
                 values["commit_message"] = commit_message
             if version_tags is not None:
                 values["version_tags"] = _merged(row.version_tags, version_tags)
+                self._fire_tags(
+                    connection, project_id, "prompt_version_tag", version_tags, row.version_tags, name=name,
+                    version=str(version),
+                )  # fmt: skip
             if model_config is not None:
                 values["model_config"] = model_config
             table.set_version(name, version, **values)
@@ -417,10 +448,43 @@ class Prompts:
             self._generation += 1
             self._cache.pop(project_id, None)
 
+    def _set_tags(
+        self, connection: sa.Connection, table: PromptTable, project_id: str, name: str, tags: Sequence[str]
+    ) -> None:
+        before = dict.fromkeys(table.tags([name]).get(name, ()), WORD)
+        table.set_tags(name, tags)
+        changes: dict[str, str | None] = dict.fromkeys(before)
+        changes |= dict.fromkeys(tags, WORD)
+        changes = {tag: value for tag, value in changes.items() if before.get(tag) != value}
+        self._fire_tags(connection, project_id, "prompt_tag", changes, before, name=name)
+
+    # --- webhooks ----------------------------------------------------------------------------------------------
+    def _fire(self, connection: sa.Connection, project_id: str, event: str, **data: Any) -> None:
+        if self._webhooks is not None:
+            self._webhooks.fire(connection, project_id, event, data)
+
+    def _fire_tags(
+        self, connection: sa.Connection, project_id: str, entity: str, changes: Mapping[str, str | None],
+        before: Mapping[str, str], **data: Any,
+    ) -> None:  # fmt: skip
+        for key, value in changes.items():
+            if value is not None:
+                self._fire(connection, project_id, f"{entity}.set", **data, key=key, value=value)
+            elif key in before:
+                self._fire(connection, project_id, f"{entity}.deleted", **data, key=key)
+
+    def _fire_aliases(
+        self, connection: sa.Connection, project_id: str, name: str, version: int, labels: Iterable[str]
+    ) -> None:
+        for label in labels:
+            self._fire(connection, project_id, "prompt_alias.created", name=name, alias=label, version=str(version))
+
     def _changed(self, project_id: str, name: str) -> None:
         with self._lock:
             self._generation += 1
             self._cache.pop(project_id, None)
+        if self._webhooks is not None:
+            self._webhooks.committed()
         if self._live is not None and self._live.watched:
             self._live.publish([Notice(kind="prompt", project_id=project_id, id=name)])
 

@@ -8,8 +8,10 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Mapping, Sequence
-from typing import Protocol, TypeVar
+from typing import Any, Protocol, TypeVar
 from urllib.parse import urlsplit
+
+import sqlalchemy as sa
 
 from twinlens.domain import artifact as uris
 from twinlens.domain import registry as rules
@@ -20,6 +22,7 @@ from twinlens.domain.registry import ModelVersion, ModelVersionPage, RegisteredM
 from twinlens.domain.run import Run
 from twinlens.features.live import LiveBus
 from twinlens.features.logged_models import LoggedModels
+from twinlens.features.webhooks import Webhooks
 from twinlens.query.mlflow_filter_registry import model_filter, model_order, version_filter, version_order
 from twinlens.store.catalog.engine import Catalog
 from twinlens.store.catalog.registry import RegistryTable
@@ -57,7 +60,7 @@ class Registry:
 
     def __init__(
         self, catalog: Catalog, runs: RunSource, logged_models: LoggedModels, live: LiveBus | None = None,
-        is_prompt: NameTaken | None = None, clock: Callable[[], int] = now_ms,
+        is_prompt: NameTaken | None = None, clock: Callable[[], int] = now_ms, webhooks: Webhooks | None = None,
     ) -> None:  # fmt: skip
         self._catalog = catalog
         self._runs = runs
@@ -65,6 +68,7 @@ class Registry:
         self._live = live
         self._is_prompt = is_prompt
         self._clock = clock
+        self._webhooks = webhooks
 
     # --- registered models -------------------------------------------------------------------------------------------
     def create(
@@ -88,6 +92,10 @@ class Registry:
             if not table.add_model(name, _text(description), dict(tags or {}), self._clock()):
                 raise AlreadyExists(f"Registered Model (name={name}) already exists.")
             model = _model(table.model(name), name)
+            self._fire(
+                connection, project_id, "registered_model.created", name=name, tags=dict(tags or {}),
+                description=description or None,
+            )  # fmt: skip
         self._changed(project_id, name)
         return model
 
@@ -183,6 +191,9 @@ class Registry:
             table = RegistryTable(connection, project_id)
             _version(table.version(name, version), name, version)
             table.put_alias(name, alias, version)
+            self._fire(
+                connection, project_id, "model_version_alias.created", name=name, alias=alias, version=str(version)
+            )
         self._changed(project_id, name)
 
     def delete_alias(self, project_id: str, name: str, alias: str) -> None:
@@ -190,7 +201,8 @@ class Registry:
         with self._catalog.write() as connection:
             table = RegistryTable(connection, project_id)
             self._require(table, name)
-            table.drop_alias(name, alias)
+            if table.drop_alias(name, alias):
+                self._fire(connection, project_id, "model_version_alias.deleted", name=name, alias=alias)
         self._changed(project_id, name)
 
     def by_alias(self, project_id: str, name: str, alias: str) -> ModelVersion:
@@ -239,6 +251,10 @@ class Registry:
                 )
             )  # fmt: skip
             created = _version(table.version(name, number), name, number)
+            self._fire(
+                connection, project_id, "model_version.created", name=name, version=str(number), source=source,
+                run_id=run_id, tags=dict(tags or {}), description=description or None,
+            )  # fmt: skip
         if model_id:
             self._logged.add_version(project_id, model_id, name, number)
         self._changed(project_id, name)
@@ -297,6 +313,9 @@ class Registry:
             table = RegistryTable(connection, project_id)
             _version(table.version(name, version), name, version)
             table.put_version_tag(name, version, key, value)
+            self._fire(
+                connection, project_id, "model_version_tag.set", name=name, version=str(version), key=key, value=value
+            )
         self._changed(project_id, name)
 
     def delete_version_tag(self, project_id: str, name: str, version: int, key: str) -> None:
@@ -304,7 +323,10 @@ class Registry:
         with self._catalog.write() as connection:
             table = RegistryTable(connection, project_id)
             _version(table.version(name, version), name, version)
-            table.drop_version_tag(name, version, key)
+            if table.drop_version_tag(name, version, key):
+                self._fire(
+                    connection, project_id, "model_version_tag.deleted", name=name, version=str(version), key=key
+                )
         self._changed(project_id, name)
 
     def latest_versions(self, project_id: str, name: str, stages: Sequence[str] = ()) -> list[ModelVersion]:
@@ -412,7 +434,13 @@ class Registry:
         self._changed(project_id, name)
         return found
 
+    def _fire(self, connection: sa.Connection, project_id: str, event: str, **data: Any) -> None:
+        if self._webhooks is not None:
+            self._webhooks.fire(connection, project_id, event, data)
+
     def _changed(self, project_id: str, name: str) -> None:
+        if self._webhooks is not None:
+            self._webhooks.committed()
         if self._live is not None and self._live.watched:
             self._live.publish([Notice(kind="model", project_id=project_id, id=name)])
 

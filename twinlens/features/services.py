@@ -50,6 +50,7 @@ if TYPE_CHECKING:
     from twinlens.features.sessions import Sessions
     from twinlens.features.traces import Traces
     from twinlens.features.transfer import Transfer
+    from twinlens.features.webhooks import Webhooks
     from twinlens.ingest.writer import Ingest
     from twinlens.settings import Settings
     from twinlens.store.telemetry.interface import TelemetryStore
@@ -100,6 +101,7 @@ class Services:
     gateway: Gateway
     budgets: Budgets
     guardrails: Guardrails
+    webhooks: Webhooks
     media: MediaLibrary
     deployments: Deployments
     observed: Observed

@@ -35,6 +35,7 @@ from twinlens.faces.native import (
     sessions,
     traces,
     transfer,
+    webhooks,
 )
 from twinlens.faces.native.guard import permit
 from twinlens.faces.native.reply import handle_error
@@ -65,6 +66,7 @@ _MODULES = (
     transfer,
     backup,
     evaluators,
+    webhooks,
 )
 
 

@@ -177,10 +177,10 @@ class RegistryTable:
         keys = ["project_id", "name", "alias"]
         self._c.execute(insert.on_conflict_do_update(index_elements=keys, set_={"version": version}))
 
-    def drop_alias(self, name: str, alias: str) -> None:
-        """Take an alias off; nothing happens when it is not there."""
+    def drop_alias(self, name: str, alias: str) -> bool:
+        """Take an alias off; False when it was not there."""
         table = registered_model_aliases
-        self._c.execute(table.delete().where(self._mine(table, name), table.c.alias == alias))
+        return self._c.execute(table.delete().where(self._mine(table, name), table.c.alias == alias)).rowcount > 0
 
     def search_models(
         self, where: Expr, orders: Sequence[tuple[str, bool]], limit: int, cursor: str | None
@@ -307,10 +307,10 @@ class RegistryTable:
         keys = ["project_id", "name", "version", "key"]
         self._c.execute(insert.on_conflict_do_update(index_elements=keys, set_={"value": value}))
 
-    def drop_version_tag(self, name: str, version: int, key: str) -> None:
-        """Remove a tag; nothing happens when it is not there."""
+    def drop_version_tag(self, name: str, version: int, key: str) -> bool:
+        """Remove a tag; False when it was not there."""
         table = model_version_tags
-        self._c.execute(table.delete().where(self._mine(table, name, version), table.c.key == key))
+        return self._c.execute(table.delete().where(self._mine(table, name, version), table.c.key == key)).rowcount > 0
 
     def search_versions(
         self, where: Expr, orders: Sequence[tuple[str, bool]], limit: int, cursor: str | None

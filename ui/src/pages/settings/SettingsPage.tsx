@@ -7,19 +7,28 @@ import { Keys } from "./Keys";
 import { Members } from "./Members";
 import { ProtectedLabels } from "./ProtectedLabels";
 import css from "./Settings.module.css";
+import { Webhooks } from "./Webhooks";
 
 const TABS = [
   { value: "general", label: "General" },
   { value: "keys", label: "API keys" },
   { value: "members", label: "Members" },
   { value: "labels", label: "Protected labels" },
+  { value: "webhooks", label: "Webhooks" },
   { value: "audit", label: "Audit log" },
 ] as const;
 
 type Tab = (typeof TABS)[number]["value"];
-const PARTS = { general: General, keys: Keys, members: Members, labels: ProtectedLabels, audit: AuditLog };
+const PARTS = {
+  general: General,
+  keys: Keys,
+  members: Members,
+  labels: ProtectedLabels,
+  webhooks: Webhooks,
+  audit: AuditLog,
+};
 
-/** Name, retention, keys, members, protected labels and the audit log of a project. */
+/** Name, retention, keys, members, protected labels, webhooks and the audit log of a project. */
 export function SettingsPage() {
   const projectId = useProjectId();
   const { tab } = usePageSearch();

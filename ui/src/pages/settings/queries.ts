@@ -26,6 +26,25 @@ export const membersQuery = (projectId: string) =>
     queryFn: ({ signal }) => api.get("/projects/{project_id}/members", { path: { project_id: projectId }, signal }),
   });
 
+export const webhooksQuery = (projectId: string) =>
+  queryOptions({
+    queryKey: [projectId, "webhooks"],
+    queryFn: ({ signal }) => api.get("/projects/{project_id}/webhooks", { path: { project_id: projectId }, signal }),
+  });
+
+/** Asked again every two seconds while something is under way. */
+export const deliveriesQuery = (projectId: string, webhookId: string) =>
+  queryOptions({
+    queryKey: [projectId, "webhook-deliveries", webhookId],
+    queryFn: ({ signal }) =>
+      api.get("/projects/{project_id}/webhooks/{webhook_id}/deliveries", {
+        path: { project_id: projectId, webhook_id: webhookId },
+        signal,
+      }),
+    refetchInterval: (query) =>
+      query.state.data?.deliveries.some((row) => row.status === "pending") === true ? 2000 : false,
+  });
+
 export const auditQuery = (projectId: string) =>
   infiniteQueryOptions({
     queryKey: [projectId, "audit"],
