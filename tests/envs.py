@@ -57,6 +57,15 @@ REQUIREMENTS: dict[str, tuple[str, ...]] = {
         "openinference-instrumentation-mcp",
         *SDK,
     ),
+    # LiteLLM's Langfuse callback speaks through SDK 4
+    "frameworks-litellm": (
+        "litellm",
+        "langfuse==4.18.0",
+        "dspy",
+        "openinference-instrumentation-dspy",
+        "openinference-instrumentation-litellm",
+        "opentelemetry-exporter-otlp-proto-http",
+    ),
     "openai": ("openai==3.54.0", "opentelemetry-instrumentation-genai-openai==1.3b0", *SDK),
 }
 #: Heavy ones, made only when they are named: `make examples`.
@@ -95,6 +104,10 @@ NODE_REQUIREMENTS: dict[str, tuple[str, ...]] = {
     ),
     "langfuse-js5": (
         "@langfuse/client@5.11.1", "@langfuse/tracing@5.11.1", "@langfuse/otel@5.11.1", *_OTEL_NODE,
+    ),
+    # version 5 reports by itself, 7 through a package of its own
+    "vercel-ai": (
+        "ai@7", "@ai-sdk/openai@4", "@ai-sdk/otel@1", "ai5@npm:ai@5", "openai5@npm:@ai-sdk/openai@2", "zod@4", *_OTEL_NODE,
     ),
 }  # fmt: skip
 
