@@ -23,9 +23,9 @@ from bench.book import Book
 from bench.envs import ensure
 from bench.report import progress
 from bench.servers import SERVERS, Server, Twinlens
-from bench.suites import Effort, big, corpus, disk, otlp, points, prompts, reads, scale, sdk, start, tracking
+from bench.suites import Effort, big, corpus, disk, otlp, points, prompts, reads, scale, sdk, start, tracking, troubles
 
-SUITES = ("start", "tracking", "points", "otlp", "reads", "prompts", "disk", "scale", "sdk")
+SUITES = ("start", "tracking", "points", "otlp", "reads", "prompts", "disk", "scale", "sdk", "troubles")
 
 
 def _server(kind: type[Server], folder: Path, book: Book, effort: Effort, suites: list[str]) -> None:
@@ -96,7 +96,7 @@ def main() -> None:
         effort = replace(effort, peer_scales=(*effort.peer_scales, 100_000))
     names = [name for name in options.servers.split(",") if name]
     suites = [name for name in options.suites.split(",") if name]
-    if options.big or set(suites) - {"sdk"}:
+    if options.big or set(suites) - {"sdk", "troubles"}:
         for name in ("mlflow", "phoenix"):
             ensure(name)  # the mlflow client is also a load generator
     if options.prepare:
@@ -114,6 +114,8 @@ def main() -> None:
                 _server(SERVERS[name], folder / name, book, effort, suites)
         if "sdk" in suites:
             _step("SDKs", lambda: sdk.measure(folder / "sdk", book, effort))
+        if "troubles" in suites:
+            _step("SDK: troubles", lambda: troubles.measure(folder / "troubles", book, effort))
         if options.big:
             _step("Twinlens: big", lambda: big.measure(folder / "big", book, effort, options.big_traces))
     finally:

@@ -104,7 +104,7 @@ def show(value: float | None, unit: str) -> str:
     if unit == "MB":
         return f"{value:,.0f} MB" if value >= 10 else f"{value:.2f} MB"
     if unit == "%":
-        return f"{value:.0f} %"
+        return f"{value:.0f} %" if abs(value) >= 10 else f"{value:.1f} %"
     if unit == "B":
         return f"{value:,.0f} B"
     if unit == "×":

@@ -44,6 +44,15 @@ def book() -> Book:
         Row("sdk_start", "SDK: start-up, CPU time above a bare interpreter", "ms", False, Target(at_most=50, text="≤ 50 ms")),
         Row("sdk_span", "SDK: an empty span, CPU time of the caller's thread", "µs", False, Target(at_most=20, text="≤ 20 µs")),
         Row("sdk_generation", "SDK: a generation with text and tokens, CPU time of the caller's thread", "µs", False),
+        Row("trouble_none", "SDK: an agent of 10 s with three healthy backends, time above the same unobserved", "%", False),
+        *(
+            Row(f"trouble_{key}", f"SDK: the same with backends that {what}, time above healthy ones", "%", False,
+                Target(at_most=1, text="≤ 1 %"))
+            for key, what in (
+                ("dead", "are dead"), ("hanging", "hang"), ("dripping", "drip"), ("500", "answer 500"), ("401", "refuse the keys"),
+                ("garbage", "answer 200 and garbage"),
+            )
+        ),
         Row("big_newest", "newest 50 traces, p95", "ms", False, Target(at_most=25, text="≤ 25 ms")),
         Row("big_user", "newest 50 of one user, p95", "ms", False, Target(at_most=75, text="≤ 75 ms p95")),
         Row("big_model", "newest 50 of one model, p95", "ms", False, Target(at_most=75, text="≤ 75 ms p95")),
