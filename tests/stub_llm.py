@@ -1,4 +1,5 @@
-"""A model provider that answers on loopback as OpenAI does: chat (also streamed), responses, embeddings. Always 123 and 45 tokens."""
+"""A model provider that answers on loopback as OpenAI does: chat (also streamed), responses, embeddings; and as Anthropic does: messages. Always
+123 and 45 tokens."""
 
 from __future__ import annotations
 
@@ -38,6 +39,10 @@ class _Handler(BaseHTTPRequestHandler):
                      "output_tokens_details": {"reasoning_tokens": 0}}  # fmt: skip
             return self._json({**base, "object": "response", "created_at": 1, "status": "completed", "output": [message],
                                "usage": usage, "parallel_tool_calls": True, "tool_choice": "auto", "tools": []})  # fmt: skip
+        if self.path.endswith("/messages"):
+            told = {"content": [{"type": "text", "text": "Because."}], "stop_reason": "end_turn", "stop_sequence": None}
+            spent = {"input_tokens": 123, "output_tokens": 45}
+            return self._json({**base, "type": "message", "role": "assistant", **told, "usage": spent})
         if asked.get("stream"):
             return self._stream(base, bool((asked.get("stream_options") or {}).get("include_usage")))
         choice = {"index": 0, "message": {"role": "assistant", "content": _answer(asked)}, "finish_reason": "stop"}

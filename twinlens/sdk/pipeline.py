@@ -67,7 +67,7 @@ class Pipeline:
         self._mask = mask
         self._capture_content = capture_content
         self._linger = min(linger, LINGER_S)
-        self._tools: tuple[Any, Any] | None = None
+        self._tools: tuple[Any, Any, Any] | None = None
         self.reset()
 
     def reset(self) -> None:
@@ -180,13 +180,15 @@ class Pipeline:
     def _hand_out(self, spans: list[ReadableSpan | Span], scores: list[Score], notes: list[Note]) -> None:
         from twinlens.sdk.encode import Masker, encode
         from twinlens.sdk.runs import RunBuilder
+        from twinlens.sdk.wrappers import Wrappers
 
         if self._tools is None:
-            self._tools = Masker(self._mask, self._capture_content), RunBuilder()
-        masker, runs = self._tools
+            self._tools = Masker(self._mask, self._capture_content), Wrappers(), RunBuilder()
+        masker, wrappers, runs = self._tools
         masker.hook = self.mask_hook
         request = encode(spans)
         masker.apply(request)
+        wrappers.apply(request)
         for score in scores:
             if score.comment:
                 score.comment = masker.text(score.comment)

@@ -94,6 +94,8 @@ class Tracer(trace.Tracer):
         above: Any = trace.get_current_span(context)
         if above is trace.INVALID_SPAN:
             parent, number = None, numbers.getrandbits(128) or 1
+            if is_call(name, attributes) and inside_call(context):
+                return trace.INVALID_SPAN
         elif type(above) is Span:
             parent = above.context
             number = above.trace_number

@@ -10,7 +10,7 @@ from typing import Any
 
 from twinlens.sdk import runtime
 from twinlens.sdk.instrument.choose import SKIP, choose
-from twinlens.sdk.instrument.table import LIBRARIES
+from twinlens.sdk.instrument.table import LIBRARIES, MARKS
 
 #: Instrumentors leave text out unless asked. An answer already given in the environment stands.
 _CONTENT = {
@@ -20,12 +20,16 @@ _CONTENT = {
 
 
 def activate(module: str) -> str:
-    """Observe the library whose module was just imported.
+    """Observe the library whose module was just imported, or mark that module.
 
     Returns:
         What observes it; empty when nothing does (nothing installed, nothing recorded, or ``opentelemetry-instrument`` is at work,
         which would report the same calls).
     """
+    if module in MARKS:
+        if runtime.provider() is not None:
+            import_module(f"twinlens.sdk.instrument.{MARKS[module]}").install()
+        return ""
     library = next(library for library in LIBRARIES if library.module == module)
     found = choose(os.environ.get(SKIP, "").split(","), [library])
     if not found or not found[0].observed:

@@ -40,9 +40,9 @@ def install() -> None:
     """Watch the imports of this process. Doing it twice changes nothing."""
     if any(isinstance(finder, Finder) for finder in sys.meta_path):
         return
-    from twinlens.sdk.instrument.table import LIBRARIES
+    from twinlens.sdk.instrument.table import LIBRARIES, MARKS
 
-    names = [library.module for library in LIBRARIES]
+    names = [library.module for library in LIBRARIES] + [*MARKS]
 
     waiting = {name for name in names if name not in sys.modules}
     sys.meta_path.insert(0, Finder(waiting))  # pyright: ignore[reportArgumentType]

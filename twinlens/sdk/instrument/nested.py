@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from opentelemetry import trace
+from opentelemetry.context import create_key, get_value
 
 _CALLS = frozenset(("chat", "text_completion", "generate_content", "embeddings"))
 _KINDS = frozenset(("LLM", "EMBEDDING"))
@@ -16,6 +17,11 @@ _SCOPES = (
     "twinlens.", "opentelemetry.instrumentation.", "opentelemetry.util.genai", "openinference.instrumentation.",
     "pydantic-ai", "gcp.vertex.agent",
 )  # fmt: skip
+#: LlamaIndex's observer says what a span is only when it ends; until then the method's name tells.
+_LLAMA_INDEX = "openinference.instrumentation.llama_index"
+_LLAMA_INDEX_CALLS = tuple(f".{way}{name}" for name in ("chat", "complete") for way in ("", "a", "stream_", "astream_"))
+#: Set in the context inside a model call whose span is not the current one.
+INSIDE = create_key("twinlens-inside-call")
 _WITHOUT_TOKENS = ("openinference.instrumentation.dspy", "openinference.instrumentation.crewai")
 
 
@@ -30,9 +36,13 @@ def is_call(name: str, attributes: Mapping[str, Any] | None) -> bool:
 
 
 def inside_call(context: Any = None) -> bool:
-    """Whether the current span is a model call that an observer reports with its tokens."""
+    """Whether we are inside a model call that an observer reports with its tokens."""
+    if get_value(INSIDE, context):
+        return True
     parent: Any = trace.get_current_span(context)
     scope = getattr(parent, "instrumentation_scope", None)
     if scope is None or not scope.name.startswith(_SCOPES) or scope.name in _WITHOUT_TOKENS:
         return False
+    if scope.name == _LLAMA_INDEX and parent.name.endswith(_LLAMA_INDEX_CALLS):
+        return True
     return is_call(parent.name, parent.attributes)

@@ -20,6 +20,8 @@ class OneSpanPerCall(Sampler):
         """Decide about a span that starts."""
         parent = trace.get_current_span(parent_context)
         if parent is trace.INVALID_SPAN:
+            if is_call(name, attributes) and inside_call(parent_context):
+                return SamplingResult(Decision.DROP)
             return SamplingResult(Decision.RECORD_AND_SAMPLE, attributes)
         context = parent.get_span_context()
         dropped = context.is_valid and not context.trace_flags.sampled

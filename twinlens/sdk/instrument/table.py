@@ -38,8 +38,8 @@ def _both(name: str) -> tuple[str, ...]:
 
 LIBRARIES = (
     Library("SuperOptiX", "superoptix", "superoptix.observability.tracer", builtin="superoptix_runs"),
-    # OpenInference's package for DSPy reports no tokens, so our own comes before it.
-    Library("DSPy", "dspy", "dspy", ("opentelemetry-instrumentation-genai-dspy",), builtin="dspy_calls"),
+    # OpenInference's package for DSPy reports no tokens, OpenTelemetry's no modules and tools; our own does both.
+    Library("DSPy", "dspy", "dspy", builtin="dspy_calls"),
     Library("OpenAI", "openai", "openai", (*_both("openai"), "opentelemetry-instrumentation-openai"), builtin="openai_calls"),
     # The genai package for the Agents SDK reports agents only; its model calls come from the OpenAI row.
     Library("OpenAI Agents", "openai-agents", "agents",
@@ -68,3 +68,6 @@ LIBRARIES = (
     Library("Mistral", "mistralai", "mistralai", ("openinference-instrumentation-mistralai",)),
     Library("Haystack", "haystack-ai", "haystack", ("openinference-instrumentation-haystack",)),
 )  # fmt: skip
+
+#: Modules of observed libraries that need a mark, and the module below ``twinlens.sdk.instrument`` that makes it.
+MARKS = {"langchain_core.language_models.chat_models": "langchain_marks"}
