@@ -11,15 +11,17 @@ import os
 import subprocess
 import sys
 import tempfile
+import time
 from pathlib import Path
 
+from tests import agent_runs
 from tests.envs import ensure
 from tests.servers import LiveServer
 from tests.stub_llm import stub_llm
 
 HERE = Path(__file__).resolve().parent
 #: Folder -> environment under ``.envs``.
-ENVIRONMENTS = {"mlflow": "mlflow-ml", "mlflow_genai": "mlflow-genai", "frameworks": "frameworks"}
+ENVIRONMENTS = {"mlflow": "mlflow-ml", "mlflow_genai": "mlflow-genai", "frameworks": "frameworks", "agents": ""}
 
 
 def programs(wanted: list[str]) -> list[Path]:
@@ -28,13 +30,35 @@ def programs(wanted: list[str]) -> list[Path]:
     return [path for path in found if not wanted or str(path.relative_to(HERE)).startswith(tuple(wanted))]
 
 
+def _agent(name: str, folder: Path, provider: str) -> bool:
+    """Run a program that knows nothing of us under ``twinlens run``, and check what arrived."""
+    folder.mkdir()
+    begun = time.monotonic()
+    with LiveServer(folder / "data") as server:
+        done = agent_runs.run([name], server, provider, folder)
+        try:
+            assert (done.returncode, done.stdout.splitlines()[-1:]) == (0, ["Because."]), (
+                done.stdout + done.stderr[-3000:]
+            )
+            [line] = agent_runs.check([name], server)
+        except AssertionError as error:
+            print(f"FAILED agents/{name}.py\n{error}", flush=True)
+            return False
+    print(f"ok     agents/{name}.py: {line} ({time.monotonic() - begun:.0f} s)", flush=True)
+    return True
+
+
 def main(wanted: list[str]) -> int:
     """Run; the number of programs that failed."""
     failed = 0
     with tempfile.TemporaryDirectory() as folder, stub_llm() as provider:
         for path in programs(wanted):
             name = str(path.relative_to(HERE))
+            if path.parent.name == "agents":
+                failed += not _agent(path.stem, Path(folder) / path.stem, provider)
+                continue
             python = ensure(ENVIRONMENTS[path.parent.name])
+            begun = time.monotonic()
             with LiveServer(Path(folder) / path.stem) as server:
                 env = os.environ | {
                     "MLFLOW_TRACKING_URI": server.url, "TWINLENS_EXAMPLE_PID": str(server.pid),
@@ -48,7 +72,10 @@ def main(wanted: list[str]) -> int:
                     [python, "-W", "ignore", path], env=env, cwd=folder, capture_output=True, text=True
                 )
             lines = done.stdout.strip().splitlines()
-            print(f"{'ok    ' if done.returncode == 0 else 'FAILED'} {name}: {lines[-1] if lines else ''}", flush=True)
+            print(
+                f"{'ok    ' if done.returncode == 0 else 'FAILED'} {name}: {lines[-1] if lines else ''} ({time.monotonic() - begun:.0f} s)",
+                flush=True,
+            )
             if done.returncode:
                 failed += 1
                 print(done.stderr[-3000:])

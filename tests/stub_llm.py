@@ -32,12 +32,14 @@ class _Handler(BaseHTTPRequestHandler):
             return self._json(
                 {**base, "object": "list", "data": data, "usage": {"prompt_tokens": 123, "total_tokens": 123}}
             )
+        tool = _tool(asked)
         if self.path.endswith("/responses"):
             text = {"type": "output_text", "text": "Because.", "annotations": []}
             message = {"type": "message", "id": "m", "role": "assistant", "status": "completed", "content": [text]}
             usage = {"input_tokens": 123, "output_tokens": 45, "total_tokens": 168, "input_tokens_details": {"cached_tokens": 0},
                      "output_tokens_details": {"reasoning_tokens": 0}}  # fmt: skip
-            return self._json({**base, "object": "response", "created_at": 1, "status": "completed", "output": [message],
+            call = {"type": "function_call", "id": "fc", "call_id": "call-1", "status": "completed", **(tool or {})}
+            return self._json({**base, "object": "response", "created_at": 1, "status": "completed", "output": [call if tool else message],
                                "usage": usage, "parallel_tool_calls": True, "tool_choice": "auto", "tools": []})  # fmt: skip
         if self.path.endswith("/messages"):
             told = {"content": [{"type": "text", "text": "Because."}], "stop_reason": "end_turn", "stop_sequence": None}
@@ -45,7 +47,10 @@ class _Handler(BaseHTTPRequestHandler):
             return self._json({**base, "type": "message", "role": "assistant", **told, "usage": spent})
         if asked.get("stream"):
             return self._stream(base, bool((asked.get("stream_options") or {}).get("include_usage")))
-        choice = {"index": 0, "message": {"role": "assistant", "content": _answer(asked)}, "finish_reason": "stop"}
+        said: dict[str, Any] = {"role": "assistant", "content": _answer(asked)}
+        if tool:
+            said |= {"content": None, "tool_calls": [{"id": "call-1", "type": "function", "function": tool}]}
+        choice = {"index": 0, "message": said, "finish_reason": "tool_calls" if tool else "stop"}
         self._json({**base, "object": "chat.completion", "choices": [choice], "usage": USAGE})
 
     def _stream(self, base: dict[str, Any], counted: bool) -> None:
@@ -69,6 +74,16 @@ class _Handler(BaseHTTPRequestHandler):
         self.send_header("content-length", str(len(body)))
         self.end_headers()
         self.wfile.write(body)
+
+
+def _tool(asked: dict[str, Any]) -> dict[str, str] | None:
+    """The call of the first tool on offer, when the user says "use a tool" and none was used yet; every argument is "the sky"."""
+    talk = json.dumps(asked.get("messages") or asked.get("input") or "").lower()
+    if not asked.get("tools") or "use a tool" not in talk or "call-1" in talk:
+        return None
+    offered = asked["tools"][0].get("function") or asked["tools"][0]
+    arguments = dict.fromkeys(offered["parameters"].get("properties") or {}, "the sky")
+    return {"name": offered["name"], "arguments": json.dumps(arguments)}
 
 
 def _answer(asked: dict[str, Any]) -> str:
