@@ -38,6 +38,7 @@ from twinlens.faces.paths import KeepSlashes
 from twinlens.faces.web import Web
 from twinlens.features.access import Access
 from twinlens.features.annotation import AnnotationQueues
+from twinlens.features.artifact_transfers import ArtifactTransfers
 from twinlens.features.artifacts import Artifacts
 from twinlens.features.assessments import Assessments
 from twinlens.features.audit import Audit
@@ -238,6 +239,7 @@ class Instance:
             registry=registry,
             logged_models=logged_models,
             artifacts=artifacts,
+            artifact_transfers=ArtifactTransfers(blobs, artifacts, hasher),
             prompts=prompts,
             prompt_usage=PromptUsage(telemetry),
             prompt_models=PromptModels(prompts, registry),

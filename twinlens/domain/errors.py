@@ -79,6 +79,12 @@ class Busy(TwinlensError):
         self.retry_after = retry_after
 
 
+class NotSupported(TwinlensError):
+    """This instance, as it is set up, cannot do this; another one may."""
+
+    status = 501
+
+
 class StoreUnavailable(TwinlensError):
     """A store cannot be written or read now (disk full, closed, connection lost). Nothing was acknowledged."""
 

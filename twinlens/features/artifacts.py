@@ -72,7 +72,7 @@ class Artifacts:
         self._blobs = blobs
         self._root = uris.direct_root(root) if root else None
         self._read_roots = [uris.direct_root(each) for each in read_roots]
-        self._max = max_bytes
+        self.max_bytes = max_bytes
         self._opened: dict[str, BlobStore] = {}
         self._lock = threading.Lock()
 
@@ -89,7 +89,7 @@ class Artifacts:
             PermissionDenied: a path of another project.
             TooLarge: more bytes than the server takes; nothing was stored.
         """
-        return await self._blobs.write(self._key(project_id, path), self._limited(chunks))
+        return await self._blobs.write(self.key(project_id, path), self.limited(chunks))
 
     async def open(self, project_id: str, path: str) -> Artifact:
         """A proxied file.
@@ -97,7 +97,7 @@ class Artifacts:
         Raises:
             NotFound: no such file (folders are not files).
         """
-        return await _open(self._blobs, self._key(project_id, path))
+        return await _open(self._blobs, self.key(project_id, path))
 
     async def list(self, project_id: str, path: str) -> list[BlobInfo]:
         """What a proxied folder holds, with paths relative to it (plain names)."""
@@ -107,11 +107,11 @@ class Artifacts:
             folder = uris.project_folder(project_id)
             found = await self._blobs.info(join(ARTIFACTS, folder))
             return [BlobInfo(path=folder, is_dir=True)] if found else []
-        return _named(await self._blobs.list(self._key(project_id, path)), "")
+        return _named(await self._blobs.list(self.key(project_id, path)), "")
 
     async def delete(self, project_id: str, path: str) -> int:
         """Remove a proxied file or folder; number of files removed (0 when absent)."""
-        return await self._blobs.delete(self._key(project_id, path))
+        return await self._blobs.delete(self.key(project_id, path))
 
     # --- by URI: what a run, logged model or model version points to -------------------------------------------------
     async def open_at(self, project_id: str, uri: str, path: str) -> Artifact:
@@ -121,12 +121,12 @@ class Artifacts:
             NotFound: no such file.
             PermissionDenied: the URI lies outside what the server may read for this project.
         """
-        store, prefix = self._locate(project_id, uri)
+        store, prefix = self.locate(project_id, uri)
         return await _open(store, join(prefix, check_key(path)))
 
     async def list_at(self, project_id: str, uri: str, path: str = "") -> list[BlobInfo]:
         """What the folder ``path`` below an artifact URI holds, with paths relative to the URI."""
-        store, prefix = self._locate(project_id, uri)
+        store, prefix = self.locate(project_id, uri)
         path = check_prefix(path)
         return _named(await store.list(join(prefix, path)), path)
 
@@ -142,28 +142,44 @@ class Artifacts:
         root = uris.proxy_path(uri)
         if root is None:
             raise InvalidArgument(f"the artifact location '{uri}' is written by its clients, not by the server")
-        limited = _limited(self._limited(chunks), max_bytes)
-        return await self._blobs.write(self._key(project_id, join(root, check_key(path))), limited)
+        limited = _limited(self.limited(chunks), max_bytes)
+        return await self._blobs.write(self.key(project_id, join(root, check_key(path))), limited)
 
     async def delete_at(self, project_id: str, uri: str) -> int:
         """Remove everything below a proxied artifact URI; direct ones are left to their owners (0)."""
         path = uris.proxy_path(uri)
-        return 0 if path is None else await self._blobs.delete(self._key(project_id, path))
+        return 0 if path is None else await self._blobs.delete(self.key(project_id, path))
 
     # -----------------------------------------------------------------------------------------------------------------
-    def _key(self, project_id: str, path: str) -> str:
+    def key(self, project_id: str, path: str) -> str:
+        """The key in the blob store of a proxied path.
+
+        Raises:
+            InvalidArgument: a bad path.
+            PermissionDenied: a path of another project.
+        """
         path = check_key(path.strip("/"))
         if path.split("/", 1)[0] != uris.project_folder(project_id):
             raise PermissionDenied(f"the artifact path '{path}' does not belong to this project")
         return join(ARTIFACTS, path)
 
-    def _locate(self, project_id: str, uri: str) -> tuple[BlobStore, str]:
-        """The store and key prefix of an artifact URI."""
+    @staticmethod
+    def proxied(uri: str, path: str) -> str | None:
+        """The proxied path of the file ``path`` below an artifact URI; None for direct URIs."""
+        root = uris.proxy_path(uri)
+        return None if root is None else join(root, check_key(path))
+
+    def locate(self, project_id: str, uri: str) -> tuple[BlobStore, str]:
+        """The store and key prefix of an artifact URI.
+
+        Raises:
+            PermissionDenied: the URI lies outside what the server may read for this project.
+        """
         if uris.is_traversal(uri):
             raise InvalidArgument(f"Invalid artifact location: '{uri}'")
         path = uris.proxy_path(uri)
         if path is not None:
-            return self._blobs, self._key(project_id, path)
+            return self._blobs, self.key(project_id, path)
         if self._root is not None and (rest := uris.inside(uri, self._root)) is not None:
             if rest.split("/", 1)[0] == uris.project_folder(project_id):
                 return self._direct(self._root), check_prefix(rest)
@@ -190,8 +206,9 @@ class Artifacts:
                 self._opened[root] = store
             return store
 
-    def _limited(self, chunks: AsyncIterable[bytes]) -> AsyncIterable[bytes]:
-        return _limited(chunks, self._max)
+    def limited(self, chunks: AsyncIterable[bytes]) -> AsyncIterable[bytes]:
+        """The chunks, up to the largest artifact that is taken; then ``TooLarge``."""
+        return _limited(chunks, self.max_bytes)
 
 
 async def _limited(chunks: AsyncIterable[bytes], most: int | None) -> AsyncIterator[bytes]:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from twinlens.features.access import Access
     from twinlens.features.annotation import AnnotationQueues
+    from twinlens.features.artifact_transfers import ArtifactTransfers
     from twinlens.features.artifacts import Artifacts
     from twinlens.features.assessments import Assessments
     from twinlens.features.audit import Audit
@@ -81,6 +82,7 @@ class Services:
     registry: Registry
     logged_models: LoggedModels
     artifacts: Artifacts
+    artifact_transfers: ArtifactTransfers
     prompts: Prompts
     prompt_usage: PromptUsage
     prompt_models: PromptModels

@@ -244,9 +244,96 @@ def test_projects_are_kept_apart(start_server: Callable[..., LiveServer], tmp_pa
         assert http.get(f"{PROXY}/{proxy_path(run)}/x", auth=auth).content == b"1"
 
 
+#: What the client's thresholds are set to, so that a small file goes in parts; a file; and a count of the parts sent.
+PARTS = """
+import hashlib, os, pathlib, tempfile
+from mlflow.store.artifact.http_artifact_repo import HttpArtifactRepository as Repo
+os.environ["MLFLOW_MULTIPART_UPLOAD_MINIMUM_FILE_SIZE"] = os.environ["MLFLOW_MULTIPART_UPLOAD_CHUNK_SIZE"] = str({chunk})
+os.environ["MLFLOW_MULTIPART_DOWNLOAD_CHUNK_SIZE"] = str({chunk})
+data = os.urandom({size})
+path = pathlib.Path(tempfile.mkdtemp()) / "big ü+.bin"
+path.write_bytes(data)
+sent, send = [], Repo._upload_part
+Repo._upload_part = staticmethod(lambda credential, *args, **kwargs: sent.append(credential.url) or send(credential, *args, **kwargs))
+try:
+    with mlflow.start_run() as run:
+        mlflow.log_artifact(str(path), "deep/er")
+    uri = f"runs:/{{run.info.run_id}}/deep/er/{{path.name}}"
+    back = pathlib.Path(mlflow.artifacts.download_artifacts(uri)).read_bytes()
+    os.environ["MLFLOW_ENABLE_PROXY_MULTIPART_DOWNLOAD"] = "true"
+    ranged = pathlib.Path(mlflow.artifacts.download_artifacts(uri, dst_path=tempfile.mkdtemp())).read_bytes()
+finally:
+    Repo._upload_part = send
+    for name in ("UPLOAD_MINIMUM_FILE_SIZE", "UPLOAD_CHUNK_SIZE", "DOWNLOAD_CHUNK_SIZE"):
+        del os.environ["MLFLOW_MULTIPART_" + name]
+    os.environ.pop("MLFLOW_ENABLE_PROXY_MULTIPART_DOWNLOAD", None)
+result = {{"parts": sent, "same": back == data == ranged, "run": run.info.run_id, "uri": run.info.artifact_uri}}
+"""
+
+
+@pytest.mark.peer
+def test_client_uploads_in_parts(mlflow: MlflowPeer, live_server: LiveServer) -> None:
+    info = httpx.get(f"{live_server.url}/api/3.0/mlflow/server-info").json()
+    assert (info["multipart_uploads_enabled"], info["multipart_downloads_enabled"]) == (True, False)
+    found = mlflow.run(PARTS.format(chunk=1 << 20, size=(3 << 20) + 17))
+    assert found["same"]
+    assert len(found["parts"]) == 4
+    assert all(url.startswith(live_server.url) for url in found["parts"])
+
+    left = mlflow.run(f"""
+    import requests
+    from mlflow.store.artifact.artifact_repository_registry import get_artifact_repository
+    repo = get_artifact_repository({found["uri"]!r})
+    def outcome(call):
+        try:
+            return call() or "ok"
+        except Exception as error:
+            return getattr(getattr(error, "response", None), "status_code", None) or str(error)
+    made = repo.create_multipart_upload("gone.bin", 2, "deep")
+    put = [requests.put(c.url, data=b"x" * 100) for c in made.credentials]
+    from mlflow.entities.multipart_upload import MultipartUploadPart as Part
+    bad = [Part(1, put[0].headers["ETag"], ""), Part(2, "nonsense", "")]
+    result = [
+        [p.status_code for p in put],
+        outcome(lambda: repo.complete_multipart_upload("gone.bin", made.upload_id, bad, "deep")),
+        outcome(lambda: repo.abort_multipart_upload("other.bin", made.upload_id, "deep")),
+        outcome(lambda: repo.abort_multipart_upload("gone.bin", made.upload_id, "deep")),
+        requests.put(made.credentials[0].url, data=b"x").status_code,
+        outcome(lambda: repo.complete_multipart_upload("gone.bin", made.upload_id, [Part(1, "a", "")], "deep")),
+        requests.put(made.credentials[0].url.replace("number=1", "number=2"), data=b"x").status_code,
+        [f.path for f in client.list_artifacts({found["run"]!r}, "deep")],
+    ]
+    """)
+    assert left == [[200, 200], 400, 404, "ok", 404, 404, 403, ["deep/er"]]
+    assert list((live_server.data / "blobs" / ".tmp").iterdir()) == []
+
+
+def test_addresses_of_single_files(http: httpx.Client, run: dict[str, Any]) -> None:
+    api, rid = "/api/2.0/mlflow/artifacts", run["run_id"]
+    made = http.post(f"{api}/presigned-upload-url", json={"run_id": rid, "path": "d/x.txt", "expiration": 60}).json()
+    assert http.put(made["presigned_url"], content=b"signed").status_code == 200
+    found = http.post(f"{api}/presigned-download-url", json={"run_id": rid, "path": "d/x.txt"}).json()
+    assert found["file_size"] == 6
+    assert http.get(found["presigned_url"], headers={"Range": "bytes=1-3"}).content == b"ign"
+    assert http.get(f"/api/2.0/mlflow-artifacts/presigned/{proxy_path(run)}/d/x.txt").json()["file_size"] == 6
+    assert http.put(found["presigned_url"], content=b"no").status_code == 403  # signed for reading
+    assert http.get(found["presigned_url"].replace("d%2Fx.txt", "d%2Fy.txt")).status_code == 403
+    assert http.get(f"/api/2.0/mlflow-artifacts/presigned/{proxy_path(run)}/d/none").status_code == 404
+    for body in ({"path": "x"}, {"run_id": rid, "model_id": "m-1", "path": "x"}, {"run_id": rid, "path": "../x"},
+                 {"run_id": rid, "path": "x", "expiration": 0}, {"run_id": rid, "path": "x", "expiration": 10**6}):  # fmt: skip
+        assert http.post(f"{api}/presigned-upload-url", json=body).status_code == 400
+
+
 def test_size_limit(start_server: Callable[..., LiveServer]) -> None:
     server = start_server(TWINLENS_MAX_ARTIFACT="1M")
     with server.client() as http:
+        body = {"path": "big", "num_parts": 2}
+        made = http.post("/api/2.0/mlflow-artifacts/mpu/create/default/0/r/artifacts", json=body).json()
+        tags = [http.put(c["url"], content=b"x" * 600_000).headers["etag"] for c in made["credentials"]]
+        parts = [{"part_number": number, "etag": etag} for number, etag in enumerate(tags, 1)]
+        body = {"path": "big", "upload_id": made["upload_id"], "parts": parts}
+        late = http.post("/api/2.0/mlflow-artifacts/mpu/complete/default/0/r/artifacts", json=body)
+        assert late.status_code == 413
         big = http.put(f"{PROXY}/default/0/r/artifacts/big", content=b"x" * (2 << 20))
         assert (big.status_code, big.json()["error_code"]) == (413, "INVALID_PARAMETER_VALUE")
         assert http.put(f"{PROXY}/default/0/r/artifacts/ok", content=b"x" * (1 << 20)).status_code == 200
@@ -255,13 +342,26 @@ def test_size_limit(start_server: Callable[..., LiveServer]) -> None:
 
 
 @pytest.mark.peer
-def test_artifacts_in_s3(start_server: Callable[..., LiveServer], monkeypatch: pytest.MonkeyPatch) -> None:
+def test_artifacts_in_s3(
+    start_server: Callable[..., LiveServer],
+    monkeypatch: pytest.MonkeyPatch,
+    mlflow: MlflowPeer,
+    live_server: LiveServer,
+) -> None:
     with S3Server() as s3:
         proxied = start_server(TWINLENS_ARTIFACT_STORE="s3://twinlens/proxied", **s3.environment)
         with proxied.client() as http:
             run = http.post("/api/2.0/mlflow/runs/create", json={"experiment_id": "0"}).json()["run"]["info"]
             assert http.put(f"{PROXY}/{proxy_path(run)}/m/x.txt", content=b"in s3").status_code == 200
             assert http.get(f"{PROXY}/{proxy_path(run)}/m/x.txt", headers={"Range": "bytes=3-"}).content == b"s3"
+            info = http.get("/api/3.0/mlflow/server-info").json()
+            assert (info["multipart_uploads_enabled"], info["multipart_downloads_enabled"]) == (True, True)
+        mlflow.run(f"mlflow.set_tracking_uri({proxied.url!r}); mlflow.set_experiment('s3')")
+        found = mlflow.run(PARTS.format(chunk=5 << 20, size=(5 << 20) + 17))  # S3's smallest part
+        assert found["same"]
+        assert len(found["parts"]) == 2
+        assert all(url.startswith(s3.url) for url in found["parts"])  # the bytes do not pass through this server
+        mlflow.run(f"mlflow.set_tracking_uri({live_server.url!r}); mlflow.set_experiment(experiment_id='0')")
 
         direct = start_server(args=["--artifact-root", "s3://twinlens/direct"], **s3.environment)
         for name, value in s3.environment.items():

@@ -58,6 +58,7 @@ _CODES: dict[type[errors.TwinlensError], str] = {
     errors.Conflict: "RESOURCE_CONFLICT",
     errors.InvalidState: "INVALID_STATE",
     errors.Busy: "REQUEST_LIMIT_EXCEEDED",
+    errors.NotSupported: "NOT_IMPLEMENTED",
     errors.StoreUnavailable: "TEMPORARILY_UNAVAILABLE",
 }
 

@@ -36,11 +36,12 @@ async def server_info(call: Call) -> dict[str, object]:
         "store_type": "SqlStore",
         "workspaces_enabled": several,
         "trace_archival_enabled": False,
-        "multipart_uploads_enabled": False,
-        "multipart_downloads_enabled": False,
+        "multipart_uploads_enabled": await services.artifact_transfers.takes_parts(),
+        # With this a client asks for an address before every download, so only where the store itself then sends the bytes.
+        "multipart_downloads_enabled": await services.artifact_transfers.signs(),
         "artifact_serving_enabled": True,
-        "presigned_upload_run_id_supported": False,
-        "presigned_upload_model_id_supported": False,
+        "presigned_upload_run_id_supported": True,
+        "presigned_upload_model_id_supported": True,
         "artifacts_presigned_only": False,
         "features_enabled": {"gateway": True},
     }

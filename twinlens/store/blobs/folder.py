@@ -17,7 +17,7 @@ from collections.abc import AsyncIterable, AsyncIterator, Callable, Generator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import ParamSpec, TypeVar
+from typing import Literal, ParamSpec, TypeVar
 
 from twinlens.domain.errors import InvalidArgument, NotFound, StoreUnavailable
 from twinlens.store.blobs.interface import BlobInfo
@@ -55,10 +55,10 @@ class FolderBlobStore:
         """Store the stream; number of bytes."""
         parts = check_key(key).split("/")
         self._check_writable()
-        await _thread(self._check_place, parts)
+        await in_blob_thread(self._check_place, parts)
         temp = self.root / TEMP / uuid.uuid4().hex
         size = 0
-        handle = await _thread(_create, temp)
+        handle = await in_blob_thread(_create, temp)
         try:
             buffer: list[bytes] = []
             held = 0
@@ -66,24 +66,24 @@ class FolderBlobStore:
                 buffer.append(chunk)
                 held += len(chunk)
                 if held >= CHUNK:
-                    await _thread(_write_all, handle, buffer)
+                    await in_blob_thread(_write_all, handle, buffer)
                     size += held
                     buffer, held = [], 0
-            await _thread(_finish, handle, buffer)
+            await in_blob_thread(_finish, handle, buffer)
             size += held
-            await _thread(self._place, temp, parts)
+            await in_blob_thread(self._place, temp, parts)
         finally:
-            await _thread(_discard, handle, temp)
+            await in_blob_thread(_discard, handle, temp)
         return size
 
     async def read(self, key: str, start: int = 0, end: int | None = None) -> AsyncIterator[bytes]:
         """The bytes of ``[start, end)``, in chunks."""
-        handle = await _thread(self._open_file, check_key(key).split("/"))
+        handle = await in_blob_thread(self._open_file, check_key(key).split("/"))
         try:
             position = start
             while end is None or position < end:
                 wanted = CHUNK if end is None else min(CHUNK, end - position)
-                chunk = await _thread(os.pread, handle, wanted, position)
+                chunk = await in_blob_thread(os.pread, handle, wanted, position)
                 if not chunk:
                     break
                 position += len(chunk)
@@ -93,17 +93,26 @@ class FolderBlobStore:
 
     async def info(self, key: str) -> BlobInfo | None:
         """The entry, or None."""
-        return await _thread(self._info, check_key(key))
+        return await in_blob_thread(self._info, check_key(key))
 
     async def list(self, prefix: str) -> list[BlobInfo]:
         """Direct children of a folder."""
-        return await _thread(self._list, check_prefix(prefix))
+        return await in_blob_thread(self._list, check_prefix(prefix))
 
     async def delete(self, key: str) -> int:
         """Remove an object or a whole folder; number of objects removed."""
         key = check_key(key)
         self._check_writable()
-        return await _thread(self._delete, key.split("/"))
+        return await in_blob_thread(self._delete, key.split("/"))
+
+    async def sign(self, method: Literal["GET", "PUT"], key: str, seconds: int) -> None:
+        """A folder has no addresses."""
+        del method, key, seconds
+
+    @property
+    def temp(self) -> Path:
+        """Where unfinished writes are. Emptied when the store is opened."""
+        return self.root / TEMP
 
     # --- blocking halves ---------------------------------------------------------------------------------------------
 
@@ -229,7 +238,9 @@ class FolderBlobStore:
             parts = parts[:-1]
 
 
-async def _thread(function: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
+async def in_blob_thread(function: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
+    """Run a blocking call on a file off the event loop, with the file system's errors translated."""
+
     def call() -> T:
         with _errors():
             return function(*args, **kwargs)

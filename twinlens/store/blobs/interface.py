@@ -13,7 +13,7 @@ Contract (every engine; ``tests/conformance/test_blobs.py``):
 from __future__ import annotations
 
 from collections.abc import AsyncIterable, AsyncIterator
-from typing import Protocol
+from typing import Literal, Protocol
 
 import msgspec
 
@@ -50,4 +50,11 @@ class BlobStore(Protocol):
 
     async def delete(self, key: str) -> int:
         """Remove an object or a whole folder; number of objects removed (0 when absent)."""
+        ...
+
+    async def sign(self, method: Literal["GET", "PUT"], key: str, seconds: int) -> str | None:
+        """An address at which whoever holds it may read or write the object for so long, without this server.
+
+        None: the store has no addresses.
+        """
         ...

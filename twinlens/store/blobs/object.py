@@ -10,7 +10,8 @@ from __future__ import annotations
 import os
 from collections.abc import AsyncIterable, AsyncIterator, Generator
 from contextlib import contextmanager
-from typing import TYPE_CHECKING, Any
+from datetime import timedelta
+from typing import TYPE_CHECKING, Any, Literal
 from urllib.parse import urlsplit
 
 import obstore
@@ -114,6 +115,14 @@ class ObjectBlobStore:
                     await obstore.delete_async(self._store, paths)
                     removed += len(paths)
         return removed
+
+    async def sign(self, method: Literal["GET", "PUT"], key: str, seconds: int) -> str | None:
+        """A signed address; None where the store (a memory store, a GCS key without its secret) cannot make one."""
+        check_key(key)
+        try:
+            return await obstore.sign_async(self._store, method, key, timedelta(seconds=seconds))  # pyright: ignore[reportArgumentType, reportCallIssue] - other stores raise
+        except (TypeError, ValueError, BaseError):
+            return None
 
 
 def open_object_store(url: str) -> ObjectBlobStore:
