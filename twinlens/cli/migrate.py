@@ -8,7 +8,7 @@ from typing import Annotated, Literal
 from cyclopts import App, Parameter
 from rich.console import Console
 
-migrate = App(name="migrate", help="Move a project between MLflow, Langfuse and Twinlens.")
+migrate = App(name="migrate", help="Move a project between MLflow, Langfuse and Twinlens, and from other tools.")
 
 
 @migrate.default
@@ -26,14 +26,15 @@ def run(
     """Carry everything from SOURCE to TARGET.
 
     Addresses say what they are: `mlflow+http://host:5000`, `langfuse+https://pk-lf-…:sk-lf-…@host`,
-    `twinlens+http://host:5001/project`. Ids and times are kept; what the target has no place for travels along and comes
+    `twinlens+http://host:5001/project`, `phoenix+http://host:6006`. SOURCE may also be a file or folder of OTLP, W&B, TensorBoard,
+    Trackio, SuperOptiX, Phoenix or a Langfuse export: which one is found out, or said in front, like `wandb+./wandb`. Ids and times are kept; what the target has no place for travels along and comes
     back on the way back. An interrupted migration goes on where it was when the same command is given again; doing it
     again changes nothing. At the end both sides are compared, and a difference is an error. See docs/migration.md.
     """
     from twinlens.migrate import locate
     from twinlens.migrate.checkpoint import Checkpoint
     from twinlens.migrate.runner import Migration, check
-    from twinlens.migrate.show import Bars, show_plan, show_report
+    from twinlens.migrate.show import Bars, show_notes, show_plan, show_report
 
     there, here = locate.parse(source), locate.parse(target)
     title = f"{there.shown} → {here.shown}"
@@ -41,6 +42,7 @@ def run(
     opened = locate.source(there, rate)
     if dry_run:
         show_plan(Migration(opened, locate.target(here, derive=not exact), Checkpoint(None, title)).plan(), title)
+        show_notes(opened)
         return
     progress = Checkpoint(checkpoint or locate.default_checkpoint(there, here), title)
     try:
@@ -52,6 +54,7 @@ def run(
     finally:
         progress.close()
     show_report(report, title)
+    show_notes(opened)
     check(report)
     Console().print("Both sides agree.")
 

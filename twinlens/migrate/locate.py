@@ -1,7 +1,8 @@
 """What the addresses on the command line stand for.
 
 ``mlflow+http://host:5000``, ``langfuse+https://pk-lf-…:sk-lf-…@host``, ``twinlens+http://host:5001/project`` name a server and its
-protocol; user and password in the address are its credentials. A path is an archive.
+protocol; user and password in the address are its credentials. A path is a file or folder of another tool: which one is
+found out, or said in front (``wandb+./wandb``).
 """
 
 from __future__ import annotations
@@ -12,14 +13,17 @@ from urllib.parse import unquote, urlsplit
 import msgspec
 
 from twinlens.migrate.errors import MigrationError
+from twinlens.migrate.files.detect import FORMATS, detect, open_files
 from twinlens.migrate.http import Http
 from twinlens.migrate.system import Source, Target
 
 _SYSTEMS = ("twinlens", "mlflow", "langfuse")
+#: In ``Place.system`` of a file or folder of another tool; ``Place.project`` then names the format.
+FILES = "files"
 
 
 class Place(msgspec.Struct, frozen=True):
-    """One end of a migration. ``system`` is twinlens, mlflow or langfuse; ``shown`` has no credentials in it."""
+    """One end of a migration. ``system`` is twinlens, mlflow, langfuse or files; ``shown`` has no credentials in it."""
 
     system: str
     url: str
@@ -35,10 +39,14 @@ def parse(text: str) -> Place:
         MigrationError: it names no system.
     """
     system, plus, rest = text.partition("+")
+    if plus and system in FORMATS and rest:
+        return Place(FILES, rest, text, project=system)
+    if "://" not in text:
+        return Place(FILES, text, text, project=detect(Path(text).expanduser()))
     if not plus or system not in _SYSTEMS or not rest.startswith(("http://", "https://")):
         raise MigrationError(
-            f"{text}: say what it is, like mlflow+http://host:5000, langfuse+https://pk-lf-…:sk-lf-…@host or "
-            "twinlens+http://host:5001/project"
+            f"{text}: say what it is, like mlflow+http://host:5000, langfuse+https://pk-lf-…:sk-lf-…@host, "
+            f"twinlens+http://host:5001/project, or a path with one of these in front: {', '.join(f'{n}+' for n in FORMATS)}"
         )
     parts = urlsplit(rest)
     host = parts.hostname or ""
@@ -55,6 +63,8 @@ def parse(text: str) -> Place:
 
 def source(place: Place, rate: float = 0) -> Source:
     """Open a place to read from."""
+    if place.system == FILES:
+        return open_files(place.project, place.url)
     http = Http(place.url, auth=place.auth, rate=rate)
     if place.system == "mlflow":
         from twinlens.migrate.mlflow_source import MlflowSource
@@ -71,6 +81,8 @@ def source(place: Place, rate: float = 0) -> Source:
 
 def target(place: Place, *, derive: bool, rate: float = 0) -> Target:
     """Open a place to write to. ``derive``: what comes is from another product (see ``TwinlensTarget``)."""
+    if place.system == FILES:
+        raise MigrationError(f"{place.shown} can only be read: write archives and plain files with `twinlens export`")
     http = Http(place.url, auth=place.auth, rate=rate)
     if place.system == "mlflow":
         from twinlens.migrate.mlflow_target import MlflowTarget

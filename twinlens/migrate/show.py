@@ -9,6 +9,9 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextC
 from rich.table import Table
 
 from twinlens.migrate.runner import Plan, Report
+from twinlens.migrate.system import Source
+
+_NOTES = 20  #: shown at most
 
 
 class Bars:
@@ -64,6 +67,16 @@ def show_report(report: Report, title: str) -> None:
             _pair(*t.tokens), _pair(*t.cost), _pair(*t.bytes),
         )  # fmt: skip
     Console().print(table)
+
+
+def show_notes(source: Source) -> None:
+    """What a source has left out, and why."""
+    notes: list[str] = getattr(source, "notes", [])
+    console = Console(stderr=True)
+    for note in notes[:_NOTES]:
+        console.print(f"note: {note}", highlight=False, markup=False, soft_wrap=True)
+    if len(notes) > _NOTES:
+        console.print(f"note: {len(notes) - _NOTES:,} more of this kind", highlight=False)
 
 
 def _bad(count: int) -> str:
