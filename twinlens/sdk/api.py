@@ -15,7 +15,6 @@ from twinlens.sdk import runtime
 from twinlens.sdk.decorator import decorate
 from twinlens.sdk.observation import Observation, put_score, trace_attributes, write
 from twinlens.sdk.runtime import PROPAGATED, Runtime
-from twinlens.sdk.score import Score
 
 F = TypeVar("F", bound=Callable[..., Any])
 
@@ -140,6 +139,8 @@ def feedback(
         user_id: who it was.
         span_id: 16 hex digits, when it is about one span.
     """
+    from twinlens.sdk.score import Score
+
     context = trace.get_current_span().get_span_context()
     about = trace_id or (f"{context.trace_id:032x}" if context.is_valid else None)
     if about is not None:

@@ -6,7 +6,7 @@ import threading
 from importlib import import_module
 
 _NEEDED = (
-    "twinlens.sdk.answer", "opentelemetry.exporter.otlp.proto.common.trace_encoder", "twinlens.sdk.encode", "twinlens.sdk.runs", "twinlens.sdk.wrappers",
+    "twinlens.sdk.answer", "opentelemetry.exporter.otlp.proto.common.trace_encoder", "twinlens.sdk.encode", "twinlens.sdk.runs", "twinlens.sdk.wrappers", "twinlens.sdk.batch",
     "twinlens.sdk.backends.tracking",
 )  # fmt: skip
 _busy = threading.Lock()

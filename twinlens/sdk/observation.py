@@ -12,7 +12,6 @@ from opentelemetry import trace
 from opentelemetry.trace import Span, Status, StatusCode
 
 from twinlens.sdk import runtime
-from twinlens.sdk.score import Score
 
 if TYPE_CHECKING:
     from datetime import datetime
@@ -221,6 +220,8 @@ def put_score(
     source: str = "CODE", author: str | None = None,
 ) -> None:  # fmt: skip
     """Score a span or its trace. Without a recorded span: nothing happens."""
+    from twinlens.sdk.score import Score  # here, because the agent's start need not pay for it
+
     context = span.get_span_context()
     if not context.is_valid:
         return

@@ -8,19 +8,17 @@ import threading
 import time
 from collections import deque
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
 from twinlens.sdk.loading import load
-from twinlens.sdk.note import Note
-from twinlens.sdk.score import Score
 
 if TYPE_CHECKING:
     from opentelemetry.sdk.trace import ReadableSpan
 
     from twinlens.sdk.backends.base import Backend
     from twinlens.sdk.delivery import Courier
-    from twinlens.sdk.runs import RunRecord
+    from twinlens.sdk.note import Note
+    from twinlens.sdk.score import Score
     from twinlens.sdk.span import Span
 
 log = logging.getLogger("twinlens")
@@ -32,17 +30,6 @@ BATCH = 512
 LINGER_S = 0.2
 #: Longest wait at the end for what is in memory to reach the disk: a matter of milliseconds, unless the machine starves.
 SETTLE_S = 5.0
-
-
-@dataclass(slots=True)
-class Batch:
-    """What the backends get: OTLP spans (shared: copy before changing), scores, agent runs that ended, and what came after them."""
-
-    request: Any
-    scores: list[Score]
-    runs: list[RunRecord] = field(default_factory=list)
-    late_scores: list[Score] = field(default_factory=list)
-    late_notes: list[Note] = field(default_factory=list)
 
 
 class Pipeline:
@@ -156,6 +143,9 @@ class Pipeline:
                 return
 
     def _export(self) -> None:
+        from twinlens.sdk.note import Note
+        from twinlens.sdk.score import Score
+
         spans: list[ReadableSpan | Span] = []
         scores: list[Score] = []
         notes: list[Note] = []
@@ -178,6 +168,9 @@ class Pipeline:
                 ticket.set()
 
     def _hand_out(self, spans: list[ReadableSpan | Span], scores: list[Score], notes: list[Note]) -> None:
+        from dataclasses import replace
+
+        from twinlens.sdk.batch import Batch
         from twinlens.sdk.encode import Masker, encode
         from twinlens.sdk.runs import RunBuilder
         from twinlens.sdk.wrappers import Wrappers

@@ -20,12 +20,13 @@ from twinlens.sdk.block import Block, BlockError, read
 from twinlens.sdk.loading import after_fork, before_fork
 from twinlens.sdk.pipeline import LINGER_S, Pipeline
 from twinlens.sdk.provider import Provider, Tracer, numbers
-from twinlens.sdk.score import Score
 from twinlens.sdk.span import Span as OwnSpan
 
 if TYPE_CHECKING:
     from opentelemetry.context import Context
     from opentelemetry.sdk.trace import ReadableSpan, Span
+
+    from twinlens.sdk.score import Score
 
 log = logging.getLogger("twinlens")
 #: Where ``propagate`` keeps attributes in the OpenTelemetry context.

@@ -9,8 +9,8 @@ import pytest
 
 from twinlens.sdk import runtime
 from twinlens.sdk.backends.base import Backend
+from twinlens.sdk.batch import Batch
 from twinlens.sdk.block import Block
-from twinlens.sdk.pipeline import Batch
 
 
 class Memory(Backend):

@@ -12,7 +12,7 @@ from twinlens.sdk.delivery import Refused
 from twinlens.sdk.wire import Answer, Connection, Unreachable
 
 if TYPE_CHECKING:
-    from twinlens.sdk.pipeline import Batch
+    from twinlens.sdk.batch import Batch
 
 log = logging.getLogger("twinlens")
 PROTOBUF = "application/x-protobuf"

@@ -11,7 +11,7 @@ from twinlens.sdk.delivery import Refused
 from twinlens.sdk.wire import Unreachable
 
 if TYPE_CHECKING:
-    from twinlens.sdk.pipeline import Batch
+    from twinlens.sdk.batch import Batch
     from twinlens.sdk.score import Score
 
 #: The Langfuse SDK's own default.

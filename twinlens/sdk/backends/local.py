@@ -12,7 +12,7 @@ from twinlens.sdk.backends.base import Backend
 from twinlens.sdk.encode import attributes_of, plain_span
 
 if TYPE_CHECKING:
-    from twinlens.sdk.pipeline import Batch
+    from twinlens.sdk.batch import Batch
 
 
 def _rows(batch: Batch) -> Iterator[dict[str, Any]]:

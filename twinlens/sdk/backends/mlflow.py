@@ -14,7 +14,7 @@ from twinlens.sdk.delivery import Refused
 from twinlens.sdk.wire import Unreachable
 
 if TYPE_CHECKING:
-    from twinlens.sdk.pipeline import Batch
+    from twinlens.sdk.batch import Batch
 
 SWITCHES = ("log_params", "log_metrics", "log_artifacts")
 _API = "/api/2.0/mlflow"

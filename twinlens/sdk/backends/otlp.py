@@ -9,7 +9,7 @@ from urllib.parse import unquote
 from twinlens.sdk.backends.base import PROTOBUF, Draft, Remote
 
 if TYPE_CHECKING:
-    from twinlens.sdk.pipeline import Batch
+    from twinlens.sdk.batch import Batch
     from twinlens.sdk.score import Score
 
 
