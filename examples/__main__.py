@@ -21,7 +21,13 @@ from tests.stub_llm import stub_llm
 
 HERE = Path(__file__).resolve().parent
 #: Folder -> environment under ``.envs``.
-ENVIRONMENTS = {"mlflow": "mlflow-ml", "mlflow_genai": "mlflow-genai", "frameworks": "frameworks", "agents": ""}
+ENVIRONMENTS = {
+    "mlflow": "mlflow-ml",
+    "mlflow_torch": "mlflow-torch",
+    "mlflow_genai": "mlflow-genai",
+    "frameworks": "frameworks",
+    "agents": "",
+}
 
 
 def programs(wanted: list[str]) -> list[Path]:

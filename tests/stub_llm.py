@@ -12,6 +12,7 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 
 USAGE = {"prompt_tokens": 123, "completion_tokens": 45, "total_tokens": 168}
+_KINDS = {"boolean": True, "number": 1.0, "integer": 1}
 _FIELD = re.compile(r"\[\[ ## (\w+) ## \]\]")
 
 
@@ -87,7 +88,11 @@ def _tool(asked: dict[str, Any]) -> dict[str, str] | None:
 
 
 def _answer(asked: dict[str, Any]) -> str:
-    """DSPy asks for fields between markers; the last message names those to answer. Everybody else gets a word."""
+    """DSPy asks for fields between markers; the last message names those to answer. Who asks for JSON of a shape gets it, and everybody
+    else a word."""
+    shape = (asked.get("response_format") or {}).get("json_schema", {}).get("schema", {}).get("properties")
+    if shape:  # a judge
+        return json.dumps({name: _KINDS.get(said.get("type"), "Because.") for name, said in shape.items()})
     last = json.dumps(asked.get("messages", [])[-1:])
     _, _, wanted = last.partition("Respond with")
     fields = [name for name in _FIELD.findall(wanted) if name != "completed"]
