@@ -36,33 +36,39 @@ def programs(wanted: list[str]) -> list[Path]:
     return [path for path in found if not wanted or str(path.relative_to(HERE)).startswith(tuple(wanted))]
 
 
-def _agent(name: str, folder: Path, provider: str) -> bool:
-    """Run a program that knows nothing of us under ``twinlens run``, and check what arrived."""
-    folder.mkdir()
-    begun = time.monotonic()
-    with LiveServer(folder / "data") as server:
-        done = agent_runs.run([name], server, provider, folder)
-        try:
-            assert (done.returncode, done.stdout.splitlines()[-1:]) == (0, ["Because."]), (
-                done.stdout + done.stderr[-3000:]
-            )
-            [line] = agent_runs.check([name], server)
-        except AssertionError as error:
-            print(f"FAILED agents/{name}.py\n{error}", flush=True)
-            return False
-    print(f"ok     agents/{name}.py: {line} ({time.monotonic() - begun:.0f} s)", flush=True)
-    return True
+def _agents(names: list[str], folder: Path, provider: str) -> int:
+    """Run programs that know nothing of us under ``twinlens run``, one process per environment; how many failed the check."""
+    failed = 0
+    for environment in sorted({agent_runs.EXPECTED[name].environment for name in names}):
+        mine = [name for name in names if agent_runs.EXPECTED[name].environment == environment]
+        (folder / environment).mkdir()
+        begun = time.monotonic()
+        with LiveServer(folder / environment / "data") as server:
+            done = agent_runs.run(mine, server, provider, folder / environment)
+            try:
+                said = [line for line in done.stdout.splitlines() if line == "Because."]
+                assert (done.returncode, len(said)) == (0, len(mine)), done.stdout + done.stderr[-3000:]
+                lines = agent_runs.check(mine, server)
+            except AssertionError as error:
+                failed += len(mine)
+                print(f"FAILED agents of {environment}: {', '.join(mine)}\n{error}", flush=True)
+                continue
+        for name, line in zip(mine, lines, strict=True):
+            print(f"ok     agents/{name}.py: {line}", flush=True)
+        print(f"       {environment}: {time.monotonic() - begun:.0f} s", flush=True)
+    return failed
 
 
 def main(wanted: list[str]) -> int:
     """Run; the number of programs that failed."""
     failed = 0
     with tempfile.TemporaryDirectory() as folder, stub_llm() as provider:
-        for path in programs(wanted):
-            name = str(path.relative_to(HERE))
+        chosen = programs(wanted)
+        failed += _agents([path.stem for path in chosen if path.parent.name == "agents"], Path(folder), provider)
+        for path in chosen:
             if path.parent.name == "agents":
-                failed += not _agent(path.stem, Path(folder) / path.stem, provider)
                 continue
+            name = str(path.relative_to(HERE))
             python = ensure(ENVIRONMENTS[path.parent.name])
             begun = time.monotonic()
             with LiveServer(Path(folder) / path.stem) as server:

@@ -1,7 +1,8 @@
 """An unmodified SuperOptiX agent, observed: ``python -m examples.superoptix [--backend twinlens|mlflow] [--record]``.
 
 Makes ``.envs/superoptix`` (about 350 MB, once), a SuperOptiX project with its stock ``developer`` agent, and a stand-in for the model
-provider; puts the guide's ``observability:`` block into the playbook and runs ``twinlens run -- super agent run developer``. Then
+provider; puts the guide's ``observability:`` block into the playbook and runs ``twinlens run -- super agent run developer``, then the
+same by the start-up hook without ``twinlens run``. Then
 the MLflow client (and, for Twinlens, the Langfuse client) read back what arrived: one trace with 123 and 45 tokens and a cost,
 and one run. ``--record`` rewrites the recording that the test suites replay.
 """
@@ -95,12 +96,24 @@ class Project:
         document["spec"]["observability"] = block
         self.playbook.write_text(yaml.safe_dump(document, sort_keys=False))
 
-    def run(self) -> None:
-        """Run the agent, observed; deliver what a busy machine did not within the second it has at the end."""
+    def run(self, *, hook: bool = False) -> None:
+        """Run the agent, observed; deliver what a busy machine did not within the second it has at the end.
+
+        Args:
+            hook: by the start-up hook, with SuperOptiX's own command; else by ``twinlens run``.
+        """
         goal = f"add two numbers {time.time_ns()}"  # DSPy keeps answers on disk; a known goal has no tokens
         python = str(self.bin / "python")
-        said = self.call(python, "-m", "twinlens", "run", "--", "super", "agent", "run", "developer", "--goal", goal)
-        print(next(line for line in said.splitlines() if line.startswith("twinlens: ")))
+        command = ("super", "agent", "run", "developer", "--goal", goal)
+        if hook:
+            print(self.call(python, "-m", "twinlens", "hook", "install").strip())
+            try:
+                self.call(*command)
+            finally:
+                self.call(python, "-m", "twinlens", "hook", "remove")
+        else:
+            said = self.call(python, "-m", "twinlens", "run", "--", *command)
+            print(next(line for line in said.splitlines() if line.startswith("twinlens: ")))
         self.call(python, "-m", "twinlens", "spool", "push", "--config", str(self.playbook))
 
 
@@ -155,11 +168,12 @@ def main() -> None:
         if options.record:
             record(project)
         if "twinlens" in options.backend or not (options.backend or options.record):
-            with LiveServer(folder / "data") as server:
-                project.write(both(server.url))
-                project.run()
-                check_mlflow(server.url)
-                check_langfuse(server.url)
+            for hook in (False, True):
+                with LiveServer(folder / f"data-{hook}") as server:
+                    project.write(both(server.url))
+                    project.run(hook=hook)
+                    check_mlflow(server.url)
+                    check_langfuse(server.url)
         if "mlflow" in options.backend:
             (folder / "mlflow").mkdir()
             with mlflow_server(folder / "mlflow") as url:
