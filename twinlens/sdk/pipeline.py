@@ -29,7 +29,7 @@ BATCH = 512
 #: Longest wait of a span in memory before it is on disk, in seconds.
 LINGER_S = 0.2
 #: Longest wait at the end for what is in memory to reach the disk: a matter of milliseconds, unless the machine starves.
-SETTLE_S = 5.0
+SETTLE_S = 15.0
 
 
 class Pipeline:
