@@ -8,7 +8,15 @@ from typing import Any
 
 import pytest
 
+from tests.mlflow_server import mlflow_server
 from tests.servers import LiveServer
+
+
+@pytest.fixture(scope="session")
+def real_mlflow(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """The URL of one ``mlflow server`` for all who write things of their own names and look at nothing else."""
+    with mlflow_server(tmp_path_factory.mktemp("mlflow")) as url:
+        yield url
 
 
 @pytest.fixture(scope="module")

@@ -13,7 +13,6 @@ from typing import Any
 import pytest
 
 from tests.envs import python_of
-from tests.mlflow_server import mlflow_server
 from tests.servers import LiveServer
 from tests.wire.langfuse.clients import run_json
 
@@ -136,7 +135,6 @@ def test_both_blocks_against_one_twinlens_on_two_ports(start_server: Any, tmp_pa
 
 
 @pytest.mark.slow
-def test_the_mlflow_block_against_a_real_mlflow_server(tmp_path: Path) -> None:
-    with mlflow_server(tmp_path) as url:
-        agent(tmp_path, moved(MLFLOW, "http://localhost:5001", url))
-        check_mlflow(read_mlflow(url))
+def test_the_mlflow_block_against_a_real_mlflow_server(tmp_path: Path, real_mlflow: str) -> None:
+    agent(tmp_path, moved(MLFLOW, "http://localhost:5001", real_mlflow))
+    check_mlflow(read_mlflow(real_mlflow))

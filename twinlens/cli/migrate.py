@@ -33,6 +33,7 @@ def run(
     """
     from twinlens.migrate import locate
     from twinlens.migrate.checkpoint import Checkpoint
+    from twinlens.migrate.notes import Notes
     from twinlens.migrate.runner import Migration, check
     from twinlens.migrate.show import Bars, show_notes, show_plan, show_report
 
@@ -44,15 +45,17 @@ def run(
         show_plan(Migration(opened, locate.target(here, derive=not exact), Checkpoint(None, title)).plan(), title)
         show_notes(opened)
         return
-    progress = Checkpoint(checkpoint or locate.default_checkpoint(there, here), title)
+    file = checkpoint or locate.default_checkpoint(there, here)
+    progress, notes = Checkpoint(file, title), Notes(file)
     try:
-        into = locate.target(here, derive=not exact, rate=rate)
+        into = locate.target(here, derive=not exact, rate=rate, notes=notes)
         with Bars() as bars:
             migration = Migration(opened, into, progress, exact=exact, workers=workers, progress=bars)
             migration.run()
             report = migration.compare()
     finally:
         progress.close()
+        notes.close()
     show_report(report, title)
     show_notes(opened)
     check(report)

@@ -124,14 +124,15 @@ class RecordReader:
         start: list[Any] = after or ["", None]
         behind = [table.name for table in tables].index(start[0]) if after else 0
         for table in tables[behind:]:
+            name = str(table.name)  # SQLAlchemy's is a kind of text that JSON does not take
             keys = [column.name for column in table.primary_key if column.name != "project_id"]
             with self._catalog.read() as connection:
                 rows = bulk.rows_after(
-                    connection, table, scope.project_id, keys, start[1] if table.name == start[0] else None, limit
+                    connection, table, scope.project_id, keys, start[1] if name == start[0] else None, limit
                 )
             if rows:
-                found = [RowRecord(table=table.name, values=row, id=bulk.row_id(table, row)) for row in rows]
-                return list[AnyRecord](found), [table.name, [rows[-1][key] for key in keys]]
+                found = [RowRecord(table=name, values=row, id=bulk.row_id(table, row)) for row in rows]
+                return list[AnyRecord](found), [name, [rows[-1][key] for key in keys]]
         return [], None
 
     # --- experiments and runs ------------------------------------------------------------------------------------------

@@ -19,7 +19,6 @@ CREATE TABLE IF NOT EXISTS progress (kind TEXT PRIMARY KEY, after TEXT, done INT
 CREATE TABLE IF NOT EXISTS carried (
   kind TEXT, key TEXT, n INTEGER, digest INTEGER, tokens INTEGER, cost REAL, bytes INTEGER, PRIMARY KEY (kind, key)
 ) WITHOUT ROWID;
-CREATE TABLE IF NOT EXISTS ids (kind TEXT, there TEXT, here TEXT, PRIMARY KEY (kind, there)) WITHOUT ROWID;
 """
 _ADD = (
     "INSERT INTO {table} VALUES (?, ?, 1, ?, ?, ?, ?) ON CONFLICT DO UPDATE SET n = n + 1, "
@@ -50,7 +49,7 @@ class Checkpoint:
     """
 
     def __init__(self, path: Path | None, job: str) -> None:
-        self._db = sqlite3.connect(path or ":memory:", check_same_thread=False)
+        self._db = sqlite3.connect(path or ":memory:", check_same_thread=False, timeout=60)
         self._db.executescript(_SCHEMA)
         self._db.execute("PRAGMA synchronous = NORMAL")
         row = self._db.execute("SELECT value FROM meta WHERE key = 'job'").fetchone()
@@ -87,7 +86,7 @@ class Checkpoint:
         self._db.commit()
 
     def reset(self) -> None:
-        """Forget all progress, not the ids: everything is carried again."""
+        """Forget all progress: everything is carried again."""
         self._db.execute("DELETE FROM progress")
         self._db.execute("DELETE FROM carried")
         self._db.commit()
@@ -119,15 +118,6 @@ class Checkpoint:
                 )
             )  # fmt: skip
         return result
-
-    # --- ids -----------------------------------------------------------------------------------------------------------
-    def know(self, kind: str, there: str, here: str) -> None:
-        """Remember the target's id of a thing. Kept with the next ``advance``."""
-        self._db.execute("INSERT OR REPLACE INTO ids VALUES (?, ?, ?)", (kind, there, here))
-
-    def known(self, kind: str) -> Iterator[tuple[str, str]]:
-        """All remembered ids of a kind: (the source's, the target's)."""
-        yield from self._db.execute("SELECT there, here FROM ids WHERE kind = ?", (kind,)).fetchall()
 
     def close(self) -> None:
         """Close the file."""

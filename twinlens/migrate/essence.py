@@ -31,6 +31,7 @@ from twinlens.domain.record import (
     PriceRecord,
     PromptRecord,
     RegisteredModelRecord,
+    RowRecord,
     RunRecord,
     ScoreConfigRecord,
     ScoreRecord,
@@ -42,6 +43,9 @@ from twinlens.domain.trace import Span
 _MS = 1_000_000
 #: Tags that servers set by themselves, from resources of spans or for their own use.
 _DERIVED = (CARRIED, "mlflow.", "service.", "telemetry.", "host.", "process.", "os.", "deployment.")
+
+#: Tags that a server sets on things because of other things.
+_SERVERS = frozenset({"mlflow.modelVersions", "_mlflow_experiment_ids"})
 
 
 class Sum(msgspec.Struct, frozen=True):
@@ -74,13 +78,16 @@ def sums(record: AnyRecord, *, exact: bool) -> Iterator[Sum]:
             yield Sum("artifact", record.key, _digest(record.sha256), bytes=record.size)
         case DatasetItemRecord() if record.valid_to_ns is not None and not exact:
             return  # not every system tells of the past states of an item
+        case RowRecord() if "experiment_id" in record.values:  # an experiment may have another number here
+            said = {k: v for k, v in record.values.items() if k != "experiment_id"}
+            yield Sum("row", f"{record.table}/{_digest(said)}", _digest(said))
         case _:
             kind: str = str(record.__struct_config__.tag)
-            yield Sum(kind, _key(record), _digest(_plain(record, exact)))
+            yield Sum(kind, key_of(record), _digest(_plain(record, exact)))
 
 
-def _key(record: AnyRecord) -> str:
-    """By name where ids or times are the system's own."""
+def key_of(record: AnyRecord) -> str:
+    """What identifies a thing in every system: by name where ids or times are the system's own."""
     match record:
         case ExperimentRecord(experiment=e):
             return e.name
@@ -146,7 +153,7 @@ def _json(text: str | None) -> Any:
 
 def _own(tags: dict[str, Any] | None) -> dict[str, Any]:
     """Without what a migration has added."""
-    return {k: v for k, v in sorted((tags or {}).items()) if not k.startswith(CARRIED)}
+    return {k: v for k, v in sorted((tags or {}).items()) if not k.startswith(CARRIED) and k not in _SERVERS}
 
 
 def _plain(record: AnyRecord, exact: bool) -> Any:

@@ -7,9 +7,9 @@ What a migration had carried there comes back as it was: metadata under ``twinle
 from __future__ import annotations
 
 import base64
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from functools import cached_property
-from typing import Any
+from typing import Any, cast
 from urllib.parse import quote
 
 import msgspec
@@ -42,18 +42,24 @@ from twinlens.domain.score import Score
 from twinlens.domain.score_config import ScoreCategory, ScoreConfig
 from twinlens.domain.summary import add_spans, new_summary, note_reporters
 from twinlens.domain.trace import Span, TracePatch
+from twinlens.migrate.essence import key_of, sums
 from twinlens.migrate.http import Http
+from twinlens.migrate.restore import restore_span, restore_trace
 from twinlens.migrate.system import Content, Page
 
 API = "/api/public"
 LEDGER = "twinlens ledger"
-TRACE, SPAN, SCORE, PROMPT = (f"{CARRIED}langfuse.{name}" for name in ("trace", "span", "score", "prompt"))
+TRACE, SPAN, SCORE, PROMPT, ITEM = (
+    f"{CARRIED}langfuse.{name}" for name in ("trace", "span", "score", "prompt", "item")
+)
 #: Ids of traces and scores that only show a run; the run itself is in the ledger.
 SHOWN = f"{CARRIED}run."
 NATIVE = frozenset({
     "price", "score_config", "prompt", "dataset", "dataset_item", "trace", "dataset_run", "dataset_run_item", "score", "comment",
     "media",
 })  # fmt: skip
+#: Kinds whose records are in the ledger too, for what the API has no field for.
+_SMALL = ("price", "score_config", "dataset", "dataset_run", "dataset_run_item", "comment")
 _STATUS = {"ERROR": "error"}
 
 
@@ -108,14 +114,17 @@ class LangfuseSource:
                     yield Page([self._prompt(item)], part=True)
             case "dataset" | "dataset_item" | "dataset_run" | "dataset_run_item":
                 for said in self._datasets:
-                    yield Page(list(self._of_dataset(kind, said)), part=True)
+                    yield Page(list(self._as_kept(self._of_dataset(kind, said))), part=True)
+                yield Page(list(self._only_kept(kind)))
             case "score_config":
-                yield Page([ScoreConfigRecord(config=config_of(c)) for c in self.all("/score-configs")])
+                found = [ScoreConfigRecord(config=config_of(c)) for c in self.all("/score-configs")]
+                yield Page(list(self._as_kept(found)))
             case "comment":
-                yield Page([CommentRecord(comment=comment_of(c)) for c in self.all("/comments")])
+                for items, _ in self.pages("/comments"):
+                    yield Page(list(self._as_kept(CommentRecord(comment=comment_of(c)) for c in items)), part=True)
             case "price":
                 own = (m for m in self.all("/models") if not m.get("isLangfuseManaged"))
-                yield Page([PriceRecord(price=price_of(m)) for m in own])
+                yield Page(list(self._as_kept(PriceRecord(price=price_of(m)) for m in own)))
             case "media":
                 yield from self._media()
             case _:
@@ -143,8 +152,8 @@ class LangfuseSource:
         changes: list[Any] = [(None, span) for span in spans]
         note_reporters(trace, changes)
         add_spans(trace, changes)
-        for name, value in (msgspec.json.decode(carried) if isinstance(carried, str) else {}).items():
-            setattr(trace, name, frozenset(value) if name == "client_fields" else value)
+        if isinstance(carried, str):
+            restore_trace(trace, msgspec.json.decode(carried))
         return TraceRecord(trace=trace, spans=spans)
 
     # --- prompts and datasets ----------------------------------------------------------------------------------------------
@@ -209,10 +218,36 @@ class LangfuseSource:
                         )
                     )  # fmt: skip
 
+    # --- what had been carried here comes back as it was ------------------------------------------------------------------
+    def _as_kept(self, records: Iterable[AnyRecord]) -> Iterator[AnyRecord]:
+        """Each as the ledger has it, unless it has been changed since."""
+        for record in records:
+            kept = self._by_key.get(_named(record))
+            yield kept if kept is not None and _same(kept, record) else record
+
+    def _only_kept(self, kind: str) -> Iterator[AnyRecord]:
+        """What Langfuse does not show: past states of items, archived ones, runs without items."""
+        if kind not in ("dataset_item", "dataset_run"):
+            return
+        names = {said["name"] for said in self._datasets}
+        shown: set[str] = set()
+        if kind == "dataset_run":
+            shown = {_named(r)[1] for said in self._datasets for r in self._of_dataset(kind, said)}
+        for record in self._ledger.get(kind, []):
+            dataset = getattr(record, "item" if kind == "dataset_item" else "run").dataset_name
+            if dataset in names and _named(record)[1] not in shown:
+                yield record
+
+    @cached_property
+    def _by_key(self) -> dict[tuple[str, str], AnyRecord]:
+        return {_named(record): record for kind in _SMALL for record in self._ledger.get(kind, [])}
+
     # --- files and the ledger --------------------------------------------------------------------------------------------
     def _media(self) -> Iterator[Page]:
-        """Files that a token in some trace refers to: the API has no list of them."""
-        seen: set[str] = set()
+        """Files of the ledger, and those that a token in some trace refers to: the API has no list of them."""
+        kept = self._ledger.get("media", [])
+        yield Page(list(kept), part=True)
+        seen = {record.key for record in kept}
         for page in self.read("trace"):
             for record in page.records:
                 if isinstance(record, TraceRecord):
@@ -272,6 +307,15 @@ class LangfuseSource:
         return found
 
 
+def _named(record: AnyRecord) -> tuple[str, str]:
+    """Kind and key by which a thing is known in every system."""
+    return str(record.__struct_config__.tag), key_of(record)
+
+
+def _same(one: AnyRecord, other: AnyRecord) -> bool:
+    return list(sums(one, exact=False)) == list(sums(other, exact=False))
+
+
 def span_of(said: dict[str, Any], trace_id: str) -> Span:
     """An observation."""
     metadata = said.get("metadata")
@@ -292,7 +336,7 @@ def span_of(said: dict[str, Any], trace_id: str) -> Span:
         source="langfuse",
     )  # fmt: skip
     if isinstance(carried, str):
-        span = msgspec.convert(msgspec.to_builtins(span) | msgspec.json.decode(carried), Span)
+        span = restore_span(span, msgspec.json.decode(carried))
     return span
 
 
@@ -351,12 +395,34 @@ def price_of(said: dict[str, Any]) -> Price:
 
 def _item_of(said: dict[str, Any], dataset: str) -> DatasetItem:
     at = _ns(said.get("updatedAt"))
-    return DatasetItem(
+    metadata: Any = said.get("metadata")
+    carried: Any = None
+    if isinstance(metadata, dict) and ITEM in metadata:
+        metadata = dict(cast("dict[str, Any]", metadata))
+        carried = msgspec.json.decode(metadata.pop(ITEM))
+        metadata = metadata or None
+    item = DatasetItem(
         item_id=said["id"], dataset_id=said["datasetId"], dataset_name=dataset, input=said.get("input"),
-        expected_output=said.get("expectedOutput"), metadata=said.get("metadata"), source_trace_id=said.get("sourceTraceId"),
+        expected_output=said.get("expectedOutput"), metadata=metadata, source_trace_id=said.get("sourceTraceId"),
         source_observation_id=said.get("sourceObservationId"), status=said.get("status", "ACTIVE"), valid_from_ns=at,
         created_ns=_ns(said.get("createdAt")), updated_ns=at,
     )  # fmt: skip
+    if carried is None:
+        return item
+    kept = msgspec.convert(carried, DatasetItem)
+    if (kept.input, kept.expected_output, _wrapped(kept.metadata)) == (item.input, item.expected_output, metadata):
+        return kept
+    return msgspec.structs.replace(item, output=kept.output, source=kept.source, created_ns=kept.created_ns)
+
+
+def _wrapped(metadata: Any) -> dict[str, Any] | None:
+    """Metadata as an object, to which something can be added."""
+    return (metadata if isinstance(metadata, dict) else {"metadata": metadata}) if metadata else None
+
+
+def item_metadata(item: DatasetItem) -> dict[str, Any]:
+    """An item's metadata with all that Langfuse has no field for."""
+    return {**(_wrapped(item.metadata) or {}), ITEM: msgspec.json.encode(item).decode()}
 
 
 def _run_of(said: dict[str, Any], dataset: dict[str, Any]) -> DatasetRun:

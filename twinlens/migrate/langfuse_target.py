@@ -40,10 +40,21 @@ from twinlens.domain.record import (
     TraceRecord,
 )
 from twinlens.domain.score import Score
-from twinlens.domain.trace import Span, TraceSummary
+from twinlens.domain.trace import Span
 from twinlens.migrate.errors import MigrationError
 from twinlens.migrate.http import Http
-from twinlens.migrate.langfuse_source import API, LEDGER, PROMPT, SCORE, SHOWN, SPAN, TRACE, LangfuseSource
+from twinlens.migrate.langfuse_source import (
+    API,
+    LEDGER,
+    PROMPT,
+    SCORE,
+    SHOWN,
+    SPAN,
+    TRACE,
+    LangfuseSource,
+    item_metadata,
+)
+from twinlens.migrate.notes import Notes
 from twinlens.migrate.system import Content, Source
 
 #: Langfuse refuses bodies above 3.5 MB or so.
@@ -58,18 +69,18 @@ _SPAN_NATIVE = frozenset({
 })  # fmt: skip
 _TRACE_CARRIED = (
     "experiment_id", "run_ids", "tag_values", "prompts", "client_request_id", "start_ns", "end_ns", "status", "client_fields",
-    "final", "input_preview", "output_preview", "bookmarked",
+    "final", "input_preview", "output_preview", "bookmarked", "source",
 )  # fmt: skip
 
 
 class LangfuseTarget:
     """One project: the one its keys open."""
 
-    def __init__(self, http: Http) -> None:
+    def __init__(self, http: Http, notes: Notes | None = None) -> None:
         self._http = http
         self._source = LangfuseSource(http)
+        self._notes = notes or Notes()  #: of dataset runs, by id: Langfuse makes them with their first item
         self.kinds = KINDS
-        self._runs: dict[str, DatasetRunRecord] = {}  #: by id: Langfuse makes them with their first item
 
     def write(self, records: list[AnyRecord]) -> None:
         """See ``Target.write``."""
@@ -78,7 +89,7 @@ class LangfuseTarget:
         for record in records:
             match record:
                 case TraceRecord():
-                    events.append(_trace_event(record.trace))
+                    events.append(_trace_event(record))
                     events.extend(_span_event(span) for span in record.spans)
                 case SpansRecord():
                     events.extend(_span_event(span) for span in record.spans)
@@ -88,18 +99,26 @@ class LangfuseTarget:
                     self._prompt(record)
                 case DatasetRecord():
                     self._dataset(record)
+                    kept.append(record)
                 case DatasetItemRecord() if record.valid_to_ns is None:
                     self._item(record)
+                    if record.item.status != "ACTIVE":  # not in Langfuse's lists
+                        kept.append(record)
                 case DatasetRunRecord():
-                    self._runs[record.run.run_id] = record
+                    self._notes.put("dataset run", [(record.key, msgspec.json.encode(record))])
+                    kept.append(record)
                 case DatasetRunItemRecord():
                     self._run_item(record)
+                    kept.append(record)
                 case ScoreConfigRecord():
                     self._config(record)
+                    kept.append(record)
                 case CommentRecord():
                     self._comment(record)
+                    kept.append(record)
                 case PriceRecord():
                     self._price(record)
+                    kept.append(record)
                 case MediaRecord() | ArtifactRecord():
                     pass  # written with their bytes
                 case RunRecord():
@@ -178,14 +197,15 @@ class LangfuseTarget:
         i = record.item
         body = {
             "datasetName": i.dataset_name, "id": i.item_id, "input": i.input, "expectedOutput": i.expected_output,
-            "metadata": i.metadata, "sourceTraceId": i.source_trace_id, "sourceObservationId": i.source_observation_id,
+            "metadata": item_metadata(i), "sourceTraceId": i.source_trace_id, "sourceObservationId": i.source_observation_id,
             "status": i.status,
         }  # fmt: skip
         self._http.post(f"{API}/dataset-items", {k: v for k, v in body.items() if v is not None})
 
     def _run_item(self, record: DatasetRunItemRecord) -> None:
         item = record.item
-        run = self._runs.get(item.run_id)
+        said = self._notes.get("dataset run", item.run_id)
+        run = msgspec.json.decode(said, type=DatasetRunRecord) if said else None
         body = {
             "runName": item.run_name, "datasetItemId": item.item_id, "traceId": item.trace_id,
             "observationId": item.observation_id, "runDescription": run.run.description if run else None,
@@ -258,6 +278,7 @@ class LangfuseTarget:
                         "contentType": record.media.content_type, "datasetId": link.dataset_id, "datasetItemId": link.dataset_item_id,
                     }  # fmt: skip
                     self._upload(said | {k: v for k, v in where.items() if v is not None}, held)
+                self._keep(record)
                 return
             record.sha256, record.size = digest.hexdigest(), size
             media_id = ""
@@ -300,14 +321,15 @@ def _event(type: str, key: str, at_ns: int, body: dict[str, Any]) -> dict[str, A
     return {"id": digest, "type": type, "timestamp": iso_ms(at_ns), "body": body}
 
 
-def _trace_event(t: TraceSummary) -> dict[str, Any]:
+def _trace_event(record: TraceRecord) -> dict[str, Any]:
+    t = record.trace
+    root = next((span for span in record.spans if span.span_id == t.root_span_id), None)
     plain = msgspec.to_builtins(t)
     carried = {name: plain[name] for name in _TRACE_CARRIED if name in plain}
-    said = t.client_fields
     body = {
         "id": t.trace_id, "timestamp": iso_ms(t.start_ns), "name": t.name, "userId": t.user_id, "sessionId": t.session_id,
-        "input": _raw(t.input) if "input" in said or not t.span_count else None,
-        "output": _raw(t.output) if "output" in said or not t.span_count else None,
+        "input": _raw(t.input) if root is None or t.input != root.input else None,
+        "output": _raw(t.output) if root is None or t.output != root.output else None,
         "release": t.release, "version": t.version, "environment": t.environment, "public": t.public or None, "tags": t.tags or None,
         "metadata": {**t.metadata, TRACE: msgspec.json.encode(carried).decode()},
     }  # fmt: skip

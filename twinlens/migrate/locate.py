@@ -1,8 +1,9 @@
 """What the addresses on the command line stand for.
 
 ``mlflow+http://host:5000``, ``langfuse+https://pk-lf-…:sk-lf-…@host``, ``twinlens+http://host:5001/project`` name a server and its
-protocol; user and password in the address are its credentials. A path is a file or folder of another tool: which one is
-found out, or said in front (``wandb+./wandb``).
+protocol; user and password in the address are its credentials. ``sqlite:///mlflow.db``, ``postgresql://…`` and ``./mlruns`` are
+MLflow's database and file store. Another path is a file or folder of another tool: which one is found out, or said in front
+(``wandb+./wandb``).
 """
 
 from __future__ import annotations
@@ -15,9 +16,13 @@ import msgspec
 from twinlens.migrate.errors import MigrationError
 from twinlens.migrate.files.detect import FORMATS, detect, open_files
 from twinlens.migrate.http import Http
+from twinlens.migrate.mlflow_folder import is_store
+from twinlens.migrate.mlflow_reader import MlflowReader
+from twinlens.migrate.notes import Notes
 from twinlens.migrate.system import Source, Target
 
 _SYSTEMS = ("twinlens", "mlflow", "langfuse")
+_DATABASES = ("sqlite:///", "postgresql://", "postgresql+")
 #: In ``Place.system`` of a file or folder of another tool; ``Place.project`` then names the format.
 FILES = "files"
 
@@ -38,6 +43,11 @@ def parse(text: str) -> Place:
     Raises:
         MigrationError: it names no system.
     """
+    if (stored := text.removeprefix("mlflow+")).startswith(_DATABASES):
+        parts = urlsplit(stored)
+        return Place("mlflow", stored, f"mlflow+{parts.scheme}://{parts.netloc.rpartition('@')[2]}{parts.path}")
+    if "://" not in stored and is_store(Path(stored)):
+        return Place("mlflow", stored, f"mlflow+{stored}")
     system, plus, rest = text.partition("+")
     if plus and system in FORMATS and rest:
         return Place(FILES, rest, text, project=system)
@@ -46,7 +56,8 @@ def parse(text: str) -> Place:
     if not plus or system not in _SYSTEMS or not rest.startswith(("http://", "https://")):
         raise MigrationError(
             f"{text}: say what it is, like mlflow+http://host:5000, langfuse+https://pk-lf-…:sk-lf-…@host, "
-            f"twinlens+http://host:5001/project, or a path with one of these in front: {', '.join(f'{n}+' for n in FORMATS)}"
+            "twinlens+http://host:5001/project, sqlite:///mlflow.db, postgresql://user:password@host/mlflow, ./mlruns, or a path with "
+            f"one of these in front: {', '.join(f'{n}+' for n in FORMATS)}"
         )
     parts = urlsplit(rest)
     host = parts.hostname or ""
@@ -65,11 +76,16 @@ def source(place: Place, rate: float = 0) -> Source:
     """Open a place to read from."""
     if place.system == FILES:
         return open_files(place.project, place.url)
-    http = Http(place.url, auth=place.auth, rate=rate)
-    if place.system == "mlflow":
+    if place.system == "mlflow" and not place.url.startswith("http"):
         from twinlens.migrate.mlflow_source import MlflowSource
 
-        return MlflowSource(http)
+        return MlflowSource(_stored(place.url))
+    http = Http(place.url, auth=place.auth, rate=rate)
+    if place.system == "mlflow":
+        from twinlens.migrate.mlflow_reader import RestReader
+        from twinlens.migrate.mlflow_source import MlflowSource
+
+        return MlflowSource(RestReader(http))
     if place.system == "langfuse":
         from twinlens.migrate.langfuse_source import LangfuseSource
 
@@ -79,19 +95,39 @@ def source(place: Place, rate: float = 0) -> Source:
     return TwinlensSource(http, place.project)
 
 
-def target(place: Place, *, derive: bool, rate: float = 0) -> Target:
-    """Open a place to write to. ``derive``: what comes is from another product (see ``TwinlensTarget``)."""
+def _stored(url: str) -> MlflowReader:
+    """MLflow's database or file store."""
+    if url.startswith(_DATABASES):
+        from twinlens.migrate.mlflow_database import DatabaseReader
+
+        return DatabaseReader(url)
+    from twinlens.migrate.mlflow_folder import FolderReader
+
+    return FolderReader(Path(url))
+
+
+def target(place: Place, *, derive: bool, rate: float = 0, notes: Notes | None = None) -> Target:
+    """Open a place to write to.
+
+    Args:
+        derive: what comes is from another product (see ``TwinlensTarget``).
+        notes: what the target has to remember, should the migration be interrupted; None for memory.
+    """
     if place.system == FILES:
         raise MigrationError(f"{place.shown} can only be read: write archives and plain files with `twinlens export`")
+    if place.system == "mlflow" and not place.url.startswith("http"):
+        raise MigrationError(
+            f"{place.shown} is only read: start `mlflow server` on it and name that, mlflow+http://host:5000"
+        )
     http = Http(place.url, auth=place.auth, rate=rate)
     if place.system == "mlflow":
         from twinlens.migrate.mlflow_target import MlflowTarget
 
-        return MlflowTarget(http)
+        return MlflowTarget(http, notes)
     if place.system == "langfuse":
         from twinlens.migrate.langfuse_target import LangfuseTarget
 
-        return LangfuseTarget(http)
+        return LangfuseTarget(http, notes)
     from twinlens.migrate.native import TwinlensTarget, ensure_project
 
     ensure_project(http, place.project, place.project)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import hashlib
+import math
 import re
 from typing import Any
 
@@ -21,6 +22,8 @@ from twinlens.domain.summary import add_spans, new_summary, note_reporters
 from twinlens.domain.trace import Scope, Span, SpanEvent, TracePatch, TraceSummary
 from twinlens.ingest.normalise import normalise
 from twinlens.ingest.otlp_json import decode_spans
+from twinlens.migrate.plain import attributes as listed
+from twinlens.migrate.restore import restore_span, restore_trace
 
 TRACE, SPAN, SCORE = (f"{CARRIED}mlflow.{name}" for name in ("trace", "span", "score"))
 _USER, _SESSION, _RUN = "mlflow.trace.user", "mlflow.trace.session", "mlflow.sourceRun"
@@ -37,14 +40,25 @@ _SOURCES = {"HUMAN": "human", "LLM_JUDGE": "judge", "AI_JUDGE": "judge", "CODE":
 #: Fields of a span that MLflow has no place for.
 _SPAN_FIELDS = (
     "kind", "level", "completion_start_ns", "is_app_root", "provider", "model_parameters", "usage", "cost", "usage_source",
-    "cost_source", "metadata", "prompt_name", "prompt_version", "tool_name", "agent_name", "user_id", "session_id",
-    "environment", "release", "version", "service", "status_message", "trace_id", "span_id", "parent_id", "input", "output",
-    "model", "attributes", "source",
+    "cost_source", "price_id", "counted", "metadata", "prompt_name", "prompt_version", "tool_name", "agent_name", "user_id",
+    "session_id", "environment", "release", "version", "service", "status", "status_message", "trace_id", "span_id", "parent_id",
+    "end_ns", "input", "output", "model", "attributes", "events", "links", "resource", "scope", "otel_kind", "trace_state",
+    "dialect", "rules", "source",
 )  # fmt: skip
+#: What MLflow's spans have no place for, of a span that its own SDK has made.
+_OWN_SPAN_FIELDS = ("resource", "scope", "trace_state")
 _TRACE_FIELDS = (
     "name", "input", "output", "environment", "release", "version", "public", "bookmarked", "tags", "metadata", "prompts",
-    "usage", "cost", "client_fields",
+    "usage", "cost", "client_fields", "final", "source", "start_ns", "end_ns", "status", "run_ids",
 )  # fmt: skip
+#: What MLflow's databases keep for an infinite value.
+_LARGEST = 1.7976931348623157e308
+
+
+def value_of(said: Any) -> float:
+    """The value of a metric; MLflow's databases keep an infinite one as the largest number."""
+    value = float(said)
+    return math.copysign(math.inf, value) if abs(value) == _LARGEST else value
 
 
 def tags_of(pairs: Any) -> dict[str, str]:
@@ -108,10 +122,12 @@ def trace_of(info: dict[str, Any], raw_spans: list[dict[str, Any]]) -> tuple[Tra
     for span in spans:
         of_trace, of_span = span.attributes.pop(TRACE, None), span.attributes.pop(SPAN, None)
         span.source = "mlflow"
+        span.attributes = {key: _decoded(value) for key, value in span.attributes.items()}
         if of_trace is not None:
             carried = _twice(of_trace)
         if of_span is not None:
-            span = msgspec.convert(msgspec.to_builtins(span) | _twice(of_span), Span)
+            found = _twice(of_span)
+            span = restore_span(span, found, _SPAN_FIELDS if "trace_id" in found else ())
         whole.append(span)
     spans = whole
     if spans:
@@ -135,25 +151,67 @@ def trace_of(info: dict[str, Any], raw_spans: list[dict[str, Any]]) -> tuple[Tra
         apply_patch(trace, each, 1)
     note_reporters(trace, [(None, span) for span in spans])
     add_spans(trace, [(None, span) for span in spans])
-    for name, value in carried.items():
-        setattr(trace, name, frozenset(value) if name == "client_fields" else value)
+    if carried:
+        for tag in carried.get("shown_tags", ()):
+            trace.tag_values.pop(tag, None)
+        restore_trace(trace, carried, _TRACE_FIELDS)
     return trace, spans
 
 
+def _decoded(text: Any) -> Any:
+    """The value of an attribute, which MLflow's SDK sends as JSON text."""
+    try:
+        return msgspec.json.decode(text)
+    except (msgspec.DecodeError, TypeError, RecursionError):
+        return text
+
+
 def _raw_span(trace_id: str, said: dict[str, Any]) -> RawSpan:
-    """A span; attribute values become JSON text again, as the SDK had sent them."""
-    body = dict(said)
+    """A span of a server (protobuf's JSON form), a database or a file; attribute values are JSON text, as the SDK sends them."""
+    body = _new_form(said) if "context" in said else dict(said)
     body["trace_id"] = trace_id if re.fullmatch("[0-9a-f]{32}", trace_id) else hex_id(trace_id, 32)
     for name in ("span_id", "parent_span_id"):
         if body.get(name):
-            body[name] = base64.b64decode(body[name]).hex()
+            body[name] = _hex(body[name])
     for link in body.get("links") or []:
         for name in ("trace_id", "span_id"):
-            link[name] = base64.b64decode(link[name]).hex()
+            link[name] = _hex(link[name].removeprefix("tr-"))
+        link["attributes"] = _listed(link.get("attributes"))
+    body["events"] = [event | {"attributes": _listed(event.get("attributes"))} for event in body.get("events") or []]
+    texts: Any = body.get("attributes")
+    if isinstance(texts, dict):
+        del body["attributes"]
     request = {"resource_spans": [{"scope_spans": [{"scope": {"name": "mlflow"}, "spans": [body]}]}]}
     [span] = decode_spans(msgspec.json.encode(request))
-    span.attributes = {k: msgspec.json.encode(v).decode() for k, v in span.attributes.items()}
+    values: dict[str, Any] = texts if isinstance(texts, dict) else span.attributes
+    kept = isinstance(texts, dict)
+    span.attributes = {k: v if kept and isinstance(v, str) else _json(v) for k, v in values.items()}
     return span
+
+
+def _new_form(said: dict[str, Any]) -> dict[str, Any]:
+    """A span as MLflow 2 kept it in the form of MLflow 3."""
+    return {
+        "span_id": said["context"]["span_id"], "parent_span_id": said.get("parent_id"), "name": said.get("name", ""),
+        "start_time_unix_nano": said["start_time"], "end_time_unix_nano": said.get("end_time") or 0,
+        "status": {"code": f"STATUS_CODE_{said.get('status_code') or 'UNSET'}", "message": said.get("status_message") or ""},
+        "attributes": said.get("attributes") or {},
+        "events": [
+            {"name": e["name"], "time_unix_nano": e.get("timestamp", 0), "attributes": e.get("attributes")}
+            for e in said.get("events") or []
+        ],
+    }  # fmt: skip
+
+
+def _hex(text: str) -> str:
+    """An id as hex digits: MLflow has them so (2), or in Base64 (3)."""
+    if text.startswith("0x"):
+        return text[2:].rjust(16, "0")
+    return text if re.fullmatch("([0-9a-f]{16}){1,2}", text) else base64.b64decode(text).hex()
+
+
+def _listed(values: Any) -> Any:
+    return listed(values) if isinstance(values, dict) else values or []
 
 
 def _twice(text: Any) -> dict[str, Any]:
@@ -164,8 +222,11 @@ def _twice(text: Any) -> dict[str, Any]:
 
 def span_out(span: Span, trace_id: str) -> dict[str, Any]:
     """A span as OTLP JSON the way MLflow's SDK sends it, with what MLflow cannot hold beside."""
+    plain: dict[str, Any] = msgspec.to_builtins(span)
     if span.dialect == "mlflow":
-        attributes = dict(span.attributes)
+        attributes = {key: _json(value) for key, value in span.attributes.items()}
+        if span.resource:
+            attributes[SPAN] = _json(_json({name: plain[name] for name in _OWN_SPAN_FIELDS if name in plain}))
     else:
         attributes = {
             "mlflow.traceRequestId": _json(f"tr-{trace_id}"),
@@ -185,23 +246,27 @@ def span_out(span: Span, trace_id: str) -> dict[str, Any]:
             paid, earned = sides(span.cost)
             costs = {"input_cost": paid, "output_cost": earned, "total_cost": span.total_cost}
             attributes["mlflow.llm.cost"] = _json(costs)
-        plain = msgspec.to_builtins(span)
         attributes[SPAN] = _json(_json({name: plain[name] for name in _SPAN_FIELDS if name in plain}))
     return {
         "traceId": trace_id, "spanId": hex_id(span.span_id, 16),
         "parentSpanId": hex_id(span.parent_id, 16) if span.parent_id else "", "name": span.name, "kind": span.otel_kind,
         "startTimeUnixNano": str(span.start_ns), "endTimeUnixNano": str(span.end_ns or 0),
-        "attributes": [{"key": key, "value": {"stringValue": value if isinstance(value, str) else _json(value)}} for key, value in attributes.items()],
+        "attributes": [{"key": key, "value": {"stringValue": value}} for key, value in attributes.items()],
         "status": {"code": {"ok": 1, "error": 2}.get(span.status, 0), "message": span.status_message},
         "events": [_event(event) for event in span.events],
+        "links": [
+            {"traceId": hex_id(link.trace_id, 32), "spanId": hex_id(link.span_id, 16), "attributes": _pairs(link.attributes)}
+            for link in span.links
+        ],
     }  # fmt: skip
 
 
 def _event(event: SpanEvent) -> dict[str, Any]:
-    pairs = [
-        {"key": k, "value": {"stringValue": v if isinstance(v, str) else _json(v)}} for k, v in event.attributes.items()
-    ]
-    return {"name": event.name, "timeUnixNano": str(event.time_ns), "attributes": pairs}
+    return {"name": event.name, "timeUnixNano": str(event.time_ns), "attributes": _pairs(event.attributes)}
+
+
+def _pairs(attributes: dict[str, Any]) -> list[dict[str, Any]]:
+    return [{"key": k, "value": {"stringValue": v if isinstance(v, str) else _json(v)}} for k, v in attributes.items()]
 
 
 def root_for(trace: TraceSummary) -> Span:
@@ -217,6 +282,7 @@ def carried_trace(trace: TraceSummary) -> str:
     plain = msgspec.to_builtins(trace)
     found = {name: plain[name] for name in _TRACE_FIELDS if name in plain}
     found["trace_id"] = trace.trace_id
+    found["shown_tags"] = [tag for tag in trace.tags if tag not in trace.tag_values]
     return _json(_json(found))
 
 
@@ -230,7 +296,11 @@ def info_out(trace: TraceSummary, trace_id: str, experiment_id: str, runs: dict[
     if trace.run_ids:
         metadata[_RUN] = runs.get(trace.run_ids[0], trace.run_ids[0])
     metadata.setdefault("mlflow.trace_schema.version", "3")
-    tags = {**trace.tag_values, **({_NAME: trace.name} if trace.name else {}), **dict.fromkeys(trace.tags, "true")}
+    tags = {
+        **trace.tag_values,
+        **({_NAME: trace.name} if trace.name else {}),
+        **{t: "true" for t in trace.tags if t not in trace.tag_values},
+    }
     end = trace.end_ns or trace.start_ns
     found: dict[str, Any] = {
         "trace_id": f"tr-{trace_id}", "request_time": iso_ms(trace.start_ns),

@@ -12,9 +12,11 @@ from twinlens.domain.record import (
     KINDS,
     AnyRecord,
     ArtifactRecord,
+    DatasetRecord,
     LoggedModelRecord,
     MediaRecord,
     RecordPage,
+    RowRecord,
     RunRecord,
     SpansRecord,
     TraceRecord,
@@ -158,6 +160,11 @@ class TwinlensTarget:
             thing = record.run
         elif isinstance(record, LoggedModelRecord):
             thing = record.model
+        elif isinstance(record, DatasetRecord):
+            used = record.dataset.experiment_ids
+            record.dataset.experiment_ids = [self.experiments.get(each, each) for each in used]
+        elif isinstance(record, RowRecord) and str(record.values.get("experiment_id")) in self.experiments:
+            record.values["experiment_id"] = int(self.experiments[str(record.values["experiment_id"])])
         if thing is not None:
             thing.experiment_id = self.experiments.get(thing.experiment_id, thing.experiment_id)
         return record

@@ -53,29 +53,29 @@ def otlp(spans: Sequence[Span]) -> dict[str, Any]:
         scope = {
             "name": first.scope.name,
             "version": first.scope.version,
-            "attributes": _attributes(first.scope.attributes),
+            "attributes": attributes(first.scope.attributes),
         }
         groups.append({
-            "resource": {"attributes": _attributes(first.resource)},
+            "resource": {"attributes": attributes(first.resource)},
             "scopeSpans": [{"scope": scope, "spans": [_span(span) for span in members]}],
         })  # fmt: skip
     return {"resourceSpans": groups}
 
 
 def _span(span: Span) -> dict[str, Any]:
-    attributes = dict(span.attributes)
+    said = dict(span.attributes)
     for key, value in canonical(span).items():
-        attributes.setdefault(key, value)
+        said.setdefault(key, value)
     return {
         "traceId": span.trace_id, "spanId": span.span_id, "parentSpanId": span.parent_id or "", "name": span.name,
         "kind": span.otel_kind, "startTimeUnixNano": str(span.start_ns), "endTimeUnixNano": str(span.end_ns or 0),
-        "attributes": _attributes(attributes),
+        "attributes": attributes(said),
         "status": {"code": {"ok": 1, "error": 2}.get(span.status, 0), "message": span.status_message},
         "events": [
-            {"name": e.name, "timeUnixNano": str(e.time_ns), "attributes": _attributes(e.attributes)} for e in span.events
+            {"name": e.name, "timeUnixNano": str(e.time_ns), "attributes": attributes(e.attributes)} for e in span.events
         ],
         "links": [
-            {"traceId": k.trace_id, "spanId": k.span_id, "attributes": _attributes(k.attributes)} for k in span.links
+            {"traceId": k.trace_id, "spanId": k.span_id, "attributes": attributes(k.attributes)} for k in span.links
         ],
     }  # fmt: skip
 
@@ -100,7 +100,8 @@ def canonical(span: Span) -> dict[str, Any]:
     return found
 
 
-def _attributes(values: dict[str, Any]) -> list[dict[str, Any]]:
+def attributes(values: dict[str, Any]) -> list[dict[str, Any]]:
+    """A dict as OTLP JSON's list of typed values."""
     return [{"key": key, "value": _value(value)} for key, value in values.items()]
 
 
@@ -117,7 +118,7 @@ def _value(value: Any) -> dict[str, Any]:
         case list():
             return {"arrayValue": {"values": [_value(item) for item in value]}}
         case dict():
-            return {"kvlistValue": {"values": _attributes(value)}}
+            return {"kvlistValue": {"values": attributes(value)}}
         case _:
             return {"stringValue": msgspec.json.encode(value).decode()} if value is not None else {}
 

@@ -9,7 +9,7 @@ from concurrent.futures import Future, ThreadPoolExecutor
 
 import msgspec
 
-from twinlens.domain.record import KINDS, AnyRecord, ArtifactRecord, MediaRecord
+from twinlens.domain.record import KINDS, AnyRecord, ArtifactRecord, MediaRecord, SpansRecord, TraceRecord
 from twinlens.migrate.checkpoint import Checkpoint, Total
 from twinlens.migrate.errors import MigrationError
 from twinlens.migrate.essence import Sum, sums
@@ -96,6 +96,9 @@ class Migration:
         pages = self._source.read(kind, after)
         try:
             for page in pages:
+                more = {record.trace_id for record in page.records if isinstance(record, SpansRecord)}
+                while more and any(more.intersection(_traces(earlier)) for earlier, _ in flying):
+                    self._landed(kind, flying, held)  # the trace comes before the rest of its spans
                 while len(flying) >= width:
                     self._landed(kind, flying, held)
                 flying.append((page, pool.submit(self._write, page)))
@@ -166,6 +169,10 @@ class Migration:
                 size += len(chunk)
             record.sha256, record.size = digest.hexdigest(), size
         return sums(record, exact=self._exact)
+
+
+def _traces(page: Page) -> Iterator[str]:
+    return (record.key for record in page.records if isinstance(record, TraceRecord))
 
 
 def check(report: Report) -> None:

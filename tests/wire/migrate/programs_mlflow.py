@@ -1,5 +1,15 @@
 """What the real MLflow client writes before a migration: one of everything."""
 
+#: Evaluation datasets, which a file store has not.
+DATASETS = """
+from mlflow.genai.datasets import create_dataset
+golden = create_dataset(name="golden", experiment_id=[experiment.experiment_id], tags={"use": "nightly", "level": "hard"})
+golden.merge_records([
+    {"inputs": {"question": "why"}, "expectations": {"answer": "yhw"}, "tags": {"from": "ann"}},
+    {"inputs": {"question": "how", "deep": {"a": [1, 2]}}, "expectations": {"answer": "woh", "min": 0.5}},
+])
+golden.merge_records([first])
+"""
 EVERYTHING = """
 import math, os, pathlib, tempfile, time
 from mlflow.entities import Dataset, DatasetInput, InputTag, Metric, Param, RunTag
@@ -69,6 +79,6 @@ mlflow.log_feedback(trace_id=first.info.trace_id, name="helpful", value=0.8, rat
 mlflow.log_feedback(trace_id=first.info.trace_id, name="ok", value=True, span_id=first.data.spans[0].span_id)
 mlflow.log_feedback(trace_id=first.info.trace_id, name="parts", value={"a": 1})
 mlflow.log_expectation(trace_id=first.info.trace_id, name="expected", value="yhw")
-result = {"experiment": experiment.experiment_id, "parent": parent.info.run_id, "child": child.info.run_id,
+@DATASETS@result = {"experiment": experiment.experiment_id, "parent": parent.info.run_id, "child": child.info.run_id,
           "trace": first.info.trace_id, "model": model.model_id, "traces": len(traces)}
-"""
+""".replace("@DATASETS@", DATASETS)
