@@ -33,6 +33,8 @@ SDK = (
 #: (mlflow-skinny, mlflow-tracing) are published in the same version.
 REQUIREMENTS: dict[str, tuple[str, ...]] = {
     "mlflow": ("mlflow==3.17.2", "scikit-learn>=1.5"),
+    # the last release that tells traces in the second form (start, end, spans as a file), with an OpenTelemetry of its time
+    "mlflow2": ("mlflow-skinny==2.22.2", "opentelemetry-sdk==1.33.1"),
     "s3": ("moto[server]==5.2.5",),
     "langfuse2": ("langfuse==2.60.10",),
     "langfuse3": ("langfuse==3.15.0",),

@@ -87,6 +87,7 @@ from twinlens.features.scores import Scores
 from twinlens.features.secrets import Hasher, instance_key
 from twinlens.features.services import Services
 from twinlens.features.sessions import Sessions
+from twinlens.features.trace_files import TraceFiles
 from twinlens.features.traces import Traces
 from twinlens.features.transfer import Transfer
 from twinlens.features.webhook_worker import WebhookWorker
@@ -230,6 +231,7 @@ class Instance:
             telemetry=telemetry,
             live=live,
             traces=traces,
+            trace_files=TraceFiles(traces, ingest, prices),
             assessments=Assessments(telemetry, ingest, traces),
             overviews=Overviews(telemetry),
             prices=prices,

@@ -49,6 +49,7 @@ if TYPE_CHECKING:
     from twinlens.features.score_configs import ScoreConfigs
     from twinlens.features.scores import Scores
     from twinlens.features.sessions import Sessions
+    from twinlens.features.trace_files import TraceFiles
     from twinlens.features.traces import Traces
     from twinlens.features.transfer import Transfer
     from twinlens.features.webhooks import Webhooks
@@ -73,6 +74,7 @@ class Services:
     telemetry: TelemetryStore  #: reads only; writes go through ``ingest``
     live: LiveBus
     traces: Traces
+    trace_files: TraceFiles
     assessments: Assessments
     overviews: Overviews
     prices: Prices

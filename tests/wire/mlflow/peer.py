@@ -53,12 +53,12 @@ class ClientError(Exception):
 class MlflowPeer:
     """The unmodified MLflow client, told by ``run`` what to do. ``mlflow`` and ``client`` are in scope of snippets."""
 
-    def __init__(self, url: str, folder: Path, **env: str) -> None:
+    def __init__(self, url: str, folder: Path, client: str = "mlflow", **env: str) -> None:
         script = folder / "peer.py"
         script.write_text(_LOOP)
         self._log = (folder / "peer.log").open("w+")
         self._process = subprocess.Popen(
-            [python_of("mlflow"), str(script)],
+            [python_of(client), str(script)],
             env={
                 "PATH": "/usr/bin:/bin", "HOME": str(folder), "MLFLOW_TRACKING_URI": url,
                 "MLFLOW_HTTP_REQUEST_MAX_RETRIES": "0", "GIT_PYTHON_REFRESH": "quiet",

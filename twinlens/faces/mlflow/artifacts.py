@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import AsyncIterator, Iterable
 from typing import Any
 
-from twinlens.domain.errors import InvalidArgument
+import msgspec
+
+from twinlens.domain.errors import InvalidArgument, TooLarge
 from twinlens.domain.registry import parse_version
 from twinlens.faces.downloads import download
 from twinlens.faces.http import in_thread
 from twinlens.faces.mlflow.errors import invalid
+from twinlens.faces.mlflow.otel_json import trace_v2_json
 from twinlens.faces.mlflow.wire import Call, Raw, Reply, RpcTable, present
 from twinlens.features.artifacts import Artifact
 from twinlens.store.blobs.interface import BlobInfo
@@ -44,13 +47,42 @@ def _listing(entries: list[BlobInfo]) -> Reply:
 async def upload(call: Call) -> Reply:
     """Store the raw body. Streams: memory does not grow with the file."""
     assert call.stream is not None
-    await call.services.artifacts.upload(call.project_id, call.path["path"], call.stream)
+    path, chunks = call.path["path"], call.stream
+    if call.services.trace_files.is_one(path):
+        body = await _whole(call)
+        if await in_thread(call.services.trace_files.take, call.project_id, path, body):
+            return None
+        chunks = _again(body)
+    await call.services.artifacts.upload(call.project_id, path, chunks)
     return None
+
+
+async def _whole(call: Call) -> bytes:
+    """The raw body in one piece: the spans of an old client."""
+    assert call.stream is not None
+    parts: list[bytes] = []
+    size, limit = 0, call.services.settings.max_body
+    async for piece in call.stream:
+        size += len(piece)
+        if size > limit:
+            raise TooLarge(f"The request body is larger than {limit} bytes.")
+        parts.append(piece)
+    return b"".join(parts)
+
+
+async def _again(body: bytes) -> AsyncIterator[bytes]:
+    yield body
 
 
 @rpcs.rpc("GET", "2.0", _PROXY + "/{path:path}")
 async def get(call: Call) -> Reply:
-    """Stream a file."""
+    """Stream a file. Spans of a trace are written as the file that clients before MLflow 3 expect."""
+    path = call.path["path"]
+    if call.services.trace_files.is_one(path):
+        found = await in_thread(call.services.trace_files.read, call.project_id, path)
+        if found is not None:
+            body = msgspec.json.encode(trace_v2_json(found.spans))
+            return Raw(body, headers={"X-Content-Type-Options": "nosniff"})
     return stream(call, await call.services.artifacts.open(call.project_id, call.path["path"]))
 
 

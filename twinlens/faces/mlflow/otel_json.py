@@ -11,7 +11,7 @@ import base64
 import hashlib
 import math
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import msgspec
@@ -103,6 +103,33 @@ def span_file_json(span: Span) -> dict[str, Any]:
                 "attributes": link.attributes,
             }
             for link in span.links
+        ],
+    }
+
+
+def trace_v2_json(spans: Sequence[Span]) -> dict[str, Any]:
+    """The file ``traces.json`` as clients before MLflow 3 expect it."""
+    root = next((span for span in spans if not span.parent_id), None)
+    return {
+        "spans": [_span_v2_json(span) for span in spans],
+        "request": root.input if root else None,
+        "response": root.output if root else None,
+    }
+
+
+def _span_v2_json(span: Span) -> dict[str, Any]:
+    return {
+        "name": span.name,
+        "context": {"span_id": span_hex(span.span_id), "trace_id": trace_hex(span.trace_id)},
+        "parent_id": span_hex(span.parent_id) if span.parent_id else None,
+        "start_time": span.start_ns,
+        "end_time": span.end_ns,
+        "status_code": span.status.upper() if span.status in _STATUS else "UNSET",
+        "status_message": span.status_message,
+        "attributes": {key: msgspec.json.encode(value).decode() for key, value in span_attributes(span).items()},
+        "events": [
+            {"name": event.name, "timestamp": event.time_ns // 1_000, "attributes": event.attributes}
+            for event in span.events
         ],
     }
 

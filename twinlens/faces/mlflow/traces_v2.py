@@ -1,7 +1,7 @@
 """Traces, V2: what clients before MLflow 3 and some SDKs of other languages send.
 
 Such clients tell the start and the end of a trace here and upload its spans as ``traces.json`` into the trace's artifact
-location; the file is kept as an artifact.
+location; see ``features.trace_files``.
 """
 
 from __future__ import annotations
