@@ -14,7 +14,7 @@ PYTEST := $(BIN)/python -m pytest -n 2 --dist loadfile
 # Byte code is most of a cold start; a shell that forbids it would make every start compile everything again.
 unexport PYTHONDONTWRITEBYTECODE
 
-.PHONY: help demo serve test check lint unit conformance wire guide browser ui ui-test envs system bench examples superoptix docs clean
+.PHONY: help demo serve test check lint types unit conformance wire guide browser ui ui-test envs system bench examples superoptix docs clean
 
 help:  ## Show this list
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
@@ -45,16 +45,20 @@ serve: $(STAMP) $(WEB)  ## Start a server on your own data (ARGS="--port 5001 --
 	$(BIN)/twinlens serve $(ARGS)
 
 # --- proof -----------------------------------------------------------------------------------------------------------
-# The browser's driver keeps an event loop running in its process, so its tests get one of their own.
-test: system $(STAMP) lint ui-test envs  ## Everything: linters, types, UI, all suites
+# What must be installed and checked first runs side by side: one part waits for the network while the other computes.
+# The browser's driver keeps an event loop running in its process, so its tests get processes of their own.
+test: system $(STAMP)  ## Everything: linters, types, UI, all suites
+	$(MAKE) -j 3 --output-sync=target lint types ui-test envs
 	$(PYTEST) tests --ignore tests/browser
-	$(BIN)/python -m pytest tests/browser
+	$(PYTEST) tests/browser
 
-lint: $(STAMP)  ## Formatting, linting, types, layering
+lint: $(STAMP)  ## Formatting, linting, layering
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
-	$(BIN)/pyright --pythonpath $(BIN)/python
 	$(BIN)/lint-imports
+
+types: $(STAMP)  ## Types of the package
+	$(BIN)/pyright --pythonpath $(BIN)/python
 
 ui-test: $(UI_STAMP) $(WEB)  ## Lint, types, tests and build of the UI
 	$(BIN)/python tools/npm.py run check
@@ -70,7 +74,7 @@ guide: $(STAMP) envs  ## The guide's snippets, unmodified
 	$(PYTEST) tests/guide
 
 browser: $(STAMP) $(WEB)  ## The UI in a real Chromium
-	$(BIN)/python -m pytest tests/browser
+	$(PYTEST) tests/browser
 
 superoptix: $(STAMP)  ## An unmodified SuperOptiX agent against Twinlens and a real MLflow server (350 MB, minutes)
 	$(BIN)/python -m examples.superoptix --backend twinlens --backend mlflow
