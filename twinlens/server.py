@@ -14,7 +14,7 @@ import signal
 import socket
 import sys
 import threading
-from collections.abc import Callable, Generator, Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -305,27 +305,6 @@ def _blobs(settings: Settings) -> BlobStore:
     from twinlens.store.blobs.object import open_object_store
 
     return open_object_store(place)
-
-
-@contextlib.contextmanager
-def open_projects(settings: Settings) -> Generator[Projects]:
-    """Projects, keys and users of a data folder whose server is stopped.
-
-    Raises:
-        Conflict: the server is running.
-    """
-    lock = FolderLock(settings.data)
-    try:
-        catalog = Catalog(settings.catalog_url or settings.data.resolve() / "catalog.db")
-        try:
-            prepare(catalog)
-            projects = Projects(catalog, Hasher(settings.secret or instance_key(settings.data)))
-            projects.seed(settings)
-            yield projects
-        finally:
-            catalog.close()
-    finally:
-        lock.release()
 
 
 def check_exposure(settings: Settings, access: Access, projects: Projects) -> None:

@@ -117,6 +117,6 @@ def remove_project(
 
 
 def _projects(chosen: Settings) -> AbstractContextManager[Projects]:
-    from twinlens.server import open_projects
+    from twinlens.offline import open_projects
 
     return open_projects(chosen)
