@@ -136,9 +136,8 @@ def ensure(name: str) -> Path:
         if not python.exists():
             shutil.rmtree(folder, ignore_errors=True)  # what an interrupted installation left
             subprocess.run([*tool, "venv", "-q", "-p", sys.executable, folder], check=True)
-        subprocess.run(
-            [*tool, "pip", "install", "-q", "--compile-bytecode", "-p", python, *requirements(name)], check=True
-        )
+        # Byte code comes with the first import: programs use a tenth of these packages.
+        subprocess.run([*tool, "pip", "install", "-q", "-p", python, *requirements(name)], check=True)
         marker.write_text(key)
     return python
 

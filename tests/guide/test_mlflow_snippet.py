@@ -114,6 +114,7 @@ mlflow.set_experiment("autolog")
 mlflow.sklearn.autolog(max_tuning_runs=None)
 with mlflow.start_run() as run:
     ElasticNet(alpha=0.3).fit(X, y)
+mlflow.sklearn.autolog(max_tuning_runs=None, log_models=False)
 with mlflow.start_run() as search:
     GridSearchCV(ElasticNet(), {"alpha": [0.1, 0.5, 1.0]}, cv=2).fit(X, y)
 found = mlflow.get_run(run.info.run_id)
@@ -137,6 +138,6 @@ def test_sklearn_autolog(live_server: LiveServer, tmp_path: Path) -> None:
     assert found["inputs"] == 1
     assert found["outputs"] == 1
     assert found["children"] == 3
-    assert found["models"] >= 3
+    assert found["models"] >= 1
     assert found["statuses"] == ["READY"]
     assert "cv_results.csv" in found["files"]
