@@ -8,8 +8,8 @@ STAMP := $(VENV)/.installed
 UI_STAMP := ui/node_modules/.installed
 WEB := twinlens/web/index.html
 UI_SOURCES := $(shell find ui/src ui/public -type f 2>/dev/null) ui/index.html ui/vite.config.ts ui/package.json
-# Tests that start servers are grouped by file, so that two workers never share one.
-PYTEST := $(BIN)/python -m pytest -n 2 --dist loadfile
+# Tests that start servers are grouped by file, so that workers never share one; a third worker computes while others wait.
+PYTEST := $(BIN)/python -m pytest -n 3 --dist loadfile
 
 # Byte code is most of a cold start; a shell that forbids it would make every start compile everything again.
 unexport PYTHONDONTWRITEBYTECODE

@@ -212,7 +212,7 @@ def _statements(summary: TraceSummary, span: Span) -> None:
         _latest(summary, "session_id", span.session_id, at)
     if span.release:
         _latest(summary, "release", span.release, at)
-    if span.version and span.source != "langfuse":  # an observation's own version, where the trace is told its own
+    if span.version and span.dialect != "langfuse-ingestion":  # there a trace is told its own, apart from observations
         _latest(summary, "version", span.version, at)
     at = at or _NEVER - 1  # an update that waits for its create has no start yet
     if span.environment:
