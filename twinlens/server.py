@@ -46,6 +46,7 @@ from twinlens.features.backups import Backups
 from twinlens.features.budgets import Budgets
 from twinlens.features.comments import Comments
 from twinlens.features.connections import ModelConnections
+from twinlens.features.dashboards import Dashboards
 from twinlens.features.dataset_comparison import DatasetComparisons
 from twinlens.features.dataset_experiments import DatasetExperiments
 from twinlens.features.datasets import Datasets
@@ -252,6 +253,7 @@ class Instance:
             annotation=annotation,
             reviews=Reviews(annotation, ingest, telemetry),
             issues=Issues(catalog, telemetry),
+            dashboards=Dashboards(catalog, telemetry),
             datasets=datasets,
             dataset_experiments=dataset_experiments,
             dataset_comparisons=DatasetComparisons(datasets, dataset_experiments, telemetry),

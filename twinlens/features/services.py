@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from twinlens.features.budgets import Budgets
     from twinlens.features.comments import Comments
     from twinlens.features.connections import ModelConnections
+    from twinlens.features.dashboards import Dashboards
     from twinlens.features.dataset_comparison import DatasetComparisons
     from twinlens.features.dataset_experiments import DatasetExperiments
     from twinlens.features.datasets import Datasets
@@ -95,6 +96,7 @@ class Services:
     annotation: AnnotationQueues
     reviews: Reviews
     issues: Issues
+    dashboards: Dashboards
     datasets: Datasets
     dataset_experiments: DatasetExperiments
     dataset_comparisons: DatasetComparisons

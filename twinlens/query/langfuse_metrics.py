@@ -223,7 +223,7 @@ def _scaled(value: Any, scale: float) -> Any:
 
 
 def plan(project_id: str, text: str, *, v2: bool) -> Plan:
-    """Read a query.
+    """Read a query's text, as ``plan_query``.
 
     Args:
         text: the ``query`` parameter.
@@ -236,6 +236,18 @@ def plan(project_id: str, text: str, *, v2: bool) -> Plan:
         query = _decoder.decode(text)
     except msgspec.DecodeError as error:
         raise InvalidArgument(f"query: {error}") from None
+    return plan_query(project_id, query, v2=v2)
+
+
+def plan_query(project_id: str, query: MetricsQuery, *, v2: bool) -> Plan:
+    """What to run for a query.
+
+    Args:
+        v2: the newer API: no view ``traces``, no grouping by ids.
+
+    Raises:
+        InvalidArgument: what is wrong with it.
+    """
     view = VIEWS.get(query.view)
     if view is None or (v2 and query.view == "traces"):
         known = [name for name in VIEWS if not (v2 and name == "traces")]
