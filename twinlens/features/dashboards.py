@@ -25,6 +25,8 @@ from twinlens.store.catalog.dashboards import DashboardTable
 from twinlens.store.catalog.engine import Catalog
 from twinlens.store.telemetry.interface import TelemetryStore
 
+_MOST_CELLS = 50_000  #: periods × groups of a series
+_MOST_SERIES = 10
 _HOUR_NS = 3_600 * 1_000_000_000
 
 
@@ -188,9 +190,7 @@ class Dashboards:
             NotFound: there is none.
         """
         with self._catalog.read() as connection:
-            found = _widgets(
-                DashboardTable(connection, project_id), [Tile(tile_id="", widget_id=widget_id)]
-            )  # fmt: skip
+            found = _widgets(DashboardTable(connection, project_id), [Tile(tile_id="", widget_id=widget_id)])
         if widget_id not in found:
             raise _no_widget(widget_id)
         return found[widget_id]
@@ -207,6 +207,28 @@ class Dashboards:
         with self._catalog.write() as connection:
             DashboardTable(connection, project_id).put(made)
         return made
+
+    def create_widget_on(self, project_id: str, dashboard_id: str, widget: Widget) -> Dashboard:
+        """A new widget below everything on a dashboard: as wide as half of it, a number as a quarter.
+
+        Raises:
+            NotFound, InvalidState: as ``update``.
+            InvalidArgument: as ``create_widget``.
+        """
+        _own(dashboard_id, "dashboard")
+        now = self._clock()
+        made = msgspec.structs.replace(widget, widget_id=new_uuid(), created_ns=now, updated_ns=now)
+        _check_widget(project_id, made)
+        with self._catalog.write() as connection:
+            table = DashboardTable(connection, project_id)
+            board = _dashboard(table, dashboard_id)
+            size = 3 if made.chart_type == "NUMBER" else 6
+            tile = Tile(tile_id=new_uuid(), widget_id=made.widget_id, y=board.bottom, width=size, height=size)
+            changed = msgspec.structs.replace(board, tiles=[*board.tiles, tile], updated_ns=now)
+            table.put(made)
+            _check(table, changed)
+            table.put(changed)
+        return changed
 
     def update_widget(self, project_id: str, widget_id: str, **changes: Any) -> Widget:
         """Change fields of a widget, on every dashboard that shows it.
@@ -251,6 +273,8 @@ class Dashboards:
     ) -> list[dict[str, Any]]:
         """The rows of a widget: dimensions by name, metrics as ``{agg}_{measure}``, ``time_dimension`` in a series.
 
+        A series by a dimension has its largest groups only (``row_limit``, else 10), each over the whole range.
+
         Args:
             filters: of the dashboard; those that the widget's view does not know are left out.
 
@@ -261,7 +285,21 @@ class Dashboards:
         known = metrics.VIEWS[widget.view].columns
         more = [one for one in filters if one.column in known]
         plan = metrics.plan_query(project_id, _query(widget, since_ns, until_ns, more), v2=False)
-        return plan.rows([self._telemetry.aggregate(aggregate) for _, aggregate in plan.aggregates])
+        grouped = widget.chart_type in TIME_SERIES and bool(widget.dimensions)
+        most = _MOST_CELLS if grouped else plan.limit
+        plan.limit = most
+        found = [self._telemetry.aggregate(msgspec.structs.replace(a, limit=most)) for _, a in plan.aggregates]
+        rows = plan.rows(found)
+        return _largest_groups(widget, rows) if grouped else rows
+
+
+def _largest_groups(widget: Widget, rows: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    group, size = widget.dimensions[0], widget.metrics[0].column
+    totals: dict[Any, float] = {}
+    for row in rows:
+        totals[row[group]] = totals.get(row[group], 0.0) + (row[size] or 0.0)
+    kept = set(sorted(totals, key=lambda g: -totals[g])[: widget.chart_config.row_limit or _MOST_SERIES])
+    return [row for row in rows if row[group] in kept]
 
 
 def _query(

@@ -800,6 +800,138 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/api/twinlens/v1/projects/{project_id}/dashboards": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * List dashboards
+         * @description The project's own, then those that every project has.
+         */
+        get: operations["list_dashboards"];
+        put?: never;
+        /**
+         * Make a dashboard
+         * @description Empty, or a copy of another one with widgets of its own.
+         */
+        post: operations["create_dashboard"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/twinlens/v1/projects/{project_id}/dashboards/{dashboard_id}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * One dashboard
+         * @description With the widgets that its tiles show.
+         */
+        get: operations["get_dashboard"];
+        put?: never;
+        post?: never;
+        /**
+         * Delete a dashboard
+         * @description Its widgets stay.
+         */
+        delete: operations["delete_dashboard"];
+        options?: never;
+        head?: never;
+        /**
+         * Change a dashboard
+         * @description Name, description, filters or tiles.
+         */
+        patch: operations["change_dashboard"];
+        trace?: never;
+    };
+    "/api/twinlens/v1/projects/{project_id}/dashboards/{dashboard_id}/widgets": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Add a widget to a dashboard
+         * @description A new widget, below everything.
+         */
+        post: operations["add_widget"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/twinlens/v1/projects/{project_id}/widgets/{widget_id}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        /**
+         * Change a widget
+         * @description On every dashboard that shows it.
+         */
+        put: operations["change_widget"];
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/twinlens/v1/projects/{project_id}/widget-answer": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Answer a widget
+         * @description Its rows in a range of time; by default the last 24 hours.
+         */
+        get: operations["answer_widget"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/twinlens/v1/projects/{project_id}/metric-views": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * What widgets can ask
+         * @description Measures, dimensions and columns for filters, by view.
+         */
+        get: operations["metric_views"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/api/twinlens/v1/projects/{project_id}/sessions": {
         parameters: {
             query?: never;
@@ -2131,6 +2263,16 @@ export interface components {
             label: string;
             value: number;
         };
+        /**
+         * ChartConfig
+         * @default {}
+         */
+        ChartConfig: {
+            row_limit?: number | null;
+            show_value_labels?: boolean | null;
+            bins?: number | null;
+            default_sort?: components["schemas"]["Sort"] | null;
+        };
         /** CollectRequest */
         CollectRequest: {
             /** @default 0 */
@@ -2203,6 +2345,33 @@ export interface components {
             traces: number;
             spans: number;
             scores: number;
+        };
+        /** DashboardChange */
+        DashboardChange: {
+            name?: string;
+            description?: string;
+            filters?: components["schemas"]["WidgetFilter"][];
+            tiles?: components["schemas"]["TileRow"][];
+        };
+        /** DashboardDetail */
+        DashboardDetail: {
+            dashboard: components["schemas"]["DashboardRow"];
+            filters: components["schemas"]["WidgetFilter"][];
+            tiles: components["schemas"]["TileRow"][];
+            widgets: components["schemas"]["WidgetRow"][];
+        };
+        /** DashboardList */
+        DashboardList: {
+            dashboards: components["schemas"]["DashboardRow"][];
+        };
+        /** DashboardRow */
+        DashboardRow: {
+            id: string;
+            name: string;
+            description: string;
+            built_in: boolean;
+            widgets: number;
+            updated_ms: number | null;
         };
         /** DatasetComparison */
         DatasetComparison: {
@@ -2638,6 +2807,17 @@ export interface components {
             step: number;
             timestamp_ms: number;
         };
+        /** MetricView */
+        MetricView: {
+            view: string;
+            measures: string[];
+            dimensions: string[];
+            columns: string[];
+        };
+        /** MetricViews */
+        MetricViews: {
+            views: components["schemas"]["MetricView"][];
+        };
         /** ModelLink */
         ModelLink: {
             model_id: string | null;
@@ -2692,6 +2872,13 @@ export interface components {
             object_id: string;
             content: string;
             author?: string | null;
+        };
+        /** NewDashboard */
+        NewDashboard: {
+            name?: string | null;
+            /** @default  */
+            description?: string;
+            copy_of?: string | null;
         };
         /** NewDeployment */
         NewDeployment: {
@@ -3398,6 +3585,15 @@ export interface components {
             secret_key: string;
             needed: boolean;
         };
+        /** Sort */
+        Sort: {
+            column: string;
+            /**
+             * @default DESC
+             * @enum {string}
+             */
+            order?: "ASC" | "DESC";
+        };
         /** SpanDetail */
         SpanDetail: {
             span: components["schemas"]["SpanRow"];
@@ -3476,6 +3672,15 @@ export interface components {
             input_preview: string | null;
             output_preview: string | null;
             dialect: string;
+        };
+        /** TileRow */
+        TileRow: {
+            id: string;
+            widget_id: string;
+            x: number;
+            y: number;
+            width: number;
+            height: number;
         };
         /** TimeBucket */
         TimeBucket: {
@@ -3624,6 +3829,55 @@ export interface components {
             response_status?: number | null;
             response_body?: string | null;
             error?: string | null;
+        };
+        /** WidgetAnswer */
+        WidgetAnswer: {
+            rows: {
+                [key: string]: unknown;
+            }[];
+        };
+        /** WidgetFilter */
+        WidgetFilter: {
+            type: string;
+            column: string;
+            operator: string;
+            value?: unknown;
+            key?: string | null;
+        };
+        /** WidgetForm */
+        WidgetForm: {
+            name: string;
+            /** @default  */
+            description?: string;
+            /** @enum {string} */
+            view: "observations" | "scores-numeric" | "scores-boolean" | "scores-categorical" | "traces";
+            dimensions?: string[];
+            metrics: components["schemas"]["WidgetMetric"][];
+            filters?: components["schemas"]["WidgetFilter"][];
+            /** @enum {string} */
+            chart_type: "LINE_TIME_SERIES" | "AREA_TIME_SERIES" | "BAR_TIME_SERIES" | "HORIZONTAL_BAR" | "VERTICAL_BAR" | "PIE" | "NUMBER" | "HISTOGRAM" | "PIVOT_TABLE";
+            chart_config?: components["schemas"]["ChartConfig"];
+        };
+        /** WidgetMetric */
+        WidgetMetric: {
+            measure: string;
+            agg: string;
+        };
+        /** WidgetRow */
+        WidgetRow: {
+            name: string;
+            /** @default  */
+            description?: string;
+            /** @enum {string} */
+            view: "observations" | "scores-numeric" | "scores-boolean" | "scores-categorical" | "traces";
+            dimensions?: string[];
+            metrics: components["schemas"]["WidgetMetric"][];
+            filters?: components["schemas"]["WidgetFilter"][];
+            /** @enum {string} */
+            chart_type: "LINE_TIME_SERIES" | "AREA_TIME_SERIES" | "BAR_TIME_SERIES" | "HORIZONTAL_BAR" | "VERTICAL_BAR" | "PIE" | "NUMBER" | "HISTOGRAM" | "PIVOT_TABLE";
+            chart_config?: components["schemas"]["ChartConfig"];
+            id: string;
+            built_in: boolean;
         };
         /**
          * Problem
@@ -5367,6 +5621,313 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content?: never;
+            };
+            /** @description Any error. */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    list_dashboards: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                project_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Request fulfilled, document follows */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["DashboardList"];
+                };
+            };
+            /** @description Any error. */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    create_dashboard: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                project_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["NewDashboard"];
+            };
+        };
+        responses: {
+            /** @description Document created, URL follows */
+            201: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["DashboardDetail"];
+                };
+            };
+            /** @description Any error. */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    get_dashboard: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                project_id: string;
+                dashboard_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Request fulfilled, document follows */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["DashboardDetail"];
+                };
+            };
+            /** @description Any error. */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    delete_dashboard: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                project_id: string;
+                dashboard_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Request fulfilled, nothing follows */
+            204: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            /** @description Any error. */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    change_dashboard: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                project_id: string;
+                dashboard_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["DashboardChange"];
+            };
+        };
+        responses: {
+            /** @description Request fulfilled, document follows */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["DashboardDetail"];
+                };
+            };
+            /** @description Any error. */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    add_widget: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                project_id: string;
+                dashboard_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["WidgetForm"];
+            };
+        };
+        responses: {
+            /** @description Document created, URL follows */
+            201: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["DashboardDetail"];
+                };
+            };
+            /** @description Any error. */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    change_widget: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                project_id: string;
+                widget_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["WidgetForm"];
+            };
+        };
+        responses: {
+            /** @description Request fulfilled, document follows */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["WidgetRow"];
+                };
+            };
+            /** @description Any error. */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    answer_widget: {
+        parameters: {
+            query: {
+                /** @description A `WidgetForm` as JSON; it need not be stored. */
+                widget: string;
+                /** @description Filters of the dashboard as JSON. */
+                filters?: string;
+                /** @description Only what started at or after this time. */
+                from_ms?: number | null;
+                /** @description Only what started before this time. */
+                to_ms?: number | null;
+            };
+            header?: never;
+            path: {
+                project_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Request fulfilled, document follows */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["WidgetAnswer"];
+                };
+            };
+            /** @description Any error. */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    metric_views: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                project_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Request fulfilled, document follows */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["MetricViews"];
+                };
             };
             /** @description Any error. */
             default: {

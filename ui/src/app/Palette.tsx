@@ -23,6 +23,14 @@ interface PaletteProps {
   readonly onKeys: () => void;
 }
 
+const SETTINGS = [
+  ["general", "general"],
+  ["keys", "API keys"],
+  ["members", "members"],
+  ["labels", "protected labels"],
+  ["audit", "audit log"],
+] as const;
+
 /** Go anywhere by name or id: pages, projects, experiments, models, and traces and runs as the server finds them. */
 export function Palette({ projectId, onClose, onKeys }: PaletteProps) {
   const [text, setText] = useState("");
@@ -57,13 +65,14 @@ export function Palette({ projectId, onClose, onKeys }: PaletteProps) {
 
   const commands = useMemo<Command[]>(() => {
     const go =
-      (to: string, params: Record<string, string> = {}) =>
+      (to: string, params: Record<string, string> = {}, search: Record<string, string> = {}) =>
       () => {
         onClose();
-        void navigate({ to, params: { projectId, ...params } } as never);
+        void navigate({ to, params: { projectId, ...params }, search } as never);
       };
     const all: Command[] = [
       { id: "o", group: "Pages", label: "Overview", run: go("/project/$projectId") },
+      { id: "b", group: "Pages", label: "Dashboards", run: go("/project/$projectId/dashboards") },
       { id: "t", group: "Pages", label: "Traces", run: go("/project/$projectId/traces") },
       { id: "s", group: "Pages", label: "Sessions", run: go("/project/$projectId/sessions") },
       { id: "e", group: "Pages", label: "Experiments", run: go("/project/$projectId/experiments") },
@@ -72,6 +81,13 @@ export function Palette({ projectId, onClose, onKeys }: PaletteProps) {
       { id: "j", group: "Pages", label: "Evaluators", run: go("/project/$projectId/evaluators") },
       { id: "m", group: "Pages", label: "Models", run: go("/project/$projectId/models") },
       { id: "d", group: "Pages", label: "Deployments", run: go("/project/$projectId/deployments") },
+      { id: "p", group: "Pages", label: "Prompts", run: go("/project/$projectId/prompts") },
+      ...SETTINGS.map(([tab, label]) => ({
+        id: `settings:${tab}`,
+        group: "Settings",
+        label: `Settings: ${label}`,
+        run: go("/project/$projectId/settings", {}, { tab }),
+      })),
       { id: "k", group: "Help", label: "Keyboard shortcuts", run: onKeys },
       ...(experiments.data?.experiments ?? []).map((e) => ({
         id: `e:${e.experiment_id}`,
@@ -103,7 +119,7 @@ export function Palette({ projectId, onClose, onKeys }: PaletteProps) {
           .sort((a, b) => b.score - a.score)
           .map((m) => m.c)
           .slice(0, 12)
-      : all.slice(0, 14);
+      : all.slice(0, 18);
     const remote: Command[] =
       wanted.length < 2
         ? []

@@ -10,6 +10,7 @@ import {
   FlaskConical,
   Gauge,
   Keyboard,
+  LayoutDashboard,
   ListTree,
   MessagesSquare,
   Monitor,
@@ -41,6 +42,7 @@ const CheatSheet = lazy(() => import("./CheatSheet").then((m) => ({ default: m.C
 
 const NAV = [
   { to: "/project/$projectId", label: "Overview", icon: Gauge, keys: "g o", exact: true },
+  { to: "/project/$projectId/dashboards", label: "Dashboards", icon: LayoutDashboard, keys: "g b", exact: false },
   { to: "/project/$projectId/traces", label: "Traces", icon: ListTree, keys: "g t", exact: false },
   { to: "/project/$projectId/sessions", label: "Sessions", icon: MessagesSquare, keys: "g s", exact: false },
   { to: "/project/$projectId/annotation", label: "Annotation", icon: ClipboardCheck, keys: "g a", exact: false },

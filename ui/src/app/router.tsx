@@ -159,6 +159,14 @@ const workRoute = child(
   "/annotation/$queueId/work",
   lazyRouteComponent(() => import("@/pages/annotation/WorkPage"), "WorkPage"),
 );
+const dashboardsRoute = child(
+  "/dashboards",
+  lazyRouteComponent(() => import("@/pages/dashboards/DashboardsPage"), "DashboardsPage"),
+);
+const dashboardRoute = child(
+  "/dashboards/$dashboardId",
+  lazyRouteComponent(() => import("@/pages/dashboards/DashboardPage"), "DashboardPage"),
+);
 const settingsRoute = child(
   "/settings",
   lazyRouteComponent(() => import("@/pages/settings/SettingsPage"), "SettingsPage"),
@@ -194,6 +202,8 @@ const routeTree = rootRoute.addChildren([
     promptsRoute,
     newPromptRoute,
     promptRoute,
+    dashboardsRoute,
+    dashboardRoute,
     settingsRoute,
   ]),
 ]);

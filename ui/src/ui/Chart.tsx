@@ -14,6 +14,8 @@ export interface ChartSeries {
   readonly width?: number;
   readonly alpha?: number;
   readonly dash?: readonly number[];
+  /** What the cursor names instead of `values`: the parts of a stack. */
+  readonly shown?: readonly (number | null | undefined)[];
   /** Drawn but not named at the cursor (faint raw curves, edges of bands). */
   readonly quiet?: boolean;
 }
@@ -312,7 +314,8 @@ function tooltip(
         const rows: { label: string; color: string; value: number }[] = [];
         props.series.forEach((s) => {
           if (s.quiet) return;
-          const value = s.values[idx] ?? near(s.values, idx);
+          const named = s.shown ?? s.values;
+          const value = named[idx] ?? near(named, idx);
           if (value !== null && value !== undefined) rows.push({ label: s.label, color: s.color, value });
         });
         if (rows.length === 0) {
