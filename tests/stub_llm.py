@@ -1,11 +1,14 @@
-"""A model provider that answers on loopback as OpenAI does: chat (also streamed), responses, embeddings; and as Anthropic does: messages. Always
-123 and 45 tokens."""
+"""A model provider that answers on loopback as OpenAI and Anthropic do: chat and messages (also streamed), responses, embeddings.
+
+Always 123 and 45 tokens. A model named ``fail-503`` answers that status, one named ``slow`` nothing for a second.
+"""
 
 from __future__ import annotations
 
 import json
 import re
 import threading
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -28,6 +31,13 @@ class _Handler(BaseHTTPRequestHandler):
     def do_POST(self) -> None:
         asked = json.loads(self.rfile.read(int(self.headers.get("content-length") or 0)) or b"{}")
         base = {"id": "stub-1", "created": 1, "model": asked.get("model", "gpt-4o-mini")}
+        self.server.asked.append((self.path, dict(self.headers), asked))  # type: ignore[attr-defined]
+        if str(base["model"]).startswith("fail-"):
+            return self._json({"error": {"message": "the stub fails", "type": "stub"}}, int(base["model"][5:]))
+        if base["model"] == "slow":
+            time.sleep(1)
+        if self.path.endswith("/messages"):
+            return self._messages(base["model"], bool(asked.get("stream")))
         if self.path.endswith("/embeddings"):
             data = [{"object": "embedding", "index": 0, "embedding": [0.1, 0.2]}]
             return self._json(
@@ -42,10 +52,6 @@ class _Handler(BaseHTTPRequestHandler):
             call = {"type": "function_call", "id": "fc", "call_id": "call-1", "status": "completed", **(tool or {})}
             return self._json({**base, "object": "response", "created_at": 1, "status": "completed", "output": [call if tool else message],
                                "usage": usage, "parallel_tool_calls": True, "tool_choice": "auto", "tools": []})  # fmt: skip
-        if self.path.endswith("/messages"):
-            told = {"content": [{"type": "text", "text": "Because."}], "stop_reason": "end_turn", "stop_sequence": None}
-            spent = {"input_tokens": 123, "output_tokens": 45}
-            return self._json({**base, "type": "message", "role": "assistant", **told, "usage": spent})
         if asked.get("stream"):
             return self._stream(base, bool((asked.get("stream_options") or {}).get("include_usage")))
         said: dict[str, Any] = {"role": "assistant", "content": _answer(asked)}
@@ -66,11 +72,32 @@ class _Handler(BaseHTTPRequestHandler):
         body = b"".join(b"data: " + json.dumps(row).encode() + b"\n\n" for row in rows) + b"data: [DONE]\n\n"
         self._send(body, "text/event-stream")
 
-    def _json(self, value: Any) -> None:
-        self._send(json.dumps(value).encode(), "application/json")
+    def _messages(self, model: str, streamed: bool) -> None:
+        usage = {"input_tokens": 123, "output_tokens": 45}
+        message: dict[str, Any] = {
+            "id": "msg-1", "type": "message", "role": "assistant", "model": model, "stop_reason": "end_turn", "stop_sequence": None,
+            "content": [{"type": "text", "text": "Because."}], "usage": usage,
+        }  # fmt: skip
+        if not streamed:
+            return self._json(message)
+        block = {"type": "content_block_start", "index": 0, "content_block": {"type": "text", "text": ""}}
+        start = {**message, "content": [], "stop_reason": None, "usage": {**usage, "output_tokens": 1}}
+        pieces = [
+            {"type": "content_block_delta", "index": 0, "delta": {"type": "text_delta", "text": text}}
+            for text in ("Be", "cause.")
+        ]
+        events: list[dict[str, Any]] = [
+            {"type": "message_start", "message": start}, block, *pieces, {"type": "content_block_stop", "index": 0},
+            {"type": "message_delta", "delta": {"stop_reason": "end_turn"}, "usage": {"output_tokens": 45}}, {"type": "message_stop"},
+        ]  # fmt: skip
+        body = b"".join(f"event: {e['type']}\ndata: {json.dumps(e)}\n\n".encode() for e in events)
+        self._send(body, "text/event-stream")
 
-    def _send(self, body: bytes, kind: str) -> None:
-        self.send_response(200)
+    def _json(self, value: Any, status: int = 200) -> None:
+        self._send(json.dumps(value).encode(), "application/json", status)
+
+    def _send(self, body: bytes, kind: str, status: int = 200) -> None:
+        self.send_response(status)
         self.send_header("content-type", kind)
         self.send_header("content-length", str(len(body)))
         self.end_headers()
@@ -101,13 +128,25 @@ def _answer(asked: dict[str, Any]) -> str:
     return "\n\n".join([*(f"[[ ## {name} ## ]]\nBecause." for name in fields), "[[ ## completed ## ]]"])
 
 
+Asked = list[tuple[str, dict[str, str], dict[str, Any]]]
+
+
 @contextmanager
-def stub_llm() -> Iterator[str]:
-    """Its base URL, ``/v1`` included."""
+def listening_llm() -> Iterator[tuple[str, Asked]]:
+    """Its base URL, ``/v1`` included, and what it was asked: path, headers, body."""
     server = ThreadingHTTPServer(("127.0.0.1", 0), _Handler)
+    asked: Asked = []
+    server.asked = asked  # type: ignore[attr-defined]
     threading.Thread(target=server.serve_forever, daemon=True).start()
     try:
-        yield f"http://127.0.0.1:{server.server_address[1]}/v1"
+        yield f"http://127.0.0.1:{server.server_address[1]}/v1", asked
     finally:
         server.shutdown()
         server.server_close()
+
+
+@contextmanager
+def stub_llm() -> Iterator[str]:
+    """Its base URL, ``/v1`` included."""
+    with listening_llm() as (url, _):
+        yield url

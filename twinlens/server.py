@@ -59,6 +59,9 @@ from twinlens.features.evaluators import Evaluators
 from twinlens.features.experiments import Experiments
 from twinlens.features.garbage import Garbage
 from twinlens.features.gateway import Gateway
+from twinlens.features.gateway_calls import GatewayCalls
+from twinlens.features.gateway_checks import GatewayChecks
+from twinlens.features.gateway_judges import GatewayJudges
 from twinlens.features.guardrails import Guardrails
 from twinlens.features.issues import Issues
 from twinlens.features.judge import settings_connections
@@ -199,9 +202,14 @@ class Instance:
         deployments = Deployments(catalog, Targets(registry, prompts, logged_models, runs), live)
         dataset_experiments = DatasetExperiments(datasets, telemetry, evaluation_runs)
         evaluators = Evaluators(catalog, wake.changed)
-        gateway = Gateway(catalog, experiments)
-        connections = settings_connections(settings.judge_base_url, settings.judge_api_key, settings.judge_model)
-        worker = EvaluationWorker(catalog, evaluators, telemetry, ingest, connections, wake)
+        prices = Prices(price_rows, enricher, ingest, telemetry, Audit(catalog))
+        gateway, connections = Gateway(catalog, experiments), ModelConnections(catalog, sealer, evaluators)
+        guardrails, budgets = Guardrails(catalog, evaluators), Budgets(catalog, secured=access.secured)
+        checks = GatewayChecks(guardrails, lambda *wanted: judges(*wanted))
+        calls = GatewayCalls(gateway, connections, budgets, checks, prices, ingest)
+        from_settings = settings_connections(settings.judge_base_url, settings.judge_api_key, settings.judge_model)
+        judges = GatewayJudges(calls, gateway, connections, from_settings)
+        worker = EvaluationWorker(catalog, evaluators, telemetry, ingest, judges, wake)
         worker.start()
         self._closers.append(worker.close)
 
@@ -212,7 +220,6 @@ class Instance:
         removal = ProjectRemoval(catalog, projects, ingest, telemetry, blobs, forget)
         removal.start()
         self._closers.append(removal.close)
-        prices = Prices(price_rows, enricher, ingest, telemetry, Audit(catalog))
         garbage = Garbage(
             catalog, telemetry, ingest, projects, runs, traces, artifacts,
             keep_headers=settings.retention_drops == "payloads", interval_s=settings.retention_interval,
@@ -259,10 +266,11 @@ class Instance:
             dataset_comparisons=DatasetComparisons(datasets, dataset_experiments, telemetry),
             evaluation_runs=evaluation_runs,
             evaluators=evaluators,
-            connections=ModelConnections(catalog, sealer),
+            connections=connections,
             gateway=gateway,
-            budgets=Budgets(catalog, secured=access.secured),
-            guardrails=Guardrails(catalog, evaluators),
+            gateway_calls=calls,
+            budgets=budgets,
+            guardrails=guardrails,
             evaluation_datasets=EvaluationDatasets(catalog, datasets, experiments),
             webhooks=webhooks,
             media=MediaLibrary(catalog, blobs, hasher),

@@ -107,7 +107,7 @@ class ModelMapping(msgspec.Struct, kw_only=True):
 
 
 class Fallback(msgspec.Struct, kw_only=True):
-    """How fallbacks are tried. ``max_attempts`` counts the primary; None: all."""
+    """How fallbacks are tried. ``max_attempts`` is how many of them, not counting the primary; None: all."""
 
     strategy: str | None = None
     max_attempts: int | None = None

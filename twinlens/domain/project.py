@@ -118,6 +118,14 @@ class Principal(msgspec.Struct, kw_only=True, frozen=True):
     instance: bool = False  #: may manage every organization: open mode, or the instance's administrator
     open: bool = False  #: admitted because the server is in open mode, not because of a credential
 
+    def require_administrator(self) -> None:
+        """Raise ``PermissionDenied`` unless the caller administers the project, or is a program with the project's own key pair.
+
+        Asked before addresses and secrets of other servers are stored: whoever sets them makes this server call them.
+        """
+        if not (self.key_id and "write" in self.scopes):
+            self.require("manage")
+
     def require(self, scope: Scope) -> None:
         """Raise ``PermissionDenied`` unless this principal may do ``scope``."""
         if scope not in self.scopes:

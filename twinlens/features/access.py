@@ -54,6 +54,8 @@ COOKIE = "twinlens_session"
 SESSION_SECONDS = 30 * 86_400
 _CACHE_SECONDS = 5.0  # how long a revocation by another process may take
 _CACHE_SIZE = 4_096
+#: Where clients of Anthropic, Google and Azure OpenAI put their key when they call the gateway.
+_KEY_HEADERS = ("x-api-key", "x-goog-api-key", "api-key")
 _PROJECT_HEADERS = ("x-twinlens-project", "x-mlflow-workspace", "x-langfuse-project-id")
 _REFUSED = (
     "Invalid credentials. Check that the public key, the secret key and the host belong together; "
@@ -159,6 +161,8 @@ class Access:
             found = self._basic(credentials)
         elif scheme == "bearer" and credentials:
             found = self._bearer(credentials)
+        elif credentials := next((headers[name] for name in _KEY_HEADERS if headers.get(name)), ""):
+            scheme, found = "key", self._bearer(credentials.strip())
         else:
             token = _cookie(headers.get("cookie", ""))
             user = self._users.session_user(self._hasher.hash(token)) if token else None
@@ -290,7 +294,8 @@ class Access:
 
 def _cache_key(headers: Mapping[str, str]) -> tuple[str, ...]:
     get = headers.get
-    return (get("authorization", ""), get("cookie", ""), *(get(name, "") for name in _PROJECT_HEADERS))
+    names = ("authorization", "cookie", *_KEY_HEADERS, *_PROJECT_HEADERS)
+    return tuple(get(name, "") for name in names)
 
 
 def _cookie(header: str) -> str | None:

@@ -15,6 +15,7 @@ from twinlens.domain.errors import AlreadyExists, InvalidArgument, NotFound
 from twinlens.domain.gateway import DESTINATION_KEYS, Credentials, ModelConnection, mask, not_found
 from twinlens.domain.ids import new_hex
 from twinlens.features.audit import Audit
+from twinlens.features.evaluators import Evaluators
 from twinlens.store.catalog.connections import ConnectionTable
 from twinlens.store.catalog.engine import Catalog
 from twinlens.store.catalog.gateway import GatewayTable
@@ -27,8 +28,9 @@ MAX_SECRET = 20_000  #: characters of all secret values together
 class ModelConnections:
     """See the module's text. All methods block. Changes are in the audit log, without the secrets."""
 
-    def __init__(self, catalog: Catalog, sealer: Sealer, clock: Clock = now_ns) -> None:
+    def __init__(self, catalog: Catalog, sealer: Sealer, evaluators: Evaluators, clock: Clock = now_ns) -> None:
         self._catalog = catalog
+        self._evaluators = evaluators
         self._sealer = sealer
         self._audit = Audit(catalog)
         self._clock = clock
@@ -109,7 +111,7 @@ class ModelConnections:
         return self._read(project_id, lambda table: table.find(**wanted))
 
     def delete(self, project_id: str, connection_id: str) -> ModelConnection:
-        """Remove one; models that used it stay and need another before they can be called.
+        """Remove one; models that used it stay and need another before they can be called, evaluators that name it are paused.
 
         Raises:
             NotFound: no such connection.
@@ -120,6 +122,10 @@ class ModelConnections:
             GatewayTable(connection, project_id).orphan_models(connection_id)
             table.delete(connection_id)
         self._audit.record("delete", "model_connection", connection_id, project_id=project_id, name=found.name)
+        for each in self._evaluators.list(project_id):
+            if each.definition.provider == found.name and each.paused_ns is None:
+                said = f"the model connection {found.name!r} was deleted: choose another one, or add it again"
+                self._evaluators.pause(project_id, each.evaluator_id, "LLM_CONNECTION_DELETED", said)
         return found
 
     def open(self, connection: ModelConnection) -> Credentials:

@@ -35,7 +35,12 @@ class Guardrails:
             NotFound: the judge, or the endpoint that rewrites, does not exist.
             InvalidArgument: it rewrites, but no endpoint is named to do it.
         """
-        self.scorer(project_id, draft)
+        definition = self.scorer(project_id, draft).definition
+        if not definition.messages or definition.output.data_type == "NUMERIC":
+            raise InvalidArgument(
+                "a guardrail needs a judge that answers yes or no: one made by make_judge with feedback_value_type bool or str. "
+                "Built-in scorers of MLflow's library run in that library only."
+            )
         now = self._clock()
         made = msgspec.structs.replace(draft, guardrail_id="gr-" + new_hex(), created_ns=now, updated_ns=now)
         if made.action_endpoint_id is not None:
@@ -152,6 +157,20 @@ class Guardrails:
             if each.version == version:
                 return each
         raise NotFound(f"Scorer with ID '{id}' and version {version} not found.")
+
+    def rewriter(self, project_id: str, guardrail: Guardrail) -> str:
+        """Name of the endpoint whose model rewrites what the guardrail does not pass.
+
+        Raises:
+            InvalidArgument: it is not there any more.
+        """
+        with self._catalog.read() as connection:
+            found = GatewayTable(connection, project_id).endpoints(endpoint_id=guardrail.action_endpoint_id or "")
+        if not found:
+            raise InvalidArgument(
+                f"guardrail '{guardrail.name}' rewrites through an endpoint that is not there any more"
+            )
+        return found[0].name
 
     def _check_endpoint(self, project_id: str, endpoint_id: str, kind: str = "Endpoint") -> None:
         with self._catalog.read() as connection:

@@ -19,12 +19,17 @@ _FENCE = re.compile(r"^```(?:json)?\s*|\s*```$")
 _HTTP = ("http://", "https://")
 
 
+#: Sends a chat request (OpenAI's form) and answers the reply, within seconds. Blocks. Raises ``JudgeRefused``, ``JudgeFailed``.
+Chat = Callable[[dict[str, Any], float], Any]
+
+
 class Connection(msgspec.Struct, kw_only=True, frozen=True):
-    """Where a model answers: base URL without trailing slash, key, and the model's name there."""
+    """Where a model answers: base URL without trailing slash, key, and the model's name there; or ``chat``, which knows."""
 
     base_url: str
     model: str
     api_key: str | None = None
+    chat: Chat | None = None
 
 
 #: Finds the connection for (project, provider or None, model or None). Raises ``InvalidState`` that says what to set.
@@ -85,6 +90,11 @@ def ask(connection: Connection, definition: Definition, values: dict[str, str], 
             "type": "json_schema", "json_schema": {"name": "verdict", "strict": True, "schema": _schema(output)},
         },
     }  # fmt: skip
+    reply = connection.chat(body, timeout) if connection.chat else _post(connection, body, timeout)
+    return _verdict(reply, output, connection.model)
+
+
+def _post(connection: Connection, body: dict[str, Any], timeout: float) -> Any:
     headers = {"content-type": "application/json"}
     if connection.api_key:
         headers["authorization"] = f"Bearer {connection.api_key}"
@@ -93,14 +103,13 @@ def ask(connection: Connection, definition: Definition, values: dict[str, str], 
     )
     try:
         with urllib.request.urlopen(request, timeout=timeout) as answer:  # noqa: S310
-            reply = json.load(answer)
+            return json.load(answer)
     except urllib.error.HTTPError as error:
         text = error.read(2_000).decode(errors="replace")
         said = f"the model server answered {error.code}: {text[:500]}"
         raise (JudgeRefused if error.code in (400, 401, 403, 404, 422) else JudgeFailed)(said) from None
     except (OSError, ValueError) as error:
         raise JudgeFailed(f"the model server at {connection.base_url} cannot be reached: {error}") from None
-    return _verdict(reply, output, connection.model)
 
 
 def _schema(output: Output) -> dict[str, Any]:

@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from twinlens.features.experiments import Experiments
     from twinlens.features.garbage import Garbage
     from twinlens.features.gateway import Gateway
+    from twinlens.features.gateway_calls import GatewayCalls
     from twinlens.features.guardrails import Guardrails
     from twinlens.features.issues import Issues
     from twinlens.features.lineage import Lineage
@@ -105,6 +106,7 @@ class Services:
     evaluators: Evaluators
     connections: ModelConnections
     gateway: Gateway
+    gateway_calls: GatewayCalls
     budgets: Budgets
     guardrails: Guardrails
     webhooks: Webhooks

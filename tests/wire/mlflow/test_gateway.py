@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 
+from tests.judge_stub import JudgeStub
 from tests.wire.mlflow.peer import ClientError, MlflowPeer
 
 pytestmark = pytest.mark.peer
@@ -205,3 +206,21 @@ result = dict(rail=(rail.name, rail.scorer.scorer_name, rail.stage.value, rail.a
         gateway, 'store.create_gateway_guardrail("x", "none", 1, GuardrailStage.BEFORE, GuardrailAction.VALIDATION)'
     )
     assert (code, "Scorer with ID 'none' not found." in message) == ("RESOURCE_DOES_NOT_EXIST", True)
+
+
+def test_a_judge_of_the_client_answers_through_an_endpoint(gateway: MlflowPeer) -> None:
+    with JudgeStub([("polite", {"result": "yes", "rationale": "kind words"})]) as stub:
+        found: dict[str, Any] = gateway.run(
+            f"""
+from mlflow.genai.judges import make_judge
+_, model = made("judging", auth_config={{"api_base": {stub.url!r}}})
+e = endpoint("judge-endpoint", model)
+judge = make_judge(name="polite", instructions="Is this polite? {{{{{{{{ inputs }}}}}}}}", model="gateway:/judge-endpoint", feedback_value_type=str)
+feedback = judge(inputs={{"question": "please"}})
+traces = client.search_traces(experiment_ids=[e.experiment_id])
+result = dict(value=feedback.value, why=feedback.rationale, kinds=[t.info.trace_metadata["mlflow.gateway.requestType"] for t in traces])
+""".replace("{{{{ inputs }}}}", "{{ inputs }}")
+        )
+    assert (found["value"], found["why"]) == ("yes", "kind words")
+    assert found["kinds"] == ["unified/chat"]
+    assert stub.keys[-1] == "Bearer sk-0123456789"

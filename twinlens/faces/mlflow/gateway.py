@@ -49,9 +49,10 @@ def _auth_config(params: Params) -> dict[str, Any] | None:
     return {"base_url": base or None, "config": config}
 
 
-@rpcs.rpc("POST", "3.0", _AT + "/secrets/create", scope="manage")
+@rpcs.rpc("POST", "3.0", _AT + "/secrets/create")
 def create_secret(call: Call) -> Reply:
     """A new connection."""
+    call.caller.require_administrator()
     params = call.params
     name, secret = params.required("secret_name"), _texts(params, "secret_value")
     if not secret or not all(value.strip() for value in secret.values()):
@@ -71,9 +72,10 @@ def get_secret(call: Call) -> Reply:
     return {"secret": _secret_json(found)}
 
 
-@rpcs.rpc("POST", "3.0", _AT + "/secrets/update", scope="manage")
+@rpcs.rpc("POST", "3.0", _AT + "/secrets/update")
 def update_secret(call: Call) -> Reply:
     """Replace the secret, or where it is for."""
+    call.caller.require_administrator()
     params = call.params
     changed = call.services.connections.update(
         call.project_id, params.required("secret_id"), secret=_texts(params, "secret_value") or None,
@@ -82,9 +84,10 @@ def update_secret(call: Call) -> Reply:
     return {"secret": _secret_json(changed)}
 
 
-@rpcs.rpc("DELETE", "3.0", _AT + "/secrets/delete", scope="manage")
+@rpcs.rpc("DELETE", "3.0", _AT + "/secrets/delete")
 def delete_secret(call: Call) -> Reply:
     """Remove a connection."""
+    call.caller.require_administrator()
     call.services.connections.delete(call.project_id, call.params.required("secret_id"))
     return None
 

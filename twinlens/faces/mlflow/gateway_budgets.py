@@ -63,9 +63,10 @@ def _budget_fields(params: Params) -> dict[str, Any]:
     }
 
 
-@rpcs.rpc("POST", "3.0", _BUDGETS + "/create", scope="manage")
+@rpcs.rpc("POST", "3.0", _BUDGETS + "/create")
 def create_budget(call: Call) -> Reply:
     """A new budget."""
+    call.caller.require_administrator()
     params = call.params
     fields = _budget_fields(params)
     for name, sent in (
@@ -86,9 +87,10 @@ def get_budget(call: Call) -> Reply:
     return {"budget_policy": _budget_json(call.services.budgets.get(call.project_id, call.params.required("budget_policy_id")))}  # fmt: skip
 
 
-@rpcs.rpc("POST", "3.0", _BUDGETS + "/update", scope="manage")
+@rpcs.rpc("POST", "3.0", _BUDGETS + "/update")
 def update_budget(call: Call) -> Reply:
     """Change what is sent."""
+    call.caller.require_administrator()
     params = call.params
     changed = call.services.budgets.update(
         call.project_id, params.required("budget_policy_id"), updated_by=call.user or params.text("updated_by") or None,
@@ -97,9 +99,10 @@ def update_budget(call: Call) -> Reply:
     return {"budget_policy": _budget_json(changed)}
 
 
-@rpcs.rpc("DELETE", "3.0", _BUDGETS + "/delete", scope="manage")
+@rpcs.rpc("DELETE", "3.0", _BUDGETS + "/delete")
 def delete_budget(call: Call) -> Reply:
     """Remove a budget."""
+    call.caller.require_administrator()
     call.services.budgets.delete(call.project_id, call.params.required("budget_policy_id"))
     return None
 

@@ -44,3 +44,11 @@ def secrets_config(_call: Call) -> Reply:
 def deployments(_call: Call) -> dict[str, Any]:
     """Endpoints of a separate deployments server (``MLFLOW_DEPLOYMENTS_TARGET``): there is none, the gateway is here."""
     return {"endpoints": []}
+
+
+@rpcs.rpc("POST", "2.0", "/mlflow/gateway-proxy", ajax_only=True)
+def ask_deployments(_call: Call) -> Reply:
+    """A request to one of those endpoints."""
+    raise invalid(
+        "There is no deployments server behind this one: call an endpoint of the gateway at /gateway/{endpoint}/mlflow/invocations."
+    )

@@ -52,8 +52,8 @@ _WRONG_VERB = (
     b"<!doctype html>\n<html lang=en>\n<title>405 Method Not Allowed</title>\n<h1>Method Not Allowed</h1>\n"
     b"<p>The method is not allowed for the requested URL.</p>\n"
 )
-#: Prefixes below which every request is ours. The last carries one path that the reference misspells.
-MOUNTS = ("/api/2.0", "/api/3.0", "/ajax-api", "/api/2.0mlflow")
+#: Prefixes below which every request is ours. One carries a path that the reference misspells; the last is the gateway's.
+MOUNTS = ("/api/2.0", "/api/3.0", "/ajax-api", "/api/2.0mlflow", "/gateway")
 
 
 class Dispatcher:
@@ -236,6 +236,6 @@ def router(services: Services) -> Router:
     dispatcher = Dispatcher(tables())
     app = make_app(services, dispatcher)
     handlers: list[Any] = [asgi(mount, is_mount=True, copy_scope=False)(app) for mount in MOUNTS]
-    outside = [path for path in dispatcher.paths if not path.startswith(("/api/", "/ajax-api/"))]
+    outside = [path for path in dispatcher.paths if not path.startswith(("/api/", "/ajax-api/", "/gateway/"))]
     handlers += [asgi(path, copy_scope=False)(app) for path in outside]
     return Router("/", route_handlers=handlers)
