@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import importlib
+import importlib.util
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -9,7 +12,7 @@ import pytest
 from opentelemetry import trace
 from opentelemetry.sdk.trace import TracerProvider
 
-from twinlens.sdk.instrument import choose
+from twinlens.sdk.instrument import choose, hook
 from twinlens.sdk.instrument.find import find_playbook
 from twinlens.sdk.instrument.sampler import OneSpanPerCall
 from twinlens.sdk.instrument.table import LIBRARIES, Library
@@ -68,6 +71,24 @@ def test_a_call_inside_an_observed_call_is_not_reported_again() -> None:
         assert client.start_span("chat m", attributes=call).is_recording()
     with framework.start_as_current_span("Predict"):
         assert client.start_span("chat m", attributes=call).is_recording()
+
+
+def test_a_library_is_switched_on_when_it_is_imported_not_when_it_is_looked_for(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "watched_library.py").write_text("VALUE = 1\n")
+    monkeypatch.syspath_prepend(str(tmp_path))
+    switched: list[str] = []
+    monkeypatch.setattr(hook, "_switch_on", switched.append)
+    monkeypatch.setattr(sys, "meta_path", [hook.Finder({"watched_library"}), *sys.meta_path])
+    for _ in range(2):
+        assert importlib.util.find_spec("watched_library") is not None
+    assert switched == []
+    assert importlib.import_module("watched_library").VALUE == 1
+    assert switched == ["watched_library"]
+    del sys.modules["watched_library"]
+    importlib.import_module("watched_library")
+    assert switched == ["watched_library"]
 
 
 def test_the_playbook_of_the_agent_that_runs(tmp_path: Path) -> None:

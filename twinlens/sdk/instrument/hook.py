@@ -15,22 +15,28 @@ class Finder:
 
     def __init__(self, modules: set[str]) -> None:
         self.modules = modules
+        self._asking: set[str] = set()
 
     def find_spec(self, name: str, path: Any = None, target: Any = None) -> Any:
-        """Answer for the watched modules only, each of them once."""
-        if name not in self.modules:
+        """Answer for the watched modules only. Being asked is not being imported: programs look what is installed."""
+        if name not in self.modules or name in self._asking:
             return None
-        self.modules.discard(name)
         from importlib.util import find_spec
 
-        spec = find_spec(name)
+        self._asking.add(name)  # the others are asked through the same list of finders
+        try:
+            spec = find_spec(name)
+        finally:
+            self._asking.discard(name)
         if spec is None or spec.loader is None or not hasattr(spec.loader, "exec_module"):
             return spec
         run = spec.loader.exec_module
 
         def exec_module(module: Any) -> None:
             run(module)
-            _switch_on(name)
+            if name in self.modules:
+                self.modules.discard(name)
+                _switch_on(name)
 
         spec.loader.exec_module = exec_module
         return spec
