@@ -57,6 +57,7 @@ from twinlens.features.evaluation_runs import EvaluationRuns
 from twinlens.features.evaluation_worker import EvaluationWorker, Wake
 from twinlens.features.evaluators import Evaluators
 from twinlens.features.experiments import Experiments
+from twinlens.features.export_worker import ExportWorker
 from twinlens.features.garbage import Garbage
 from twinlens.features.gateway import Gateway
 from twinlens.features.gateway_calls import GatewayCalls
@@ -86,6 +87,7 @@ from twinlens.features.registry import Registry
 from twinlens.features.reviews import Reviews
 from twinlens.features.run_scores import RunScores
 from twinlens.features.runs import Runs
+from twinlens.features.scheduled_exports import ScheduledExports
 from twinlens.features.score_configs import ScoreConfigs
 from twinlens.features.scores import Scores
 from twinlens.features.secrets import Hasher, instance_key
@@ -194,6 +196,13 @@ class Instance:
         webhook_worker = WebhookWorker(catalog, webhooks)
         webhook_worker.start()
         self._closers.append(webhook_worker.close)
+        exports = ScheduledExports(
+            catalog, sealer, folder=Path(settings.export_folder) if settings.export_folder else None,
+            anywhere=settings.export_addresses == "any", secured=lambda: access.secured,
+        )  # fmt: skip
+        export_worker = ExportWorker(catalog, exports, telemetry)
+        export_worker.start()
+        self._closers.append(export_worker.close)
         score_configs = ScoreConfigs(catalog)
         annotation = AnnotationQueues(catalog, score_configs)
         datasets = Datasets(catalog)
@@ -273,6 +282,8 @@ class Instance:
             guardrails=guardrails,
             evaluation_datasets=EvaluationDatasets(catalog, datasets, experiments),
             webhooks=webhooks,
+            exports=exports,
+            export_worker=export_worker,
             media=MediaLibrary(catalog, blobs, hasher),
             deployments=deployments,
             observed=observed,

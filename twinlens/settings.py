@@ -84,6 +84,12 @@ class Settings:
     webhook_addresses: str = _setting(
         "public", "What webhooks may call: public (HTTPS on the internet only), or any (also HTTP, private networks)."
     )
+    export_folder: str | None = _setting(
+        None, "Folder below which scheduled exports may write files; without it they go to object stores only."
+    )
+    export_addresses: str = _setting(
+        "public", "Endpoints that scheduled exports may name: public (HTTPS on the internet only), or any."
+    )
     retention_drops: str = _setting(
         "traces", "What goes past a project's retention: traces, or only payloads (figures and previews stay)."
     )
@@ -265,6 +271,8 @@ def _check(settings: Settings) -> None:
         raise SettingsError(f"retention_drops from {settings.origins['retention_drops']}: must be traces or payloads")
     if settings.webhook_addresses not in ("public", "any"):
         raise SettingsError(f"webhook_addresses from {settings.origins['webhook_addresses']}: must be public or any")
+    if settings.export_addresses not in ("public", "any"):
+        raise SettingsError(f"export_addresses from {settings.origins['export_addresses']}: must be public or any")
     if settings.retention_interval <= 0:
         raise SettingsError("retention_interval must be more than 0 seconds")
     if settings.log_level not in ("debug", "info", "warning", "error"):

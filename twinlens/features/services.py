@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from twinlens.features.evaluation_runs import EvaluationRuns
     from twinlens.features.evaluators import Evaluators
     from twinlens.features.experiments import Experiments
+    from twinlens.features.export_worker import ExportWorker
     from twinlens.features.garbage import Garbage
     from twinlens.features.gateway import Gateway
     from twinlens.features.gateway_calls import GatewayCalls
@@ -48,6 +49,7 @@ if TYPE_CHECKING:
     from twinlens.features.registry import Registry
     from twinlens.features.reviews import Reviews
     from twinlens.features.runs import Runs
+    from twinlens.features.scheduled_exports import ScheduledExports
     from twinlens.features.score_configs import ScoreConfigs
     from twinlens.features.scores import Scores
     from twinlens.features.sessions import Sessions
@@ -110,6 +112,8 @@ class Services:
     budgets: Budgets
     guardrails: Guardrails
     webhooks: Webhooks
+    exports: ScheduledExports
+    export_worker: ExportWorker
     media: MediaLibrary
     deployments: Deployments
     observed: Observed

@@ -22,6 +22,7 @@ from twinlens.faces.native import (
     deployments,
     evaluators,
     experiments,
+    exports,
     garbage,
     instance,
     lineage,
@@ -69,6 +70,7 @@ _MODULES = (
     backup,
     evaluators,
     webhooks,
+    exports,
 )
 
 

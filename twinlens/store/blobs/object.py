@@ -27,6 +27,7 @@ if TYPE_CHECKING:
 CHUNK = 1 << 20  #: smallest chunk handed out by ``read``, in bytes
 PART = 8 << 20  #: bytes per part of a multipart upload; S3 allows 10,000 parts, so this reaches 80 GB
 CONCURRENCY = 4  #: parts in flight, so one upload holds at most ``PART * CONCURRENCY`` bytes
+_FEW_RETRIES: Any = {"max_retries": 2, "retry_timeout": timedelta(seconds=30)}
 SCHEMES = frozenset({"s3", "s3a", "gs", "az", "abfs", "abfss", "azure", "memory"})
 
 
@@ -146,6 +147,40 @@ def open_object_store(url: str) -> ObjectBlobStore:
         return ObjectBlobStore(from_url(url, **options))
     except BaseError as error:
         raise InvalidArgument(f"artifact root '{url}' cannot be opened: {_first_line(error)}") from error
+
+
+def open_bucket(
+    kind: str, bucket: str, *, endpoint: str | None, region: str, access_key: str | None, secret: str | None,
+    path_style: bool,
+) -> ObjectBlobStore:  # fmt: skip
+    """Open a bucket with credentials of its own; without them those of the environment are used.
+
+    Args:
+        kind: ``S3``, ``S3_COMPATIBLE``, ``AZURE_BLOB_STORAGE`` or ``GOOGLE_CLOUD_STORAGE``.
+        access_key: access key id, or the name of the Azure account.
+        secret: secret access key, Azure account key, or Google service account as JSON.
+
+    Raises:
+        InvalidArgument: the configuration is incomplete or wrong.
+    """
+    from obstore.store import AzureStore, GCSStore, S3Store
+
+    http = {"allow_http": True} if endpoint and endpoint.startswith("http://") else {}
+    options: Any = {"client_options": {"timeout": "60s", **http}, "retry_config": _FEW_RETRIES}
+    if endpoint and kind != "GOOGLE_CLOUD_STORAGE":
+        options["endpoint"] = endpoint
+    try:
+        if kind == "GOOGLE_CLOUD_STORAGE":
+            options |= {"service_account_key": secret} if secret else {}
+            return ObjectBlobStore(GCSStore(bucket, **options))
+        if kind == "AZURE_BLOB_STORAGE":
+            options |= {"account_name": access_key, **({"account_key": secret} if secret else {})}
+            return ObjectBlobStore(AzureStore(bucket, **options))
+        options |= {"region": region, "virtual_hosted_style_request": not (path_style or kind == "S3_COMPATIBLE")}
+        options |= {"access_key_id": access_key, "secret_access_key": secret} if secret else {}
+        return ObjectBlobStore(S3Store(bucket, **options))
+    except (BaseError, ValueError) as error:
+        raise InvalidArgument(f"the bucket '{bucket}' cannot be opened: {_first_line(error)}") from error
 
 
 class _Counted:

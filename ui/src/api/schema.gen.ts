@@ -2199,6 +2199,54 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/api/twinlens/v1/projects/{project_id}/scheduled-export": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * The scheduled export
+         * @description What is set up, and whether this server has a folder for exports.
+         */
+        get: operations["get_scheduled_export"];
+        /**
+         * Set up the scheduled export
+         * @description A change of place, form or start begins anew; other changes go on where it was.
+         */
+        put: operations["put_scheduled_export"];
+        post?: never;
+        /**
+         * Remove the scheduled export
+         * @description Files stay where they are.
+         */
+        delete: operations["delete_scheduled_export"];
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/twinlens/v1/projects/{project_id}/scheduled-export/run": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Write the period at hand now
+         * @description As far as it goes; the same files are written again when the period is complete.
+         */
+        post: operations["run_scheduled_export"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
 }
 export type webhooks = Record<string, never>;
 export interface components {
@@ -2634,6 +2682,10 @@ export interface components {
             updated_ms: number;
             run_count?: number | null;
             last_run_ms?: number | null;
+        };
+        /** ExportedFiles */
+        ExportedFiles: {
+            files: string[];
         };
         /** FieldValue */
         FieldValue: {
@@ -3441,6 +3493,97 @@ export interface components {
             tags?: {
                 [key: string]: string;
             };
+        };
+        /** ScheduledExportChange */
+        ScheduledExportChange: {
+            /** @enum {string} */
+            kind: "S3" | "S3_COMPATIBLE" | "AZURE_BLOB_STORAGE" | "GOOGLE_CLOUD_STORAGE" | "FOLDER";
+            bucket: string;
+            endpoint?: string | null;
+            /** @default auto */
+            region?: string;
+            access_key?: string | null;
+            /** @default  */
+            prefix?: string;
+            /**
+             * @default daily
+             * @enum {string}
+             */
+            frequency?: "every_20_minutes" | "hourly" | "daily" | "weekly";
+            /** @default true */
+            enabled?: boolean;
+            /** @default false */
+            path_style?: boolean;
+            /**
+             * @default JSONL
+             * @enum {string}
+             */
+            file_type?: "JSON" | "CSV" | "JSONL";
+            /**
+             * @default FULL_HISTORY
+             * @enum {string}
+             */
+            mode?: "FULL_HISTORY" | "FROM_TODAY" | "FROM_CUSTOM_DATE";
+            /** @default true */
+            compressed?: boolean;
+            /**
+             * @default LEGACY_TRACES_OBSERVATIONS
+             * @enum {string}
+             */
+            source?: "LEGACY_TRACES_OBSERVATIONS" | "OBSERVATIONS_V2" | "LEGACY_TRACES_AND_ENRICHED_OBSERVATIONS";
+            secret?: string | null;
+            start_ms?: number | null;
+        };
+        /** ScheduledExportRow */
+        ScheduledExportRow: {
+            /** @enum {string} */
+            kind: "S3" | "S3_COMPATIBLE" | "AZURE_BLOB_STORAGE" | "GOOGLE_CLOUD_STORAGE" | "FOLDER";
+            bucket: string;
+            endpoint?: string | null;
+            /** @default auto */
+            region?: string;
+            access_key?: string | null;
+            /** @default  */
+            prefix?: string;
+            /**
+             * @default daily
+             * @enum {string}
+             */
+            frequency?: "every_20_minutes" | "hourly" | "daily" | "weekly";
+            /** @default true */
+            enabled?: boolean;
+            /** @default false */
+            path_style?: boolean;
+            /**
+             * @default JSONL
+             * @enum {string}
+             */
+            file_type?: "JSON" | "CSV" | "JSONL";
+            /**
+             * @default FULL_HISTORY
+             * @enum {string}
+             */
+            mode?: "FULL_HISTORY" | "FROM_TODAY" | "FROM_CUSTOM_DATE";
+            /** @default true */
+            compressed?: boolean;
+            /**
+             * @default LEGACY_TRACES_OBSERVATIONS
+             * @enum {string}
+             */
+            source?: "LEGACY_TRACES_OBSERVATIONS" | "OBSERVATIONS_V2" | "LEGACY_TRACES_AND_ENRICHED_OBSERVATIONS";
+            has_secret: boolean;
+            /** @enum {string} */
+            status: "idle" | "running" | "queued" | "up_to_date" | "disabled" | "error";
+            start_ms?: number | null;
+            done_ms?: number | null;
+            next_ms?: number | null;
+            error?: string | null;
+            error_ms?: number | null;
+        };
+        /** ScheduledExportState */
+        ScheduledExportState: {
+            export: components["schemas"]["ScheduledExportRow"] | null;
+            folder_allowed: boolean;
         };
         /** ScoreBadge */
         ScoreBadge: {
@@ -8693,6 +8836,132 @@ export interface operations {
                 };
                 content: {
                     "application/json": components["schemas"]["DeliveryRow"];
+                };
+            };
+            /** @description Any error. */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    get_scheduled_export: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                project_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Request fulfilled, document follows */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ScheduledExportState"];
+                };
+            };
+            /** @description Any error. */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    put_scheduled_export: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                project_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["ScheduledExportChange"];
+            };
+        };
+        responses: {
+            /** @description Request fulfilled, document follows */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ScheduledExportRow"];
+                };
+            };
+            /** @description Any error. */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    delete_scheduled_export: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                project_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Request fulfilled, nothing follows */
+            204: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            /** @description Any error. */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    run_scheduled_export: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                project_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Request fulfilled, document follows */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ExportedFiles"];
                 };
             };
             /** @description Any error. */

@@ -2,6 +2,7 @@ import { usePageSearch, useProjectId, useSetSearch } from "@/app/url";
 import { Bar, PageHeader, page } from "@/ui/Page";
 import { Segmented } from "@/ui/Segmented";
 import { AuditLog } from "./AuditLog";
+import { Exports } from "./Exports";
 import { General } from "./General";
 import { Keys } from "./Keys";
 import { Members } from "./Members";
@@ -15,6 +16,7 @@ const TABS = [
   { value: "members", label: "Members" },
   { value: "labels", label: "Protected labels" },
   { value: "webhooks", label: "Webhooks" },
+  { value: "exports", label: "Exports" },
   { value: "audit", label: "Audit log" },
 ] as const;
 
@@ -25,10 +27,11 @@ const PARTS = {
   members: Members,
   labels: ProtectedLabels,
   webhooks: Webhooks,
+  exports: Exports,
   audit: AuditLog,
 };
 
-/** Name, retention, keys, members, protected labels, webhooks and the audit log of a project. */
+/** Name, retention, keys, members, protected labels, webhooks, scheduled exports and the audit log of a project. */
 export function SettingsPage() {
   const projectId = useProjectId();
   const { tab } = usePageSearch();

@@ -57,3 +57,11 @@ export const auditQuery = (projectId: string) =>
     initialPageParam: null as string | null,
     getNextPageParam: (page) => page.next_cursor ?? null,
   });
+
+export const scheduledExportQuery = (projectId: string) =>
+  queryOptions({
+    queryKey: [projectId, "scheduled-export"],
+    queryFn: ({ signal }) =>
+      api.get("/projects/{project_id}/scheduled-export", { path: { project_id: projectId }, signal }),
+    refetchInterval: (query) => (query.state.data?.export?.status === "running" ? 2000 : false),
+  });
