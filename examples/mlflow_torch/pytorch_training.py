@@ -23,7 +23,12 @@ with mlflow.start_run(run_name="cubic") as run:
         mlflow.log_metric("loss", loss.item(), step=step)
         if step % 100 == 99:
             made = mlflow.pytorch.log_model(
-                network, name="cubic", step=step, signature=signature, input_example=inputs[:2].numpy()
+                network,
+                name="cubic",
+                step=step,
+                signature=signature,
+                input_example=inputs[:2].numpy(),
+                pip_requirements=["torch"],  # what MLflow would find by importing everything again
             )
             mlflow.log_metric("checkpoint_loss", loss.item(), step=step, model_id=made.model_id)
     best = mlflow.search_logged_models(

@@ -44,7 +44,9 @@ with tempfile.TemporaryDirectory() as folder, mlflow.start_run() as run:
     )  # fmt: skip
     Trainer(model, arguments, train_dataset=Texts()).train()
     pipeline = transformers.pipeline("text-classification", model=model, tokenizer=tokenizer, device="cpu")
-    made = mlflow.transformers.log_model(pipeline, name="mood", input_example=["good sky"])
+    made = mlflow.transformers.log_model(
+        pipeline, name="mood", input_example=["good sky"], pip_requirements=["transformers", "torch"]
+    )
 
 client = mlflow.MlflowClient()
 stored = client.get_run(run.info.run_id)

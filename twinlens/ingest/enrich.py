@@ -28,6 +28,11 @@ class Enricher:
         if self.masker.active:
             self.masker.spans(spans)
             self.masker.patches(patches)
+        lonely = False
+        for span in spans:
+            lonely = lonely or (span.model is None and span.usage_source == "client" and span.kind in MODEL_KINDS)
+        if lonely:
+            _borrow_models(spans)
         for span in spans:
             self.price(span, project_id)
 
@@ -85,3 +90,29 @@ class Enricher:
         if usage:
             usage["total"] = sum(usage.values())
             span.usage, span.usage_source = usage, "estimated"
+
+
+def _borrow_models(spans: Sequence[Span]) -> None:
+    """Where a library reports tokens on one span and the model on another below it (MLflow's DSPy autologging), bring them together.
+
+    Only what came in one request is looked at, and only when everything below names one and the same model.
+    """
+    below: dict[tuple[str, str | None], list[Span]] = {}
+    for span in spans:
+        below.setdefault((span.trace_id, span.parent_id), []).append(span)
+    for span in spans:
+        if span.model is not None or span.usage_source != "client" or span.kind not in MODEL_KINDS:
+            continue
+        models: set[str] = set()
+        seen = {span.span_id}
+        waiting = [span]
+        while waiting:
+            above = waiting.pop()
+            for child in below.get((above.trace_id, above.span_id), ()):
+                if child.span_id not in seen:
+                    seen.add(child.span_id)
+                    waiting.append(child)
+                    if child.model is not None and child.kind in MODEL_KINDS:
+                        models.add(child.model)
+        if len(models) == 1:
+            span.model = models.pop()

@@ -130,3 +130,29 @@ def test_masking_comes_first() -> None:
     masking.enrich([span], "p")
     assert span.input == '"card <REDACTED>"'
     assert span.usage_source == "estimated"
+
+
+def test_tokens_above_the_span_that_names_the_model_are_priced() -> None:
+    def spans(*models: str) -> list[Span]:
+        used: dict[str, Any] = {
+            "usage": {"input": 1_000_000, "output": 0, "total": 1_000_000},
+            "usage_source": "client",
+        }
+        told = [
+            Span(trace_id="t", span_id=f"lm{n}", parent_id="step", kind="generation", model=model)
+            for n, model in enumerate(models)
+        ]
+        found = [
+            *told,
+            Span(trace_id="t", span_id="step", parent_id="s", kind="chain"),
+            Span(trace_id="t", span_id="s", kind="generation", **used),
+        ]
+        found.append(Span(trace_id="other", span_id="s", kind="generation", **used))
+        enricher.enrich(found, "p")
+        return found
+
+    *_, told, other = spans("gpt-4o-mini", "gpt-4o-mini")
+    assert (told.model, told.cost["total"], told.cost_source) == ("gpt-4o-mini", pytest.approx(0.15), "computed")
+    assert (other.model, other.cost) == (None, {})
+    *_, told, _ = spans("gpt-4o-mini", "gpt-4o")
+    assert (told.model, told.cost) == (None, {})  # which of the two?

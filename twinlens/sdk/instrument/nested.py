@@ -11,6 +11,19 @@ from opentelemetry.context import create_key, get_value
 _CALLS = frozenset(("chat", "text_completion", "generate_content", "embeddings"))
 _KINDS = frozenset(("LLM", "EMBEDDING"))
 _NAMES = ("chat ", "text_completion ", "generate_content ", "embeddings ")
+#: LiteLLM's observer says what a span is only after it has started.
+_LITELLM = frozenset(
+    (
+        "completion",
+        "acompletion",
+        "completion_with_retries",
+        "responses",
+        "aresponses",
+        "embedding",
+        "aembedding",
+        "messages.create",
+    )
+)
 #: Whose spans of model calls report tokens, by the start of their scope's name. Spans that the program makes itself
 #: (scope ``twinlens``) are not among them: the call inside may be all that knows the tokens.
 _SCOPES = (
@@ -32,7 +45,7 @@ def is_call(name: str, attributes: Mapping[str, Any] | None) -> bool:
             return True
         if "traceloop.span.kind" not in attributes and "llm.request.type" in attributes:
             return True
-    return name.startswith(_NAMES)
+    return name.startswith(_NAMES) or name in _LITELLM
 
 
 def inside_call(context: Any = None) -> bool:
