@@ -23,9 +23,24 @@ from bench.book import Book
 from bench.envs import ensure
 from bench.report import progress
 from bench.servers import SERVERS, Server, Twinlens
-from bench.suites import Effort, big, corpus, disk, otlp, points, prompts, reads, scale, sdk, start, tracking, troubles
+from bench.suites import (
+    Effort,
+    big,
+    corpus,
+    disk,
+    moves,
+    otlp,
+    points,
+    prompts,
+    reads,
+    scale,
+    sdk,
+    start,
+    tracking,
+    troubles,
+)
 
-SUITES = ("start", "tracking", "points", "otlp", "reads", "prompts", "disk", "scale", "sdk", "troubles")
+SUITES = ("start", "tracking", "points", "otlp", "reads", "prompts", "disk", "scale", "sdk", "troubles", "migrate")
 
 
 def _server(kind: type[Server], folder: Path, book: Book, effort: Effort, suites: list[str]) -> None:
@@ -96,7 +111,7 @@ def main() -> None:
         effort = replace(effort, peer_scales=(*effort.peer_scales, 100_000))
     names = [name for name in options.servers.split(",") if name]
     suites = [name for name in options.suites.split(",") if name]
-    if options.big or set(suites) - {"sdk", "troubles"}:
+    if options.big or set(suites) - {"sdk", "troubles", "migrate"}:
         for name in ("mlflow", "phoenix"):
             ensure(name)  # the mlflow client is also a load generator
     if options.prepare:
@@ -116,6 +131,8 @@ def main() -> None:
             _step("SDKs", lambda: sdk.measure(folder / "sdk", book, effort))
         if "troubles" in suites:
             _step("SDK: troubles", lambda: troubles.measure(folder / "troubles", book, effort))
+        if "migrate" in suites:
+            _step("Twinlens: migrate", lambda: moves.measure(folder / "moves", book, effort))
         if options.big:
             _step("Twinlens: big", lambda: big.measure(folder / "big", book, effort, options.big_traces))
     finally:

@@ -53,6 +53,16 @@ def book() -> Book:
                 ("garbage", "answer 200 and garbage"),
             )
         ),
+        *(
+            row
+            for key, api in (("mlflow", "MLflow's API"), ("langfuse", "Langfuse's API"), ("twinlens", "Twinlens"))
+            for row in (
+                Row(f"move_{key}", f"migrate 100,000 spans and 1,000 runs from {api}, compared", "s", False,
+                    Target(at_most=180, text="≤ 3 min")),
+                Row(f"move_{key}_memory", f"the same: memory of `twinlens migrate` from {api}", "MB", False,
+                    Target(at_most=300, text="≤ 300 MB")),
+            )
+        ),
         Row("big_newest", "newest 50 traces, p95", "ms", False, Target(at_most=25, text="≤ 25 ms")),
         Row("big_user", "newest 50 of one user, p95", "ms", False, Target(at_most=75, text="≤ 75 ms p95")),
         Row("big_model", "newest 50 of one model, p95", "ms", False, Target(at_most=75, text="≤ 75 ms p95")),

@@ -23,6 +23,8 @@ class Effort:
     points: int = 1_000_000  #: of one metric
     peer_points: int = 1_000_000
     points_seconds: float = 400.0  #: for writing them
+    moved_spans: int = 100_000  #: of one migration
+    moved_runs: int = 1_000
     wait: float = 60.0  #: how long stored spans are waited for
     data: Path = Path(__file__).resolve().parent.parent / "data"
 
@@ -30,4 +32,5 @@ class Effort:
     def quick() -> Effort:
         """Seconds instead of minutes."""
         return Effort(repeats=1, peer_repeats=1, seconds=2.0, peer_seconds=2.0, runs=30, agents=2, peer_agents=1, wait=15.0,
-                      scales=(1000,), peer_scales=(1000,), keys=1_000, points=10_000, peer_points=10_000, points_seconds=20.0)  # fmt: skip
+                      scales=(1000,), peer_scales=(1000,), keys=1_000, points=10_000, peer_points=10_000, points_seconds=20.0,
+                      moved_spans=2_000, moved_runs=20)  # fmt: skip

@@ -171,12 +171,13 @@ class DatabaseReader:
                 found.append({"model_id": link["destination_id"], "step": link.get("step") or 0})
         return inputs, outputs
 
-    def history(self, run_id: str, key: str) -> Iterator[list[dict[str, Any]]]:
+    def histories(self, run_ids: list[str], key: str) -> Iterator[tuple[str, list[dict[str, Any]]]]:
         """See ``MlflowReader``."""
-        rows = self._rows(
-            "metrics", "WHERE run_uuid = :run AND key = :key ORDER BY timestamp, step, value", run=run_id, key=key
-        )  # fmt: skip
-        yield [row | {"value": math.nan if row["is_nan"] else row["value"]} for row in rows]
+        for run_id in run_ids:
+            rows = self._rows(
+                "metrics", "WHERE run_uuid = :run AND key = :key ORDER BY timestamp, step, value", run=run_id, key=key
+            )  # fmt: skip
+            yield run_id, [row | {"value": math.nan if row["is_nan"] else row["value"]} for row in rows]
 
     # --- models and prompts ----------------------------------------------------------------------------------------------
     def models(self, experiment_id: str, token: str | None) -> Iterator[Part]:

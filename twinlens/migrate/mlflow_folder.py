@@ -104,10 +104,12 @@ class FolderReader:
             "outputs": {"model_outputs": [{"model_id": o["destination_id"], "step": o.get("step") or 0} for o in outputs]},
         }  # fmt: skip
 
-    def history(self, run_id: str, key: str) -> Iterator[list[dict[str, Any]]]:
+    def histories(self, run_ids: list[str], key: str) -> Iterator[tuple[str, list[dict[str, Any]]]]:
         """See ``MlflowReader``. A line is time, value, step, and perhaps name and digest of a dataset."""
-        folder = next(place / run_id for place in self._experiments.values() if (place / run_id).is_dir())
-        yield [_point(key, line) for line in (folder / "metrics" / key).read_text("utf-8").splitlines() if line]
+        for run_id in run_ids:
+            folder = next(place / run_id for place in self._experiments.values() if (place / run_id).is_dir())
+            lines = (folder / "metrics" / key).read_text("utf-8").splitlines()
+            yield run_id, [_point(key, line) for line in lines if line]
 
     # --- models and prompts ----------------------------------------------------------------------------------------------
     def models(self, experiment_id: str, token: str | None) -> Iterator[Part]:

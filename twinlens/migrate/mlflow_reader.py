@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from itertools import groupby
 from typing import Any, Protocol
 from urllib.parse import quote
 
@@ -11,6 +12,8 @@ from twinlens.migrate.mlflow_wire import proxied
 
 API, API3 = "/api/2.0/mlflow", "/api/3.0/mlflow"
 IS_PROMPT = "mlflow.prompt.is_prompt"
+#: Runs of one call for histories, and how many points a server gives at once.
+RUNS, _POINTS = 100, 25_000
 #: Items of a page, and the token of the next one.
 Part = tuple[list[Any], str | None]
 
@@ -26,8 +29,8 @@ class MlflowReader(Protocol):
         """Runs of an experiment, deleted ones too, oldest first."""
         ...
 
-    def history(self, run_id: str, key: str) -> Iterator[list[dict[str, Any]]]:
-        """All points of a metric."""
+    def histories(self, run_ids: list[str], key: str) -> Iterator[tuple[str, list[dict[str, Any]]]]:
+        """All points of a metric of some runs (at most ``RUNS``): run id and points, perhaps in several parts."""
         ...
 
     def models(self, experiment_id: str, token: str | None) -> Iterator[Part]:
@@ -102,8 +105,20 @@ class RestReader:
     def _run(self, run_id: str) -> dict[str, Any]:
         return self._http.get(f"{API}/runs/get", params={"run_id": run_id})["run"]
 
-    def history(self, run_id: str, key: str) -> Iterator[list[dict[str, Any]]]:
-        """See ``MlflowReader``."""
+    def histories(self, run_ids: list[str], key: str) -> Iterator[tuple[str, list[dict[str, Any]]]]:
+        """See ``MlflowReader``. One call for many runs, which MLflow's own page uses; run by run where that is cut off."""
+        params: dict[str, Any] = {"run_id": run_ids, "metric_key": key, "max_results": _POINTS}
+        answer = self._http.get("/ajax-api/2.0/mlflow/metrics/get-history-bulk", params=params, allow=(404,)) or {}
+        found: list[dict[str, Any]] = answer.get("metrics") or []
+        if 0 < len(found) < _POINTS:
+            for run_id, points in groupby(found, lambda point: str(point["run_id"])):
+                yield run_id, list(points)
+            return
+        for run_id in run_ids:
+            for points in self._history(run_id, key):
+                yield run_id, points
+
+    def _history(self, run_id: str, key: str) -> Iterator[list[dict[str, Any]]]:
         params: dict[str, Any] = {"run_id": run_id, "metric_key": key, "max_results": 5000}
         while True:
             answer = self._http.get(f"{API}/metrics/get-history", params=params)

@@ -34,7 +34,7 @@ from twinlens.domain.run import Experiment
 from twinlens.migrate import mlflow_datasets as datasets
 from twinlens.migrate import mlflow_wire as wire
 from twinlens.migrate.mlflow_ledger import LEDGER, Ledger
-from twinlens.migrate.mlflow_reader import IS_PROMPT, MlflowReader, Part
+from twinlens.migrate.mlflow_reader import IS_PROMPT, RUNS, MlflowReader, Part
 from twinlens.migrate.system import Content, Page
 
 RUN_ID, MODEL_ID, DELETED = f"{CARRIED}run_id", f"{CARRIED}model_id", f"{CARRIED}deleted_ms"
@@ -186,22 +186,23 @@ class MlflowSource:
 
     def _metrics(self, after: Any) -> Iterator[Page]:
         for found, position in self._raw_runs(after):
+            logged: dict[str, list[str]] = {}
             for said in found:
-                run_id = said["info"]["run_id"]
-                records: list[AnyRecord] = []
                 for metric in said.get("data", {}).get("metrics") or []:
-                    records.extend(self._history(run_id, metric["key"]))
-                if records:
-                    yield Page(records, part=True)
+                    logged.setdefault(metric["key"], []).append(said["info"]["run_id"])
+            for key, run_ids in logged.items():
+                for first in range(0, len(run_ids), RUNS):
+                    yield Page(list[AnyRecord](self._histories(run_ids[first : first + RUNS], key)), part=True)
             yield Page([], position)
 
-    def _history(self, run_id: str, key: str) -> Iterator[MetricsRecord]:
-        first = 0
-        for found in self._reader.history(run_id, key):
+    def _histories(self, run_ids: list[str], key: str) -> Iterator[MetricsRecord]:
+        firsts: dict[str, int] = {}
+        for run_id, found in self._reader.histories(run_ids, key):
             points = [self._point(run_id, m) for m in found]
             if points:
+                first = firsts.get(run_id, 0)
+                firsts[run_id] = first + len(points)
                 yield MetricsRecord(run_id=self._id(run_id), name=key, first=first, points=points)
-            first += len(points)
 
     def _point(self, run_id: str, said: dict[str, Any]) -> Point:
         at, step = int(said["timestamp"]), int(said.get("step") or 0)

@@ -205,7 +205,7 @@ def _new_form(said: dict[str, Any]) -> dict[str, Any]:
 
 def _hex(text: str) -> str:
     """An id as hex digits: MLflow has them so (2), or in Base64 (3)."""
-    if text.startswith("0x"):
+    if re.fullmatch("0x[0-9a-f]+", text):
         return text[2:].rjust(16, "0")
     return text if re.fullmatch("([0-9a-f]{16}){1,2}", text) else base64.b64decode(text).hex()
 
