@@ -56,6 +56,18 @@ def test_history_pages_continue_behind_a_point(telemetry: TelemetryStore, writer
     assert found == whole and len(whole) == 50
 
 
+def test_histories_of_several_metrics(telemetry: TelemetryStore, writer: Writer) -> None:
+    points = [
+        point(i, i / 10, run=run_id, key=key) for run_id in ("b", "a") for key in ("loss", "f1") for i in range(3)
+    ]
+    writer.submit_sync(Batch(project_id="p", metrics=[*points, *points[:2]]))
+    asked = [("a", "loss"), ("b", "f1"), ("a", "absent")]
+    found = telemetry.metric_histories("p", asked, limit=100)
+    assert found == [p for owner, key in asked for p in telemetry.metric_history("p", owner, key)] and len(found) == 6
+    assert telemetry.metric_histories("p", asked, limit=4) == found[:4]
+    assert telemetry.metric_histories("q", asked, limit=9) == [] == telemetry.metric_histories("p", [], limit=9)
+
+
 def test_points_of_a_model_are_found_under_both(telemetry: TelemetryStore, writer: Writer) -> None:
     made = point(1, 0.9, model_id="m-1", dataset_name="eval", dataset_digest="d")
     writer.submit_sync(Batch(project_id="p", metrics=[made, point(2, 0.8)]))

@@ -207,13 +207,12 @@ class Metrics:
 
     def bulk(self, project_id: str, run_ids: Sequence[str], key: str, limit: int) -> list[MetricPoint]:
         """Points of several runs, by run id and then as ``history``, at most ``limit`` in all."""
+        return self.histories(project_id, [(run_id, key) for run_id in sorted(set(run_ids))], limit)
+
+    def histories(self, project_id: str, metrics: Sequence[tuple[str, str]], limit: int) -> list[MetricPoint]:
+        """The first ``limit`` points of several metrics (run id and key), by run id, key and then as ``history``."""
         self.drain()
-        points: list[MetricPoint] = []
-        for run_id in sorted(set(run_ids)):
-            if len(points) >= limit:
-                break
-            points += self._telemetry.metric_history(project_id, run_id, key, limit=limit - len(points))
-        return points
+        return self._telemetry.metric_histories(project_id, metrics, limit=limit)
 
     def sample(
         self, project_id: str, run_ids: Sequence[str], key: str, *, limit: int, start_step: int | None = None,

@@ -7,6 +7,7 @@ value; ``Transfer`` makes it opaque.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from itertools import groupby
 from typing import Any
 
 import msgspec
@@ -39,6 +40,7 @@ from twinlens.domain.record import (
     TraceRecord,
     point_value,
 )
+from twinlens.domain.score import MetricPoint
 from twinlens.features.metrics import Metrics
 from twinlens.store.catalog import bulk
 from twinlens.store.catalog.comments import CommentTable, comments
@@ -58,6 +60,7 @@ from twinlens.store.telemetry.query import Cmp, Order, Query, all_of
 
 #: Points per record, and spans that travel inside their trace's record.
 POINTS, SPANS = 5_000, 1_000
+_RUNS = 20  #: whose metrics are read together
 
 Found = tuple[list[AnyRecord], Any]
 
@@ -155,30 +158,33 @@ class RecordReader:
         return list[AnyRecord](records), _last(numbers, limit)
 
     def _points(self, scope: Scope, after: Any, limit: int) -> Found:
-        """One run at a time; ``limit`` is the number of records, each of many points."""
+        """Several runs at once where they have few points, else one; ``limit`` is the number of records, each of many points."""
         number = None if scope.experiment_id is None else int(scope.experiment_id)
         position: tuple[int, str | None, str | None, int] = tuple(after) if after else (0, None, None, 0)
         before, name, place, first = position
         records: list[AnyRecord] = []
         while len(records) < limit:
             with self._catalog.read() as connection:
-                numbers = bulk.runs_after(connection, scope.project_id, number, before, 1)
+                numbers = bulk.runs_after(connection, scope.project_id, number, before, _RUNS if name is None else 1)
                 runs = load(connection, numbers)
             if not runs:
                 return records, None
+            if name is None:
+                metrics = [(run.run_id, metric.key) for run in runs for metric in run.metrics]
+                found = self._metrics.histories(scope.project_id, metrics, POINTS)
+                if len(found) < POINTS:
+                    for (run_id, key), points in groupby(found, lambda p: (p.run_id, p.key)):
+                        records.append(MetricsRecord(run_id=run_id, name=key, points=[_as_point(p) for p in points]))
+                    before = numbers[-1]
+                    continue
             run = runs[0]
             for key in [metric.key for metric in run.metrics if name is None or metric.key >= name]:
                 while True:
                     page = self._metrics.history(scope.project_id, run.run_id, key, limit=POINTS, cursor=place)
-                    points = [
-                        Point(
-                            point_value(p.value), p.timestamp_ms, p.step, p.model_id, p.dataset_name, p.dataset_digest
-                        )
-                        for p in page.points
-                    ]
-                    if points:
+                    if page.points:
+                        points = [_as_point(p) for p in page.points]
                         records.append(MetricsRecord(run_id=run.run_id, name=key, first=first, points=points))
-                    place, first = page.next_cursor, first + len(points)
+                    place, first = page.next_cursor, first + len(page.points)
                     if place is None:
                         first = 0
                         break
@@ -342,6 +348,10 @@ class RecordReader:
 
 def _one(after: Any) -> list[Any] | None:
     return None if after is None else [after]
+
+
+def _as_point(p: MetricPoint) -> Point:
+    return Point(point_value(p.value), p.timestamp_ms, p.step, p.model_id, p.dataset_name, p.dataset_digest)
 
 
 def _last(keys: Sequence[Any], limit: int) -> Any:

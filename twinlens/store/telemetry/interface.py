@@ -276,6 +276,10 @@ class TelemetryStore(Protocol):
         """Points by (timestamp, step, value), distinct; ``after`` continues behind a point."""
         ...
 
+    def metric_histories(self, project_id: str, metrics: Sequence[tuple[str, str]], *, limit: int) -> list[MetricPoint]:
+        """The first ``limit`` points of several metrics (run id and key), by run id, key and then as ``metric_history``."""
+        ...
+
     def metric_buckets(
         self, project_id: str, run_ids: Sequence[str], key: str, *, buckets: int,
         x: str = "step", lower: int | None = None, upper: int | None = None,

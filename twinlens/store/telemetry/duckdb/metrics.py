@@ -42,6 +42,21 @@ class MetricReader:
             ).fetchall()
         return [_point(key, row) for row in rows]
 
+    def histories(self, project_id: str, metrics: Sequence[tuple[str, str]], limit: int) -> list[MetricPoint]:
+        """See ``TelemetryStore.metric_histories``."""
+        if not metrics:
+            return []
+        okeys = ",".join(str(row_key(project_id, run_id, key)) for run_id, key in metrics)
+        with self._engine.read() as connection:
+            rows = connection.execute(
+                f"SELECT owner, key, {_POINT}, any_value(run_id), any_value(model_id), any_value(dataset_name), any_value(dataset_digest) "
+                f"FROM metrics WHERE okey IN ({okeys}) AND project = ? GROUP BY owner, key, {_POINT} "
+                f"ORDER BY owner, key, {_POINT} LIMIT {max(0, limit)}",
+                [project_id],
+            ).fetchall()
+        asked = set(metrics)  # two metrics may have one key of rows
+        return [_point(key, row) for owner, key, *row in rows if (owner, key) in asked]
+
     def buckets(
         self,
         project_id: str,

@@ -385,6 +385,9 @@ class DuckDBTelemetry:
     ) -> list[MetricPoint]:
         return self._metrics.history(project_id, run_id, key, after, limit)
 
+    def metric_histories(self, project_id: str, metrics: Sequence[tuple[str, str]], *, limit: int) -> list[MetricPoint]:
+        return self._metrics.histories(project_id, metrics, limit)
+
     def metric_buckets(
         self, project_id: str, run_ids: Sequence[str], key: str, *, buckets: int,
         x: str = "step", lower: int | None = None, upper: int | None = None,
