@@ -84,6 +84,7 @@ from twinlens.features.prompts import Prompts
 from twinlens.features.record_reader import RecordReader
 from twinlens.features.record_writer import RecordWriter
 from twinlens.features.registry import Registry
+from twinlens.features.resources import Resources
 from twinlens.features.reviews import Reviews
 from twinlens.features.run_scores import RunScores
 from twinlens.features.runs import Runs
@@ -187,11 +188,12 @@ class Instance:
         experiments = Experiments(catalog, live, run_scores, artifact_root=settings.artifact_root)
         runs = Runs(catalog, experiments, metrics, run_scores, live)
         logged_models = LoggedModels(catalog, experiments, live)
+        permissions = Permissions(catalog, projects)
         webhooks = Webhooks(catalog, sealer, anywhere=settings.webhook_addresses == "any")
-        prompts = Prompts(catalog, live, webhooks=webhooks)
+        prompts = Prompts(catalog, live, webhooks=webhooks, permissions=permissions)
         registry = Registry(
             catalog, runs, logged_models, live, lambda project_id, name: _is_prompt(prompts, project_id, name),
-            webhooks=webhooks,
+            webhooks=webhooks, permissions=permissions,
         )  # fmt: skip
         webhook_worker = WebhookWorker(catalog, webhooks)
         webhook_worker.start()
@@ -241,7 +243,8 @@ class Instance:
             projects=projects,
             removal=removal,
             members=Members(catalog, projects),
-            permissions=Permissions(catalog, projects),
+            permissions=permissions,
+            resources=Resources(runs, logged_models, telemetry),
             audit=Audit(catalog),
             backups=Backups(settings, catalog, ingest, hasher),
             ingest=ingest,

@@ -14,6 +14,7 @@ from tests.judge_stub import JudgeStub
 from tests.servers import LiveServer
 from tests.wire.langfuse.clients import api, run_json
 from tests.wire.mlflow.peer import ClientError, MlflowPeer
+from tests.wire.mlflow.recording import proven_routes, routes_of_test  # noqa: F401 - fixtures for every test here
 
 JUDGE = {
     "name": "helpful", "type": "llm_as_judge", "prompt": "Question {{question}} Answer {{answer}} Is it helpful?",

@@ -11,6 +11,7 @@ import pytest
 from tests.servers import LiveServer
 from tests.wire.langfuse.clients import api, run_json
 from tests.wire.mlflow.peer import MlflowPeer
+from tests.wire.mlflow.recording import proven_routes, routes_of_test  # noqa: F401 - fixtures for every test here
 
 pytestmark = pytest.mark.peer
 

@@ -7,7 +7,7 @@ from typing import Any, Literal, cast, get_args
 import msgspec
 
 from twinlens.domain.errors import PermissionDenied
-from twinlens.domain.grant import Grant
+from twinlens.domain.grant import DENY, Grant
 
 #: ``read``: see data. ``ingest``: send telemetry. ``score``: send scores. ``write``: change and delete.
 #: ``manage``: the project's settings, keys and members. ``organization``: its projects, keys, users and members.
@@ -127,13 +127,26 @@ class Principal(msgspec.Struct, kw_only=True, frozen=True):
             self.require("manage")
 
     def require(self, scope: Scope) -> None:
-        """Raise ``PermissionDenied`` unless this principal may do ``scope``."""
+        """Raise ``PermissionDenied`` unless this principal may do ``scope`` in the whole project.
+
+        Who is denied single things of it may not: a face that knows which thing is meant asks ``features.permissions`` first, and
+        goes on with the principal that it gives back.
+        """
+        if self.denied_something:
+            raise PermissionDenied(
+                "Permission denied: this reaches over the whole project, and some of it is denied to you. Name one thing."
+            )
         if scope not in self.scopes:
             raise PermissionDenied(f"these credentials do not permit this: the {scope!r} right is missing")
         if not self.project_id and scope != "organization":
             raise PermissionDenied(
                 "these credentials belong to no project yet: create one, or name one that you may use"
             )
+
+    @property
+    def denied_something(self) -> bool:
+        """Whether a grant denies this principal something. Nothing can be denied to who manages the project."""
+        return "manage" not in self.scopes and any(grant.permission == DENY for grant in self.grants)
 
     @property
     def moves_protected(self) -> bool:

@@ -25,6 +25,7 @@ from twinlens.features.traces import Traces
 from twinlens.ingest.writer import Ingest
 from twinlens.store.catalog.engine import Catalog
 from twinlens.store.catalog.garbage import Doomed, GarbageTable
+from twinlens.store.catalog.grants import move_grants
 from twinlens.store.telemetry.interface import TelemetryStore
 from twinlens.store.telemetry.query import Cmp, Query
 
@@ -143,6 +144,7 @@ class Garbage:
 
         def drop(experiment_id: str) -> int:
             with self._catalog.write() as connection:
+                move_grants(connection, project_id, ("experiment",), experiment_id, None)
                 return len(GarbageTable(connection, project_id).drop_experiment(experiment_id))
 
         for experiment in await asyncio.to_thread(doomed):

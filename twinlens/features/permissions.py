@@ -3,13 +3,17 @@ roles of members.
 
 The role in the organization or project decides first: an administrator ``MANAGE``, a member ``EDIT`` (and may delete),
 a viewer ``READ``, others ``NO_PERMISSIONS``. Grants raise that for single resources, and ``DENY`` takes it away from
-everybody but administrators. Only MLflow's face knows resources, so only there they count.
+everybody but administrators. They count on every face: where a request names a thing, for that thing; what reaches over the whole
+project needs a right in all of it, and is refused to who is denied something in it.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from typing import TypeVar
+
+import msgspec
+import sqlalchemy as sa
 
 from twinlens.domain.errors import InvalidArgument, NotFound, PermissionDenied
 from twinlens.domain.grant import (
@@ -22,11 +26,11 @@ from twinlens.domain.grant import (
     GrantRole,
     strongest,
 )
-from twinlens.domain.project import Principal, scopes_of
+from twinlens.domain.project import Principal, Scope, scopes_of
 from twinlens.features.audit import Audit
 from twinlens.features.projects import Projects, check_name
 from twinlens.store.catalog.engine import Catalog
-from twinlens.store.catalog.grants import GrantStore
+from twinlens.store.catalog.grants import GrantStore, move_grants
 from twinlens.store.catalog.users import UserStore
 
 T = TypeVar("T")
@@ -52,6 +56,8 @@ class Permissions:
             targets: none for a call that names no resource: then only what holds for the whole project counts.
             deleting: removing what is there; for that a grant has to be ``MANAGE``.
         """
+        if not targets and who.denied_something:
+            who.require("read")  # says why
         for target in targets or [()]:
             permission = effective(who.scopes, who.grants, target)
             by_role = scope in who.scopes and permission != DENY
@@ -59,9 +65,37 @@ class Permissions:
             if not by_role and (permission == DENY or PERMISSIONS.index(permission) < PERMISSIONS.index(needed)):
                 raise PermissionDenied(f"Permission denied: this needs {needed}")
 
-    def may_read(self, who: Principal, resource_type: str, resource_id: str) -> bool:
+    def admit(
+        self, who: Principal, scope: Scope, targets: Sequence[Target], *, deleting: bool = False
+    ) -> Principal:  # fmt: skip
+        """The caller as one who may do ``scope`` here: for these things, checked by their grants.
+
+        Raises:
+            PermissionDenied: as ``check``.
+        """
+        if not who.grants:
+            return who
+        self.check(who, scope, targets, deleting=deleting)
+        return msgspec.structs.replace(who, scopes=who.scopes | {scope}, grants=())
+
+    def may_read(self, who: Principal, target: Target) -> bool:
         """Whether a listing may show a resource."""
-        return effective(who.scopes, who.grants, [(resource_type, resource_id)]) not in (DENY, "NO_PERMISSIONS")
+        return effective(who.scopes, who.grants, target) not in (DENY, "NO_PERMISSIONS")
+
+    # --- what becomes of resources ---------------------------------------------------------------------------------
+    def renamed(
+        self, connection: sa.Connection, project_id: str, resource_types: Sequence[str], old: str, new: str
+    ) -> None:
+        """A resource has another name: its grants go with it, in the caller's transaction. Call ``settled`` after it."""
+        move_grants(connection, project_id, resource_types, old, new)
+
+    def removed(self, connection: sa.Connection, project_id: str, resource_types: Sequence[str], id: str) -> None:
+        """A resource is gone for good: so are its grants; a new one of the same name begins without. As ``renamed``."""
+        move_grants(connection, project_id, resource_types, id, None)
+
+    def settled(self) -> None:
+        """What was moved is in force."""
+        self._projects.changed()
 
     def of_user(self, project_id: str, user_id: str, resource_type: str, resource_id: str) -> str:
         """What a user may do with a resource.

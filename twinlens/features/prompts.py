@@ -24,6 +24,7 @@ from twinlens.domain.project import Principal
 from twinlens.domain.prompt import LATEST, PRODUCTION, Dependency, Prompt, PromptType, PromptVersion, Template
 from twinlens.features.audit import Audit
 from twinlens.features.live import LiveBus
+from twinlens.features.permissions import Permissions
 from twinlens.features.prompt_composition import MAX_DEPTH, dependencies_of, resolve
 from twinlens.features.webhooks import Webhooks
 from twinlens.store.catalog.engine import Catalog
@@ -44,13 +45,19 @@ class Prompts:
     """
 
     def __init__(
-        self, catalog: Catalog, live: LiveBus | None = None, clock: Clock = now_ns, webhooks: Webhooks | None = None
+        self,
+        catalog: Catalog,
+        live: LiveBus | None = None,
+        clock: Clock = now_ns,
+        webhooks: Webhooks | None = None,
+        permissions: Permissions | None = None,
     ) -> None:
         self._catalog = catalog
         self._audit = Audit(catalog)
         self._live = live
         self._clock = clock
         self._webhooks = webhooks
+        self._permissions = permissions
         self._lock = threading.Lock()
         self._cache: dict[str, dict[_Key, PromptVersion]] = {}
         self._generation = 0
@@ -409,8 +416,12 @@ class Prompts:
                 table.set_head(name, updated_ns=self._clock())
             else:
                 table.drop(name)
+                if self._permissions is not None:
+                    self._permissions.removed(connection, project_id, ("registered_model", "prompt"), name)
         self._audit.record("delete", "prompt", name, project_id=project_id, versions=sorted(doomed))
         self._changed(project_id, name)
+        if self._permissions is not None:
+            self._permissions.settled()
 
     # --- protected labels --------------------------------------------------------------------------------------
     def protected(self, project_id: str) -> list[str]:

@@ -22,6 +22,7 @@ from twinlens.domain.registry import ModelVersion, ModelVersionPage, RegisteredM
 from twinlens.domain.run import Run
 from twinlens.features.live import LiveBus
 from twinlens.features.logged_models import LoggedModels
+from twinlens.features.permissions import Permissions
 from twinlens.features.webhooks import Webhooks
 from twinlens.query.mlflow_filter_registry import model_filter, model_order, version_filter, version_order
 from twinlens.store.catalog.engine import Catalog
@@ -32,6 +33,7 @@ T = TypeVar("T")
 MAX_MODELS = 1_000
 MAX_VERSIONS = 200_000
 _MAX_SOURCE = 4_096
+_GRANTED_AS = ("registered_model", "prompt")  #: grants may call a name either
 _LOGGED_ID = re.compile(r"m-[0-9a-f]{32}\Z")
 
 
@@ -61,6 +63,7 @@ class Registry:
     def __init__(
         self, catalog: Catalog, runs: RunSource, logged_models: LoggedModels, live: LiveBus | None = None,
         is_prompt: NameTaken | None = None, clock: Callable[[], int] = now_ms, webhooks: Webhooks | None = None,
+        permissions: Permissions | None = None,
     ) -> None:  # fmt: skip
         self._catalog = catalog
         self._runs = runs
@@ -69,6 +72,7 @@ class Registry:
         self._is_prompt = is_prompt
         self._clock = clock
         self._webhooks = webhooks
+        self._permissions = permissions
 
     # --- registered models -------------------------------------------------------------------------------------------
     def create(
@@ -141,7 +145,11 @@ class Registry:
             if not table.set_model(name, name=new_name, updated_ms=now):
                 raise _no_model(name)
             model = _model(table.model(new_name), new_name)
+            if self._permissions is not None:
+                self._permissions.renamed(connection, project_id, _GRANTED_AS, name, new_name)
         self._changed(project_id, new_name)
+        if self._permissions is not None:
+            self._permissions.settled()
         return model
 
     def delete(self, project_id: str, name: str) -> None:
@@ -149,7 +157,11 @@ class Registry:
         with self._catalog.write() as connection:
             if not RegistryTable(connection, project_id).drop_model(name):
                 raise _no_model(name)
+            if self._permissions is not None:
+                self._permissions.removed(connection, project_id, _GRANTED_AS, name)
         self._changed(project_id, name)
+        if self._permissions is not None:
+            self._permissions.settled()
 
     def search(
         self, project_id: str, *, filter: str | None = None, order_by: Sequence[str] = (), limit: int = 100,

@@ -47,6 +47,7 @@ if TYPE_CHECKING:
     from twinlens.features.prompt_usage import PromptUsage
     from twinlens.features.prompts import Prompts
     from twinlens.features.registry import Registry
+    from twinlens.features.resources import Resources
     from twinlens.features.reviews import Reviews
     from twinlens.features.runs import Runs
     from twinlens.features.scheduled_exports import ScheduledExports
@@ -72,6 +73,7 @@ class Services:
     removal: ProjectRemoval
     members: Members
     permissions: Permissions
+    resources: Resources
     audit: Audit
     backups: Backups
     ingest: Ingest

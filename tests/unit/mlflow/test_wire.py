@@ -133,7 +133,7 @@ def test_wrong_parameters_are_named(read: Any, values: dict[str, Any], message: 
         (errors.InvalidArgument("x"), 400, "INVALID_PARAMETER_VALUE"),
         (errors.NotFound("x"), 404, "RESOURCE_DOES_NOT_EXIST"),
         (errors.AlreadyExists("x"), 400, "RESOURCE_ALREADY_EXISTS"),
-        (errors.InvalidState("x"), 500, "INVALID_STATE"),
+        (errors.InvalidState("x"), 400, "INVALID_STATE"),
         (errors.PermissionDenied("x"), 403, "PERMISSION_DENIED"),
         (errors.Unauthenticated("x"), 401, "UNAUTHENTICATED"),
         (errors.TooLarge("x"), 413, "INVALID_PARAMETER_VALUE"),

@@ -129,6 +129,8 @@ _IDS = {"assessment_id", "user_id"}
 
 #: Where answers differ on purpose: the beginning of a step, where in its answer, and why.
 DIFFERENCES: list[tuple[str, str, str]] = [
+    ("POST /experiments/update {'experiment_id': '{e2}', 'new_name': 'dead'}", "[0]",
+        "a user's mistake is no 500, upon which clients ask again for minutes"),
     ("POST /runs/update {'run_id': '{r1}', 'status': 'BOGUS'}", "[0]", "MLflow ignores what it cannot read"),
     ("POST /runs/log-metric {'run_id': '{scrap}', 'key': 'other', 'value': True", "[0]", "a truth value is no number"),
     ("POST /runs/log-metric {'run_id': '{scrap}', 'key': 'other', 'value': 1", "[0]", "half a millisecond is no time"),

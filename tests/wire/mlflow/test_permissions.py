@@ -12,6 +12,7 @@ import pytest
 
 from tests.envs import python_of
 from tests.servers import LiveServer
+from tests.wire.mlflow import recording
 
 pytestmark = pytest.mark.peer
 PROGRAM = Path(__file__).parent / "programs" / "access.py"
@@ -28,7 +29,7 @@ def secured(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LiveServer]:
 
 def test_the_real_clients(secured: LiveServer) -> None:
     kept = {k: v for k, v in os.environ.items() if not k.startswith("MLFLOW_")}
-    env = kept | {"MLFLOW_TRACKING_USERNAME": OWNER[0], "MLFLOW_TRACKING_PASSWORD": OWNER[1]}
+    env = kept | {"MLFLOW_TRACKING_USERNAME": OWNER[0], "MLFLOW_TRACKING_PASSWORD": OWNER[1]} | recording.environment()
     command = [python_of("mlflow"), "-W", "ignore", str(PROGRAM), secured.url]
     done = subprocess.run(command, env=env, capture_output=True, text=True, timeout=120)
     assert done.returncode == 0, done.stdout + done.stderr
@@ -110,6 +111,67 @@ def test_a_user_without_a_role_sees_only_what_is_granted(secured: LiveServer) ->
             both = {"experiment_ids": list(made.values())}
             assert client.post("/api/2.0/mlflow/runs/search", json=both).status_code == 403
             assert client.get("/api/2.0/mlflow/registered-models/search").json().get("registered_models", []) == []
-            # Other faces know no single resources, so there nothing is allowed.
+            # What names a thing goes by its grants on every face; what reaches over the whole project is not allowed.
+            native = "/api/twinlens/v1/projects/default"
             assert client.get("/api/public/traces").status_code == 403
-            assert client.get("/api/twinlens/v1/projects/default/traces").status_code == 403
+            assert client.get(f"{native}/traces").status_code == 403
+            assert client.get(f"{native}/overview").status_code == 403
+            assert [one["experiment_id"] for one in client.get(f"{native}/experiments").json()["experiments"]] == [
+                made["mine"]
+            ]
+            assert client.get(f"{native}/runs/{run_id}").status_code == 200
+            assert client.get(f"{native}/runs", params={"experiment_id": made["mine"]}).status_code == 200
+            assert client.get(f"{native}/experiments/{made['theirs']}").status_code == 403
+            assert client.patch(f"{native}/experiments/{made['mine']}", json={"name": "ours"}).status_code == 200
+            assert client.delete(f"{native}/experiments/{made['mine']}").status_code == 403  # EDIT does not delete
+
+
+def test_what_is_denied_is_denied_on_every_face(secured: LiveServer) -> None:
+    api, native = "/api/2.0/mlflow", "/api/twinlens/v1/projects/default"
+    with secured.client(auth=OWNER) as owner, secured.client(auth=("mia", "correct horse")) as mia:
+        experiment = owner.post(f"{api}/experiments/create", json={"name": "closed"}).json()["experiment_id"]
+        run = owner.post(f"{api}/runs/create", json={"experiment_id": experiment}).json()["run"]["info"]["run_id"]
+        span = {
+            "traceId": "1" * 32, "spanId": "2" * 16, "name": "s", "startTimeUnixNano": "1", "endTimeUnixNano": "2",
+        }  # fmt: skip
+        body = {"resourceSpans": [{"scopeSpans": [{"spans": [span]}]}]}
+        owner.post("/v1/traces", json=body, headers={"x-mlflow-experiment-id": experiment}).raise_for_status()
+        for name in ("closed-m", "open-m"):
+            owner.post(f"{api}/registered-models/create", json={"name": name}).raise_for_status()
+            prompt = {"name": f"{name}-p", "type": "text", "prompt": "Hi", "labels": ["production"]}
+            owner.post("/api/public/v2/prompts", json=prompt).raise_for_status()
+        owner.post(f"{api}/users/create", json={"username": "mia", "password": "correct horse"}).raise_for_status()
+
+        page = {"query": "query($i: MlflowGetRunInput) { mlflowGetRun(input: $i) { run { info { runId } } } }"}
+        page["variables"] = {"i": {"runId": run}}  # type: ignore[assignment]
+
+        def seen() -> list[object]:
+            gets = [
+                f"{native}/experiments/{experiment}", f"{native}/runs/{run}", f"{native}/traces/{'1' * 32}",
+                f"/api/public/traces/{'1' * 32}", f"{native}/models/closed-m", f"{native}/prompts/closed-m-p",
+                "/api/public/v2/prompts/closed-m-p", f"{native}/runs/compare?run_id={run}",
+                f"{native}/traces?experiment_id={experiment}", f"{native}/traces", f"{native}/overview",
+                "/api/public/traces", f"{native}/models/open-m", "/api/public/v2/prompts/open-m-p",
+            ]  # fmt: skip
+            data = mia.post("/graphql", json=page).json()["data"]["mlflowGetRun"]
+            return [mia.get(path).status_code for path in gets] + [data is not None]
+
+        assert seen() == [200] * 14 + [True]
+        for kind, id in (("experiment", experiment), ("registered_model", "closed-m"), ("prompt", "closed-m-p")):
+            grant = {"username": "mia", "resource_type": kind, "resource_id": id, "permission": "DENY"}
+            owner.post("/api/3.0/mlflow/users/permissions/grant", json=grant).raise_for_status()
+        assert seen() == [403] * 12 + [200, 200, False]
+        names = [one["name"] for one in mia.get(f"{native}/models").json()["models"]]
+        assert ("open-m" in names, "closed-m" in names) == (True, False)
+        listed = mia.get(f"{api}/registered-models/search").json()["registered_models"]
+        assert "closed-m" not in [one["name"] for one in listed]
+        assert mia.post(f"{native}/runs/delete", json={"run_ids": [run]}).status_code == 403
+        assert mia.post("/api/public/ingestion", json={"batch": []}).status_code == 403
+
+        # Grants follow a model to its new name, and end with it.
+        rename = {"name": "closed-m", "new_name": "moved-m"}
+        owner.post(f"{api}/registered-models/rename", json=rename).raise_for_status()
+        assert mia.get(f"{native}/models/moved-m").status_code == 403
+        owner.request("DELETE", f"{api}/registered-models/delete", json={"name": "moved-m"}).raise_for_status()
+        owner.post(f"{api}/registered-models/create", json={"name": "moved-m"}).raise_for_status()
+        assert mia.get(f"{native}/models/moved-m").status_code == 200

@@ -8,7 +8,7 @@ browsers send feedback with the public key (server v4.16: CORS is open on the pu
 from __future__ import annotations
 
 import re
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from importlib import import_module
 from pkgutil import iter_modules
 from typing import TYPE_CHECKING, Any, cast
@@ -19,7 +19,7 @@ from litestar import Request, Router, asgi
 
 from twinlens.domain.errors import NotFound
 from twinlens.domain.project import Principal
-from twinlens.faces.http import principal
+from twinlens.faces.http import in_thread, principal
 from twinlens.faces.langfuse.description import as_json, as_yaml
 from twinlens.faces.langfuse.errors import MethodNotAllowed, answer, unstable
 from twinlens.faces.langfuse.wire import Call, Reply, Route, RouteTable
@@ -27,6 +27,7 @@ from twinlens.faces.langfuse.wire import Call, Reply, Route, RouteTable
 if TYPE_CHECKING:
     from litestar.types import Receive, Scope, Send
 
+    from twinlens.features.resources import Kind
     from twinlens.features.services import Services
 
 PREFIX = "/api/public"
@@ -119,6 +120,19 @@ async def _send(send: Send, reply: Reply, extra: list[tuple[bytes, bytes]]) -> N
     await send(cast("Any", {"type": "http.response.body", "body": body, "more_body": False}))
 
 
+def _named(route: str, path: Mapping[str, str]) -> tuple[Kind, str] | None:
+    """The one thing that a path is about, as far as grants know such things."""
+    if route.startswith("/traces/{"):
+        return "trace", path["id"]
+    return ("model", path["name"]) if route.startswith("/v2/prompts/{") else None
+
+
+def _admit(services: Services, who: Principal, route: Route, named: tuple[Kind, str]) -> Principal:
+    target = services.resources.target(who.project_id, *named)
+    assert route.scope is not None
+    return services.permissions.admit(who, route.scope, [target], deleting=route.method == "DELETE")
+
+
 def make_app(services: Services, dispatcher: Dispatcher) -> Callable[[Scope, Receive, Send], Awaitable[None]]:
     """The ASGI application behind all paths of this face."""
 
@@ -128,6 +142,8 @@ def make_app(services: Services, dispatcher: Dispatcher) -> Callable[[Scope, Rec
         route, path = dispatcher.find(method, raw_path(scope))
         who = _NOBODY if route.public else await principal(request)
         if route.scope is not None:
+            if who.grants and (named := _named(route.path, path)) is not None:
+                who = await in_thread(_admit, services, who, route, named)
             who.require(route.scope)
         call = Call(
             services=services,

@@ -1,7 +1,7 @@
 """MLflow's error bodies: ``{"error_code", "message", "sqlstate", "error_class"}``.
 
-Codes, statuses and classes are those of MLflow 3.18 (``mlflow.exceptions``, ``mlflow.error_classification``). ``INVALID_STATE``
-answers 500 as there, and clients resend on 500 for minutes: it is only for what MLflow's server itself refuses so.
+Codes, statuses and classes are those of MLflow 3.18 (``mlflow.exceptions``, ``mlflow.error_classification``), but for
+``INVALID_STATE``, which is 400 here: MLflow's server answers 500, upon which clients ask again for minutes.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ STATUS: dict[str, int] = {
     "BAD_REQUEST": 400,
     "INVALID_PARAMETER_VALUE": 400,
     "RESOURCE_ALREADY_EXISTS": 400,
-    "INVALID_STATE": 500,
+    "INVALID_STATE": 400,
     "UNAUTHENTICATED": 401,
     "CUSTOMER_UNAUTHORIZED": 401,
     "PERMISSION_DENIED": 403,

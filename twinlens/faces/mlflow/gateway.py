@@ -7,11 +7,10 @@ from __future__ import annotations
 
 from typing import Any
 
-from twinlens.domain.errors import InvalidState
 from twinlens.domain.gateway import Binding, Endpoint, Fallback, ModelConnection, ModelDefinition, ModelMapping
 from twinlens.faces.mlflow.errors import invalid
 from twinlens.faces.mlflow.params import Params, missing
-from twinlens.faces.mlflow.wire import Call, Raw, Reply, RpcTable, present, tag_list, to_json
+from twinlens.faces.mlflow.wire import Call, Reply, RpcTable, present, tag_list
 
 rpcs = RpcTable()
 
@@ -152,15 +151,8 @@ def update_model(call: Call) -> Reply:
 
 @rpcs.rpc("DELETE", "3.0", _AT + "/model-definitions/delete")
 def delete_model(call: Call) -> Reply:
-    """Remove a model definition that no endpoint uses.
-
-    MLflow's server answers ``INVALID_STATE`` with status 500, upon which its client asks again for minutes; the code is the same here,
-    but the status is 400.
-    """
-    try:
-        call.services.gateway.delete_model(call.project_id, call.params.required("model_definition_id"))
-    except InvalidState as error:
-        return Raw(to_json({"error_code": "INVALID_STATE", "message": error.message}), 400)
+    """Remove a model definition that no endpoint uses."""
+    call.services.gateway.delete_model(call.project_id, call.params.required("model_definition_id"))
     return None
 
 

@@ -17,6 +17,7 @@ from twinlens.faces.http import in_thread
 from twinlens.faces.mlflow import artifacts, experiments, metrics, registry, runs
 from twinlens.faces.mlflow.errors import MlflowError, invalid
 from twinlens.faces.mlflow.params import Params
+from twinlens.faces.mlflow.resources import targets
 from twinlens.faces.mlflow.wire import Call, Reply, RpcTable
 
 if TYPE_CHECKING:
@@ -138,9 +139,24 @@ async def _root(_source: Any, info: GraphQLResolveInfo[Any], **given: Any) -> An
     call = cast("Call", info.context)
     fields = {name: value for name, value in (given.get("input") or {}).items() if value is not None}
     inner = Call(call.services, call.project_id, call.user, call.request, Params(fields), {})
+    inner.who = call.who
+    await in_thread(_permit, inner, info.field_name)
     if info.field_name == "mlflowListArtifacts":
         return await cast("Awaitable[Any]", artifacts.list_run(inner))
     return await in_thread(_ROOTS[info.field_name], inner)
+
+
+def _permit(call: Call, field: str) -> None:
+    """Judge who has grants by what the field is about.
+
+    Raises:
+        PermissionDenied: not with these resources.
+    """
+    if call.caller.grants:
+        path = "/mlflow/model-versions" if field == "mlflowSearchModelVersions" else ""
+        call.services.permissions.check(call.caller, "read", targets(call, path, call.params))
+    else:
+        call.caller.require("read")
 
 
 async def _experiment(run: dict[str, Any], call: Call) -> Any:
@@ -226,8 +242,8 @@ def _check(document: DocumentNode) -> None:
                 raise invalid(f"GraphQL queries should have at most {MAX_ALIASES} aliases, got {aliases}.")
 
 
-@rpcs.rpc("GET", "", "/graphql")
-@rpcs.rpc("POST", "", "/graphql", scope="read")
+@rpcs.rpc("GET", "", "/graphql", scope="known")
+@rpcs.rpc("POST", "", "/graphql", scope="known")
 async def graphql(call: Call) -> Reply:
     """Execute one query."""
     from graphql import GraphQLError, parse, validate

@@ -171,7 +171,7 @@ def _check_grants(call: Call, rpc: Rpc) -> bool:
         return True
     params = call.params if rpc.body != "bytes" else Params(decode_body(call.body))
     deleting = rpc.verb == "DELETE" or rpc.path.endswith("/delete")
-    found = targets(call, rpc, params)
+    found = targets(call, rpc.path, params)
     call.services.permissions.check(call.caller, cast("str", rpc.scope), found, deleting=deleting)
     return False
 

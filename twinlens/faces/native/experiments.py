@@ -10,6 +10,7 @@ from litestar.params import FromPath, JSONBody, QueryParameter
 from twinlens.domain.run import Experiment
 from twinlens.faces.http import AnyRequest, in_thread, services
 from twinlens.faces.native import schemas as s
+from twinlens.faces.native.guard import shown
 from twinlens.faces.native.reply import reading, whole_id, writing
 from twinlens.faces.native.run_rows import experiment_row
 
@@ -21,7 +22,8 @@ async def list_experiments(request: AnyRequest, project_id: FromPath[str], view:
     """Newest first, with the number of active runs and the start of the newest one."""
     allowed = await reading(request, whole_id(project_id))
     found: list[Experiment] = await in_thread(services(request).experiments.list, allowed, view)
-    return s.ExperimentList(experiments=[experiment_row(one) for one in found])
+    may_see = shown(request, "experiment")
+    return s.ExperimentList(experiments=[experiment_row(one) for one in found if may_see(one.experiment_id)])
 
 
 @post("/projects/{project_id:str}/experiments", summary="Create an experiment")

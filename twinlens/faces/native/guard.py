@@ -1,22 +1,38 @@
 """Judges a caller before a request's body is read, so that no handler can forget to.
 
-Reading needs ``read``; everything else needs a right to change something, and the handler says which.
+Reading needs ``read``; everything else needs a right to change something, and the handler says which. Where a path or query names a
+run, experiment, trace, model or prompt, the grants of a user count for that thing (``features.permissions``); lists of experiments, models
+and prompts leave out what the user may not read.
 """
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any, cast
 
+import msgspec
 from litestar.connection import ASGIConnection
 from litestar.handlers import BaseRouteHandler
 
 from twinlens.domain.errors import PermissionDenied
-from twinlens.faces.http import principal, project_principal
+from twinlens.domain.project import Principal
+from twinlens.faces.http import in_thread, principal, project_principal, services
 from twinlens.faces.native.reply import whole_id
+from twinlens.features.resources import Kind, Target
 
 #: ``opt={ACCESS: "public"}``: no credentials at all; ``"known"``: any.
 ACCESS = "access"
 _CHANGING = frozenset({"ingest", "score", "write", "manage", "organization"})
+#: First word of a path behind the project, its parameter, and what that names.
+_NAMED: dict[str, tuple[str, Kind]] = {
+    "experiments": ("experiment_id", "experiment"), "runs": ("run_id", "run"), "traces": ("trace_id", "trace"),
+    "models": ("name", "model"), "prompts": ("name", "model"),
+}  # fmt: skip
+#: Words whose query may say what the answer is about.
+_ASKED = frozenset({"runs", "traces", "metrics"})
+_QUERY: dict[str, Kind] = {"run_id": "run", "experiment_id": "experiment"}
+_LISTED = frozenset({"experiments", "models", "prompts"})
+_ASKER = "twinlens_asker"  #: in the request's scope: the caller as signed in, before a grant admitted it
 
 
 async def permit(connection: ASGIConnection[Any, Any, Any, Any], handler: BaseRouteHandler) -> None:
@@ -36,7 +52,58 @@ async def permit(connection: ASGIConnection[Any, Any, Any, Any], handler: BaseRo
         who = await project_principal(connection, whole_id(project_id))
     if access == "known":
         return
+    if who.grants and project_id is not None:
+        who = await _by_grants(connection, handler, who)
     if cast("dict[str, Any]", connection.scope)["method"] in ("GET", "HEAD"):
         who.require("read")
     elif not who.scopes & _CHANGING:
         raise PermissionDenied("these credentials may read only")
+
+
+async def _by_grants(
+    connection: ASGIConnection[Any, Any, Any, Any], handler: BaseRouteHandler, who: Principal
+) -> Principal:
+    """The caller as what grants make of it for what this request names.
+
+    Raises:
+        PermissionDenied: not with these things.
+        NotFound: a run that is named is not there.
+    """
+    words = next(iter(handler.paths)).split("/")[3:]
+    method = cast("dict[str, Any]", connection.scope)["method"]
+    word = words[0] if words else ""
+    known = services(connection)
+    names: list[tuple[Kind, str]] = []
+    if word in _NAMED and _NAMED[word][0] in connection.path_params:
+        parameter, kind = _NAMED[word]
+        names = [(kind, whole_id(connection.path_params[parameter]))]
+    elif word in _ASKED and method == "GET":
+        query = connection.query_params
+        names = [(kind, value) for name, kind in _QUERY.items() for value in query.getall(name, [])]
+    reads = method in ("GET", "HEAD")
+    if not names and not (reads and words == [word] and word in _LISTED):
+        return who  # ``require`` says whether the whole project is this caller's
+
+    def judge() -> Principal:
+        targets: list[Target] = [known.resources.target(who.project_id, kind, id) for kind, id in dict.fromkeys(names)]
+        return known.permissions.admit(who, "read" if reads else "write", targets, deleting=method == "DELETE")
+
+    scope = cast("dict[str, Any]", connection.scope)
+    scope[_ASKER] = who
+    admitted = await in_thread(judge) if names else _lister(who)
+    scope["twinlens_principal"] = admitted
+    return admitted
+
+
+def _lister(who: Principal) -> Principal:
+    """May read a list, from which ``shown`` takes what grants do not open."""
+    return msgspec.structs.replace(who, scopes=who.scopes | {"read"}, grants=())
+
+
+def shown(connection: ASGIConnection[Any, Any, Any, Any], kind: Kind) -> Callable[[str], bool]:
+    """Whether a list may show a thing of this kind to the caller."""
+    asker: Principal | None = cast("dict[str, Any]", connection.scope).get(_ASKER)
+    if asker is None:
+        return lambda _id: True
+    known = services(connection)
+    return lambda id: known.permissions.may_read(asker, known.resources.target(asker.project_id, kind, id))

@@ -12,6 +12,7 @@ from twinlens.domain.prompt import Prompt, PromptVersion
 from twinlens.faces.http import AnyRequest, in_thread, project_principal, services
 from twinlens.faces.native import prompt_schemas as s
 from twinlens.faces.native.administration import managing
+from twinlens.faces.native.guard import shown
 from twinlens.faces.native.reply import FromMs, ToMs, reading, time_range, whole_id, writer
 from twinlens.features.prompt_usage import DAY_NS
 from twinlens.features.prompts import PromptFilter
@@ -52,12 +53,15 @@ async def list_prompts(
     allowed = await reading(request, whole_id(project_id))
     known = services(request)
     chosen = PromptFilter(name_prefix=folder or None, label=label, tags=(tag,) if tag else ())
+    may_see = shown(request, "model")
 
     def read() -> s.PromptList:
         found, total = known.prompts.list(allowed, chosen, limit=limit)
         now = now_ns()
         calls = known.prompt_usage.calls(allowed, now - _RECENT_NS, now + DAY_NS)
-        return s.PromptList(prompts=[_row(prompt, calls.get(prompt.name, 0)) for prompt in found], total=total)
+        visible = [prompt for prompt in found if may_see(prompt.name)]
+        rows = [_row(prompt, calls.get(prompt.name, 0)) for prompt in visible]
+        return s.PromptList(prompts=rows, total=total - len(found) + len(visible))
 
     return await in_thread(read)
 

@@ -5,6 +5,7 @@ They add to, and with ``DENY`` take away from, what a member's role in the organ
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 import sqlalchemy as sa
@@ -144,19 +145,6 @@ class GrantStore:
             where = (grants.c.project_id == project_id) & (grants.c.id == grant_id)
             return c.execute(grants.delete().where(where)).rowcount > 0
 
-    def forget_resource(self, project_id: str, resource_type: str, resource_id: str, new_id: str | None = None) -> None:
-        """A resource is gone, or has another id now: so are its grants."""
-        where = (
-            (grants.c.project_id == project_id)
-            & (grants.c.resource_type == resource_type)
-            & (grants.c.resource_pattern == resource_id)
-        )
-        with self._catalog.write() as c:
-            if new_id is None:
-                c.execute(grants.delete().where(where))
-            else:
-                c.execute(grants.update().where(where).values(resource_pattern=new_id))
-
     # --- members ---------------------------------------------------------------------------------------------------
     def assign(self, project_id: str, role_id: int, user_id: str) -> Assignment:
         """Give a role to a user; again changes nothing."""
@@ -197,6 +185,21 @@ class GrantStore:
     def _scalar(self, query: sa.Select[Any]) -> str | None:
         with self._catalog.read() as c:
             return c.execute(query).scalar_one_or_none()
+
+
+def move_grants(
+    connection: sa.Connection, project_id: str, resource_types: Sequence[str], old: str, new: str | None
+) -> None:
+    """Grants on a resource follow it to its new id; they go when there is none."""
+    where = (
+        (grants.c.project_id == project_id)
+        & grants.c.resource_type.in_(resource_types)
+        & (grants.c.resource_pattern == old)
+    )
+    if new is None:
+        connection.execute(grants.delete().where(where))
+    else:
+        connection.execute(grants.update().where(where).values(resource_pattern=new))
 
 
 def _grant(row: sa.RowMapping) -> Grant:
