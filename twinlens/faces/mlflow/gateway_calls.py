@@ -152,6 +152,7 @@ async def models(call: Call) -> Reply:
 
 def _passthrough(path: str, action: Action) -> None:
     async def handler(call: Call) -> Reply:
+        """The provider's own form; the body names the endpoint."""
         return await _run(call, _model(action))
 
     rpcs.rpc("POST", "", path, body="bytes", scope="write")(handler)
