@@ -36,7 +36,8 @@ def export(
     experiment: Annotated[str | None, Parameter(help="Only this experiment (its id).")] = None,
     trace: Annotated[str | None, Parameter(help="Only this trace (its id).")] = None,
     format: Annotated[
-        Literal["archive", "otlp", "csv"], Parameter(help="otlp: traces as OTLP JSON lines; csv: one row per trace.")
+        Literal["archive", "otlp", "otlp-jsonl", "csv"],
+        Parameter(help="otlp (or otlp-jsonl): traces as OTLP JSON lines; csv: one row per trace."),
     ] = "archive",
 ) -> None:
     """Write everything, or a part of it, into an archive: a folder, or one file when the name ends with .tar.zst.
@@ -62,7 +63,7 @@ def export(
         (p["id"], p["name"], TwinlensSource(http, p["id"], experiment=experiment, trace=trace)) for p in found
     ]  # fmt: skip
     if format != "archive":
-        write = write_otlp if format == "otlp" else write_csv
+        write = write_csv if format == "csv" else write_otlp
         print(f"{write(destination, [source for _, _, source in sources]):,} traces written to {destination}")
         return
     with ArchiveWriter(destination) as archive:

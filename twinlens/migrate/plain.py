@@ -1,4 +1,8 @@
-"""Traces as plain files that any tool reads: OTLP JSON lines, or CSV with a row per trace."""
+"""Traces as plain files that any tool reads: OTLP JSON lines, or CSV with a row per trace.
+
+What OTLP has no place for (Langfuse's free ids, where tokens and cost come from, what a client said about a trace) travels in two attributes
+that other receivers keep or ignore, and comes back through ``restored``.
+"""
 
 from __future__ import annotations
 
@@ -11,14 +15,23 @@ from typing import Any, TextIO
 import msgspec
 
 from twinlens.domain.clock import iso_ms
-from twinlens.domain.record import AnyRecord, SpansRecord, TraceRecord
-from twinlens.domain.trace import Span
+from twinlens.domain.record import CARRIED, AnyRecord, SpansRecord, TraceRecord, point_value
+from twinlens.domain.trace import Span, TracePatch, TraceSummary
+from twinlens.features.record_writer import patch_of
+from twinlens.migrate.mlflow_wire import hex_id
 from twinlens.migrate.system import Source
 
 _COLUMNS = (
     "trace_id", "experiment_id", "name", "start", "end", "latency_ms", "status", "user_id", "session_id", "environment",
     "release", "version", "tags", "models", "spans", "errors", "total_tokens", "total_cost_usd", "input", "output", "metadata",
 )  # fmt: skip
+
+
+SPAN, TRACE = f"{CARRIED}span", f"{CARRIED}trace"
+#: Fields of a span that its OTLP form says, so that they are not carried apart.
+_IN_OTLP = frozenset({
+    "input", "output", "attributes", "events", "resource", "scope", "created_ns", "updated_ns", "input_preview", "output_preview",
+})  # fmt: skip
 
 
 def records(sources: Iterable[Source]) -> Iterator[AnyRecord]:
@@ -29,19 +42,21 @@ def records(sources: Iterable[Source]) -> Iterator[AnyRecord]:
 
 
 def write_otlp(path: Path, sources: Sequence[Source]) -> int:
-    """One ``ExportTraceServiceRequest`` per trace (or part of a long one) and line; number of traces."""
+    """One ``ExportTraceServiceRequest`` per trace (or part of a long one) and line; number of traces. Those without spans have no
+    OTLP and are left out."""
     count = 0
     with path.open("x", encoding="utf-8") as out:
         for record in records(sources):
-            if isinstance(record, TraceRecord | SpansRecord):
-                count += isinstance(record, TraceRecord)
-                if record.spans:
-                    out.write(msgspec.json.encode(otlp(record.spans)).decode() + "\n")
+            if isinstance(record, TraceRecord | SpansRecord) and record.spans:
+                trace = record.trace if isinstance(record, TraceRecord) else None
+                count += trace is not None
+                out.write(msgspec.json.encode(otlp(record.spans, trace)).decode() + "\n")
     return count
 
 
-def otlp(spans: Sequence[Span]) -> dict[str, Any]:
-    """OTLP JSON of some spans with their raw attributes; input, output and usage are added where those do not say them."""
+def otlp(spans: Sequence[Span], trace: TraceSummary | None = None) -> dict[str, Any]:
+    """OTLP JSON of some spans with their raw attributes; what those do not say is added (see the module's text)."""
+    said = {spans[0].span_id: trace} if trace is not None else {}
     groups: list[dict[str, Any]] = []
 
     def origin(span: Span) -> str:
@@ -57,27 +72,54 @@ def otlp(spans: Sequence[Span]) -> dict[str, Any]:
         }
         groups.append({
             "resource": {"attributes": attributes(first.resource)},
-            "scopeSpans": [{"scope": scope, "spans": [_span(span) for span in members]}],
+            "scopeSpans": [{"scope": scope, "spans": [_span(span, said.get(span.span_id)) for span in members]}],
         })  # fmt: skip
     return {"resourceSpans": groups}
 
 
-def _span(span: Span) -> dict[str, Any]:
+def _span(span: Span, trace: TraceSummary | None) -> dict[str, Any]:
     said = dict(span.attributes)
     for key, value in canonical(span).items():
         said.setdefault(key, value)
+    added = [key for key in said if key not in span.attributes]
+    own = {name: value for name, value in msgspec.to_builtins(span).items() if name not in _IN_OTLP}
+    said[SPAN] = msgspec.json.encode({"added": added, "span": own}).decode()
+    if trace is not None:
+        patch = msgspec.structs.replace(patch_of(trace), experiment_id=None)  # its number means nothing elsewhere
+        said[TRACE] = msgspec.json.encode(patch).decode()
     return {
-        "traceId": span.trace_id, "spanId": span.span_id, "parentSpanId": span.parent_id or "", "name": span.name,
-        "kind": span.otel_kind, "startTimeUnixNano": str(span.start_ns), "endTimeUnixNano": str(span.end_ns or 0),
+        "traceId": hex_id(span.trace_id, 32), "spanId": hex_id(span.span_id, 16),
+        "parentSpanId": hex_id(span.parent_id, 16) if span.parent_id else "", "name": span.name, "kind": span.otel_kind,
+        "startTimeUnixNano": str(span.start_ns), "endTimeUnixNano": str(span.end_ns or 0), "traceState": span.trace_state,
         "attributes": attributes(said),
         "status": {"code": {"ok": 1, "error": 2}.get(span.status, 0), "message": span.status_message},
         "events": [
             {"name": e.name, "timeUnixNano": str(e.time_ns), "attributes": attributes(e.attributes)} for e in span.events
         ],
         "links": [
-            {"traceId": k.trace_id, "spanId": k.span_id, "attributes": attributes(k.attributes)} for k in span.links
+            {"traceId": hex_id(k.trace_id, 32), "spanId": hex_id(k.span_id, 16), "attributes": attributes(k.attributes)}
+            for k in span.links
         ],
     }  # fmt: skip
+
+
+def restored(span: Span) -> tuple[Span, TracePatch | None]:
+    """A span as it was exported, and what was said about its trace. Spans of others come back as they are.
+
+    Raises:
+        ValueError: the attributes were tampered with.
+    """
+    own, said = span.attributes.pop(SPAN, None), span.attributes.pop(TRACE, None)
+    if not isinstance(own, str):
+        return span, None
+    carried: dict[str, Any] = msgspec.json.decode(own, type=dict[str, Any])
+    for key in carried.get("added", ()):
+        span.attributes.pop(key, None)
+    now = msgspec.to_builtins(span)
+    kept = {name: now[name] for name in _IN_OTLP if name in now}
+    back = msgspec.convert(kept | carried.get("span", {}), Span)
+    patch = msgspec.json.decode(said, type=TracePatch) if isinstance(said, str) else None
+    return back, patch
 
 
 def canonical(span: Span) -> dict[str, Any]:
@@ -109,10 +151,10 @@ def _value(value: Any) -> dict[str, Any]:
     match value:
         case bool():
             return {"boolValue": value}
-        case int():
+        case int() if -(1 << 63) <= value < 1 << 63:
             return {"intValue": str(value)}
         case float():
-            return {"doubleValue": value}
+            return {"doubleValue": point_value(value)}
         case str():
             return {"stringValue": value}
         case list():

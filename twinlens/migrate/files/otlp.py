@@ -13,17 +13,21 @@ from twinlens.domain.errors import TwinlensError
 from twinlens.domain.otlp import RawSpan
 from twinlens.domain.record import ScoreRecord
 from twinlens.domain.score import Score
-from twinlens.domain.trace import Scope, SpanEvent
+from twinlens.domain.trace import Scope, SpanEvent, TracePatch
 from twinlens.ingest import logs as genai_logs
 from twinlens.ingest import otlp as otlp_protobuf
 from twinlens.ingest.logs import apply_logs
 from twinlens.ingest.normalise import normalise
+from twinlens.ingest.otlp import Limits
 from twinlens.ingest.otlp_json import decode_logs, decode_spans
 from twinlens.migrate.errors import MigrationError
 from twinlens.migrate.files.reading import MAX_RECORD, an_object, bare_name, files_of, lines, opened, whole
 from twinlens.migrate.files.spool import Spool
+from twinlens.migrate.plain import SPAN, restored
 
 ENDINGS = (".jsonl", ".ndjson", ".json", ".pb", ".binpb", ".otlp")
+#: More than a server accepts over the network: the file is there already.
+_LIMITS = Limits(nesting=100, attributes=20_000)
 _STATUS = {"UNSET": "unset", "OK": "ok", "ERROR": "error"}
 
 
@@ -70,7 +74,7 @@ def take(value: dict[str, Any], where: str, spool: Spool, logs: dict[tuple[str, 
     """
     try:
         if "resourceSpans" in value or "resource_spans" in value:
-            keep(decode_spans(msgspec.json.encode(value)), spool)
+            keep(decode_spans(msgspec.json.encode(value), _LIMITS), spool)
         elif "resourceLogs" in value or "resource_logs" in value:
             records = decode_logs(msgspec.json.encode(value))
             spool.put(*(ScoreRecord(score=score) for score in genai_logs.evaluation_scores(records)))
@@ -94,6 +98,14 @@ def take(value: dict[str, Any], where: str, spool: Spool, logs: dict[tuple[str, 
 def keep(raw: list[RawSpan], spool: Spool) -> None:
     """Put decoded spans and what they say about their traces into the spool."""
     spans, patches = normalise(raw)
+    ours: set[str] = set()
+    said: list[TracePatch] = []
+    for index, span in enumerate(spans):
+        if SPAN in span.attributes:  # from ``twinlens export``
+            ours.add(span.trace_id)
+            spans[index], patch = restored(span)
+            said += [patch] if patch else []
+    patches = [patch for patch in patches if patch.trace_id not in ours] + said
     spool.spans(spans)
     spool.patches(patches)
 
