@@ -7,6 +7,7 @@ most 800 characters without control characters (Langfuse's documented limit).
 
 from __future__ import annotations
 
+import hashlib
 import re
 import secrets
 import uuid
@@ -49,6 +50,13 @@ def check_id(text: str, what: str = "id") -> str:
 def mlflow_trace_id(canonical: str) -> str:
     """The id MLflow clients expect: ``tr-`` + the canonical id."""
     return canonical if canonical.startswith("tr-") else "tr-" + canonical
+
+
+def hex_id(text: str, digits: int) -> str:
+    """An id as so many hex digits, as OpenTelemetry has them: itself if it is one, else a stable hash."""
+    if re.fullmatch(f"[0-9a-f]{{{digits}}}", text) and text.strip("0"):
+        return text
+    return hashlib.blake2b(text.encode("utf-8", "surrogatepass"), digest_size=digits // 2).hexdigest()
 
 
 def new_hex() -> str:

@@ -15,12 +15,11 @@ from urllib.parse import quote
 import msgspec
 
 from twinlens.domain.dataset import Dataset, DatasetItem, expectations_of, input_key, inputs_of, tags_of
-from twinlens.domain.ids import canonical_trace_id, mlflow_trace_id
+from twinlens.domain.ids import canonical_trace_id, hex_id, mlflow_trace_id
 from twinlens.domain.record import CARRIED, AnyRecord, DatasetItemRecord, DatasetRecord
 from twinlens.migrate.http import Http
 from twinlens.migrate.mlflow_ledger import Ledger, LedgerWriter
 from twinlens.migrate.mlflow_reader import API3, MlflowReader, RestReader
-from twinlens.migrate.mlflow_wire import hex_id
 from twinlens.migrate.system import Page
 
 DATASET_ID, ITEM = f"{CARRIED}dataset_id", f"{CARRIED}item"

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import base64
-import hashlib
 import math
 import re
 from typing import Any
@@ -12,7 +11,7 @@ import msgspec
 
 from twinlens.domain.clock import iso_ms, parse_iso
 from twinlens.domain.counting import sides, total_tokens
-from twinlens.domain.ids import canonical_trace_id
+from twinlens.domain.ids import canonical_trace_id, hex_id
 from twinlens.domain.otlp import RawSpan
 from twinlens.domain.patch import apply_patch
 from twinlens.domain.record import CARRIED
@@ -106,13 +105,6 @@ def _input(said: dict[str, Any]) -> DatasetInput:
 
 
 # --- traces ------------------------------------------------------------------------------------------------------------
-def hex_id(text: str, digits: int) -> str:
-    """An id as so many hex digits: itself if it is one, else a stable hash."""
-    if re.fullmatch(f"[0-9a-f]{{{digits}}}", text):
-        return text
-    return hashlib.blake2b(text.encode(), digest_size=digits // 2).hexdigest()
-
-
 def trace_of(info: dict[str, Any], raw_spans: list[dict[str, Any]]) -> tuple[TraceSummary, list[Span]]:
     """A trace with its spans, from ``TraceInfo`` (V3) and spans in protobuf's JSON form."""
     trace_id = canonical_trace_id(info["trace_id"])

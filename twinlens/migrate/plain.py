@@ -15,10 +15,10 @@ from typing import Any, TextIO
 import msgspec
 
 from twinlens.domain.clock import iso_ms
+from twinlens.domain.ids import hex_id
 from twinlens.domain.record import CARRIED, AnyRecord, SpansRecord, TraceRecord, point_value
 from twinlens.domain.trace import Span, TracePatch, TraceSummary
 from twinlens.features.record_writer import patch_of
-from twinlens.migrate.mlflow_wire import hex_id
 from twinlens.migrate.system import Source
 
 _COLUMNS = (
