@@ -94,6 +94,7 @@ from twinlens.features.scores import Scores
 from twinlens.features.secrets import Hasher, instance_key
 from twinlens.features.services import Services
 from twinlens.features.sessions import Sessions
+from twinlens.features.skills import Skills
 from twinlens.features.trace_files import TraceFiles
 from twinlens.features.traces import Traces
 from twinlens.features.transfer import Transfer
@@ -268,6 +269,7 @@ class Instance:
             score_configs=score_configs,
             scores=Scores(score_configs, ingest, telemetry),
             sessions=Sessions(telemetry),
+            skills=Skills(catalog),
             comments=Comments(catalog, telemetry),
             annotation=annotation,
             reviews=Reviews(annotation, ingest, telemetry),

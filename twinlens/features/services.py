@@ -54,6 +54,7 @@ if TYPE_CHECKING:
     from twinlens.features.score_configs import ScoreConfigs
     from twinlens.features.scores import Scores
     from twinlens.features.sessions import Sessions
+    from twinlens.features.skills import Skills
     from twinlens.features.trace_files import TraceFiles
     from twinlens.features.traces import Traces
     from twinlens.features.transfer import Transfer
@@ -97,6 +98,7 @@ class Services:
     score_configs: ScoreConfigs
     scores: Scores
     sessions: Sessions
+    skills: Skills
     comments: Comments
     annotation: AnnotationQueues
     reviews: Reviews
