@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import sys
+from collections.abc import Callable
 
-from cyclopts import App
+from cyclopts import App, Group
 from rich.console import Console
 from rich.markup import escape
 
@@ -31,31 +32,30 @@ errors = Console(stderr=True)
 app = App(
     name="twinlens",
     version=__version__,
+    group_commands=Group("Other", sort_key=9),
     help="""Observability for models and agents. One server that MLflow, Langfuse and OpenTelemetry clients write into.
 
     Start here: `twinlens demo` shows a working server with sample data; `twinlens serve` starts your own.
     """,
 )
-app.command(serve)
+#: Commands in the order in which ``--help`` shows them, by what they are about.
+_COMMANDS: dict[str, tuple[App | Callable[..., object], ...]] = {
+    "Server": (serve, demo, doctor, config),
+    "Data": (backup, restore, export, import_, migrate, gc, reclaim),
+    "Agents and runs": (run_agent, hook, spool, reproduce, deployment),
+    "Projects and people": (project, user, key),
+}
+_NAMES = {import_: "import", run_agent: "run"}
+
+for _order, (_title, _members) in enumerate(_COMMANDS.items(), 1):
+    _group = Group(_title, sort_key=_order)
+    for _member in _members:
+        if isinstance(_member, App):
+            _member.group = (_group,)
+            app.command(_member)
+        else:
+            app.command(_member, name=_NAMES.get(_member), group=_group)
 app.command(server, show=False)
-app.command(demo)
-app.command(doctor)
-app.command(run_agent, name="run")
-app.command(hook)
-app.command(gc)
-app.command(reclaim)
-app.command(export)
-app.command(import_, name="import")
-app.command(backup)
-app.command(restore)
-app.command(migrate)
-app.command(config)
-app.command(user)
-app.command(key)
-app.command(project)
-app.command(spool)
-app.command(deployment)
-app.command(reproduce)
 
 
 @app.command
@@ -76,6 +76,10 @@ def run() -> None:
         if (error.name or "").startswith("twinlens"):
             raise
         fail(f"this command needs the server parts ({error.name} is missing): pip install 'twinlens[server]'")
+    except OSError as error:  # no rights, no space, not there
+        if error.filename is None:
+            raise
+        fail(f"{error.filename}: {error.strerror}")
     except Exception as error:
         if not hasattr(error, "message") or not hasattr(
             error, "status"

@@ -87,7 +87,7 @@ def import_(
     project: Annotated[
         str | None, Parameter(help="Into this project (archives of one project). [default: the archived one's id]")
     ] = None,
-    dry_run: Annotated[bool, Parameter(help="Check the archive and say what it holds.")] = False,
+    dry_run: Annotated[bool, Parameter(negative=(), help="Check the archive and say what it holds.")] = False,
     rate: Annotated[float, Parameter(help="Requests per second at most; 0: no limit.")] = 0,
     checkpoint: Annotated[
         Path | None, Parameter(help="Where progress is kept. [default: beside the archive, removed when done]")

@@ -47,12 +47,12 @@ def backup(
     destination: Path,
     *,
     keep: Annotated[
-        int | None, Parameter(help="So many backups stay there; the oldest go. [default: all stay]")
+        int | None, Parameter(help="So many backups stay in DESTINATION; the oldest go. [default: all stay]")
     ] = None,
     data: Data = None,
     config: Config = None,
 ) -> None:
-    """Copy the whole instance into the folder DESTINATION, while the server runs or after it has stopped.
+    """Copy the whole instance into a folder, while the server runs or after it has stopped.
 
     Everything acknowledged before the backup began is in it: catalog, telemetry, artifacts, media, users, keys and the
     instance's own key, so keep it as safe as the data. Artifacts that an earlier backup in the same folder holds are not
@@ -81,9 +81,9 @@ def restore(
     data: Data = None,
     config: Config = None,
 ) -> None:
-    """Put a backup into a new data folder. SOURCE is one backup, or the folder of several: then the newest is taken.
+    """Put a backup into a new data folder.
 
-    Nothing is overwritten: the data folder must be empty or absent, and so must the catalog database and the artifact folder
+    SOURCE is one backup, or the folder of several: then the newest is taken. Nothing is overwritten: the data folder must be empty or absent, and so must the catalog database and the artifact folder
     if settings name others. The whole backup is checked before the first write. A restore that was interrupted leaves a
     folder that no server starts with; run the same command again.
     """

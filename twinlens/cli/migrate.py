@@ -8,39 +8,42 @@ from typing import Annotated, Literal
 from cyclopts import App, Parameter
 from rich.console import Console
 
-migrate = App(name="migrate", help="Move a project between MLflow, Langfuse and Twinlens, and from other tools.")
+migrate = App(name="migrate")
 
 
 @migrate.default
 def run(
-    source: str,
-    target: str,
+    source: Annotated[str, Parameter(help="Address, file or folder to read from.")],
+    target: Annotated[str, Parameter(help="Address to write to.")],
     *,
-    dry_run: Annotated[bool, Parameter(help="Only say what would be carried.")] = False,
+    dry_run: Annotated[bool, Parameter(negative=(), help="Only say what would be carried.")] = False,
     checkpoint: Annotated[
         Path | None, Parameter(help="Where progress is kept. [default: twinlens-migration-….db in this folder]")
     ] = None,
     workers: Annotated[int, Parameter(help="Pages in flight.")] = 4,
     rate: Annotated[float, Parameter(help="Requests per second at most, to each side; 0: no limit.")] = 0,
 ) -> None:
-    """Carry everything from SOURCE to TARGET.
+    """Move a project between MLflow, Langfuse and Twinlens, or from the files of another tool.
 
-    Addresses say what they are: `mlflow+http://host:5000`, `langfuse+https://pk-lf-…:sk-lf-…@host`,
-    `twinlens+http://host:5001/project`, `phoenix+http://host:6006`. SOURCE may also be a file or folder of OTLP, W&B, TensorBoard,
-    Trackio, SuperOptiX, Phoenix or a Langfuse export: which one is found out, or said in front, like `wandb+./wandb`. Ids and times are kept; what the target has no place for travels along and comes
-    back on the way back. An interrupted migration goes on where it was when the same command is given again; doing it
-    again changes nothing. At the end both sides are compared, and a difference is an error. See docs/migration.md.
+    Servers are `mlflow+http://host:5000`, `langfuse+https://pk-lf-…:sk-lf-…@host`, `twinlens+http://host:5001/project` and, as a
+    source, `phoenix+http://host:6006`. SOURCE may also be a file or folder of OTLP, W&B, TensorBoard, Trackio, SuperOptiX,
+    Phoenix or a Langfuse export; which one is found out, or said in front: `wandb+./wandb`.
+
+    Ids and times are kept; what the target has no place for travels along and comes back on the way back. An interrupted
+    migration goes on when the same command is given again; doing it again changes nothing. At the end both sides are
+    compared, and a difference is an error. See docs/migration.md.
     """
     from twinlens.migrate import locate
     from twinlens.migrate.checkpoint import Checkpoint
     from twinlens.migrate.notes import Notes
     from twinlens.migrate.runner import Migration, check
-    from twinlens.migrate.show import Bars, show_notes, show_plan, show_report
+    from twinlens.migrate.show import Bars, reading, show_notes, show_plan, show_report
 
     there, here = locate.parse(source), locate.parse(target)
     title = f"{there.shown} → {here.shown}"
     exact = there.system == here.system == "twinlens"
-    opened = locate.source(there, rate)
+    with reading(there.shown):
+        opened = locate.source(there, rate)
     if dry_run:
         show_plan(Migration(opened, locate.target(here, derive=not exact), Checkpoint(None, title)).plan(), title)
         show_notes(opened)
@@ -49,7 +52,8 @@ def run(
     progress, notes = Checkpoint(file, title), Notes(file)
     try:
         into = locate.target(here, derive=not exact, rate=rate, notes=notes)
-        with Bars() as bars:
+        known = {kind: opened.count(kind) for kind in opened.kinds} if there.system == locate.FILES else None
+        with Bars(known) as bars:
             migration = Migration(opened, into, progress, exact=exact, workers=workers, progress=bars)
             migration.run()
             report = migration.compare()
@@ -67,7 +71,7 @@ def config_(
     file: Path,
     *,
     to: Annotated[Literal["mlflow", "langfuse", "twinlens"], Parameter(help="The backend to send to.")],
-    write: Annotated[bool, Parameter(help="Change the file; else only show the difference.")] = False,
+    write: Annotated[bool, Parameter(negative=(), help="Change the file; else only show the difference.")] = False,
 ) -> None:
     """Rewrite the `observability:` block of a playbook for another backend, and show what changes.
 
