@@ -216,7 +216,7 @@ class Instance:
         evaluators = Evaluators(catalog, wake.changed)
         prices = Prices(price_rows, enricher, ingest, telemetry, Audit(catalog))
         gateway, connections = Gateway(catalog, experiments), ModelConnections(catalog, sealer, evaluators)
-        guardrails, budgets = Guardrails(catalog, evaluators), Budgets(catalog, secured=access.secured)
+        guardrails, budgets = Guardrails(catalog, evaluators), Budgets(catalog, webhooks, secured=access.secured)
         checks = GatewayChecks(guardrails, lambda *wanted: judges(*wanted))
         calls = GatewayCalls(gateway, connections, budgets, checks, prices, ingest)
         from_settings = settings_connections(settings.judge_base_url, settings.judge_api_key, settings.judge_model)

@@ -16,12 +16,20 @@ from tests.envs import python_of
 from tests.judge_stub import JudgeStub
 from tests.servers import LiveServer
 from tests.stub_llm import Asked, listening_llm
+from tests.webhook_receiver import Receiver
 from tests.wire.langfuse.clients import environment_for
 from tests.wire.test_evaluators import until
 
 COST = 123 * 0.15e-6 + 45 * 0.6e-6  # gpt-4o-mini
 HELLO = {"messages": [{"role": "user", "content": "Why?"}]}
 Provider = tuple[str, Asked]
+
+
+@pytest.fixture(scope="module")
+def live_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LiveServer]:
+    """One whose webhooks may call this machine."""
+    with LiveServer(tmp_path_factory.mktemp("data"), env={"TWINLENS_WEBHOOK_ADDRESSES": "any"}) as server:
+        yield server
 
 
 @pytest.fixture(scope="module")
@@ -313,3 +321,17 @@ def test_requests_that_cannot_work_are_refused(gateway: Configured, provider: Pr
     assert textwrap.shorten(
         http.get("/gateway/plain/mlflow/invocations").text, 30
     )  # 405 as HTML, as elsewhere in this face
+
+
+def test_a_used_up_budget_is_told_to_webhooks(gateway: Configured) -> None:
+    made = gateway.single("told")
+    with Receiver() as receiver:
+        hook = {"name": "money", "url": receiver.url, "events": ["budget_policy.exceeded"]}
+        gateway.http.post("/api/twinlens/v1/projects/default/webhooks", json=hook).raise_for_status()
+        budget = {"amount": COST / 2, "scope": "ENDPOINT", "target": made["endpoint_id"], "action": "ALERT"}
+        gateway.http.post("/api/twinlens/v1/projects/default/gateway/budgets", json=budget).raise_for_status()
+        assert [gateway.ask("told").status_code for _ in range(2)] == [200, 200]  # it only tells, and only once
+        receiver.wait(lambda seen: len(seen) == 1)
+        told = receiver.requests[0].data
+    assert (told["target_value"], told["duration_unit"]) == (made["endpoint_id"], "MONTHS")
+    assert told["current_spend"] == pytest.approx(COST)

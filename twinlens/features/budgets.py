@@ -18,14 +18,13 @@ from twinlens.domain.clock import Clock, now_ns
 from twinlens.domain.errors import Busy, InvalidArgument, NotFound
 from twinlens.domain.gateway import not_found
 from twinlens.domain.ids import new_hex
+from twinlens.features.webhooks import Webhooks
 from twinlens.store.catalog.engine import Catalog
 from twinlens.store.catalog.gateway import GatewayTable
 from twinlens.store.catalog.gateway_budgets import BudgetTable
 
 T = TypeVar("T")
 _log = logging.getLogger(__name__)
-#: Told (project, window) when a call has used up a budget.
-Alert = Callable[[str, Window], object]
 _S = 1_000_000_000
 
 
@@ -38,15 +37,13 @@ class Budgets:
 
     Args:
         secured: whether callers are known by name; without that a budget of one caller would never apply.
-        alert: told of budgets that a call has used up.
+        webhooks: told of budgets that a call has used up (event ``budget_policy.exceeded``).
     """
 
-    def __init__(
-        self, catalog: Catalog, *, secured: bool, alert: Alert = lambda project_id, window: None, clock: Clock = now_ns
-    ) -> None:  # fmt: skip
+    def __init__(self, catalog: Catalog, webhooks: Webhooks, *, secured: bool, clock: Clock = now_ns) -> None:
         self._catalog = catalog
         self._secured = secured
-        self._alert = alert
+        self._webhooks = webhooks
         self._clock = clock
 
     def create(self, project_id: str, draft: Budget) -> Budget:
@@ -165,14 +162,13 @@ class Budgets:
             table = BudgetTable(connection, project_id)
             table.count(usage)
             budgets = [b for b in table.find() if b.applies(endpoint_id, user)] if cost > 0 else []
-            windows = self._windows(table, budgets)
-        for window in windows:
-            if window.exceeded and window.spent - cost < window.budget.amount:
-                _log.warning(
-                    "budget %s of project %s is used up: %.4f of %.2f USD", window.budget.budget_id, project_id,
-                    window.spent, window.budget.amount,
-                )  # fmt: skip
-                self._alert(project_id, window)
+            used_up = [w for w in self._windows(table, budgets) if w.exceeded and w.spent - cost < w.budget.amount]
+            for window in used_up:
+                self._webhooks.fire(connection, project_id, "budget_policy.exceeded", _told(project_id, window))
+        if used_up:
+            self._webhooks.committed()
+            for window in used_up:
+                _log.warning("budget %s of project %s is used up", window.budget.budget_id, project_id)
 
     def usage(self, project_id: str, start_ns: int, end_ns: int, bucket_ns: int) -> list[Usage]:
         """What calls took, by endpoint and span of ``bucket_ns`` (a multiple of one minute), oldest first."""
@@ -181,3 +177,14 @@ class Budgets:
     def _read(self, project_id: str, work: Callable[[BudgetTable], T]) -> T:
         with self._catalog.read() as connection:
             return work(BudgetTable(connection, project_id))
+
+
+def _told(project_id: str, window: Window) -> dict[str, Any]:
+    """What webhooks are told of a budget that is used up (MLflow 3.18)."""
+    budget = window.budget
+    return {
+        "budget_policy_id": budget.budget_id, "budget_unit": budget.unit, "budget_amount": budget.amount,
+        "current_spend": window.spent, "duration_unit": budget.duration_unit, "duration_value": budget.duration_value,
+        "target_scope": budget.scope, "workspace": project_id, "target_value": budget.target,
+        "window_start": window.start_ns // 1_000_000,
+    }  # fmt: skip

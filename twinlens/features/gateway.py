@@ -59,6 +59,28 @@ class Gateway:
 
         return self._write(project_id, write, connection_id=made.connection_id)
 
+    def define(self, project_id: str, connection_id: str, model_name: str, user: str | None = None) -> ModelDefinition:
+        """The definition of a model behind a connection, made when there is none yet.
+
+        Raises:
+            NotFound: no such connection.
+            InvalidArgument: the model has no name.
+        """
+        for known in self.models(project_id, connection_id=connection_id):
+            if known.model_name == model_name:
+                return known
+        with self._catalog.read() as c:
+            found = ConnectionTable(c, project_id).find(connection_id=connection_id)
+        connection = _first(found, "GatewaySecret", {"secret_id": connection_id})
+        name = f"{connection.name}/{model_name}"
+        if self._read(project_id, lambda table: table.models(name=name)):
+            name += f" ({connection_id})"
+        draft = ModelDefinition(
+            model_definition_id="", name=name, connection_id=connection_id, provider=connection.provider or "openai",
+            model_name=model_name, created_by=user, updated_by=user,
+        )  # fmt: skip
+        return self.create_model(project_id, draft)
+
     def model(
         self, project_id: str, model_definition_id: str | None = None, name: str | None = None
     ) -> ModelDefinition:  # fmt: skip

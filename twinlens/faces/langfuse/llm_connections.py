@@ -27,7 +27,7 @@ _CONFIG: dict[str, tuple[str, type, bool]] = {
 
 def adapter_of(provider: str | None) -> str:
     """Langfuse's name for a kind of provider; what it does not know speaks OpenAI's protocol."""
-    found = _ADAPTERS.get(provider or "", provider)
+    found = _ADAPTERS.get(provider or "", provider or "openai")
     return found if found in get_args(Adapter) else "openai"
 
 
@@ -96,8 +96,8 @@ async def upsert(call: Call) -> Result:
         "base_url": body.base_url, "models": body.custom_models, "with_default_models": body.with_default_models,
         "config": body.config,
     }  # fmt: skip
-    empty = {"base_url": None, "models": [], "with_default_models": True, "config": {}}
-    said = {
+    empty: dict[str, Any] = {"base_url": None, "models": [], "with_default_models": True, "config": {}}
+    said: dict[str, Any] = {
         name: empty[name] if value is None else value for name, value in fields.items() if value is not msgspec.UNSET
     }
     if said.get("base_url") == "":

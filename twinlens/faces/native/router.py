@@ -24,6 +24,7 @@ from twinlens.faces.native import (
     experiments,
     exports,
     garbage,
+    gateway,
     instance,
     lineage,
     live,
@@ -71,6 +72,7 @@ _MODULES = (
     evaluators,
     webhooks,
     exports,
+    gateway,
 )
 
 

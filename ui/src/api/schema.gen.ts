@@ -2247,6 +2247,174 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/api/twinlens/v1/projects/{project_id}/connections": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * List model connections
+         * @description Without their secrets.
+         */
+        get: operations["list_connections"];
+        put?: never;
+        /**
+         * Add a model connection
+         * @description The key is sealed and never answered again.
+         */
+        post: operations["create_connection"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/twinlens/v1/projects/{project_id}/connections/{connection_id}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        post?: never;
+        /**
+         * Delete a model connection
+         * @description Endpoints that use it fail until their model gets another one; evaluators that name it are paused.
+         */
+        delete: operations["delete_connection"];
+        options?: never;
+        head?: never;
+        /**
+         * Change a model connection
+         * @description Another key, address or list of models.
+         */
+        patch: operations["edit_connection"];
+        trace?: never;
+    };
+    "/api/twinlens/v1/projects/{project_id}/connections/{connection_id}/test": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Ask a model behind a connection
+         * @description One short question, once, now: it costs a few tokens.
+         */
+        post: operations["test_connection"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/twinlens/v1/projects/{project_id}/gateway": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Endpoints, budgets and usage of the gateway
+         * @description Usage of the last 30 days unless a time is named; days without a call are left out.
+         */
+        get: operations["gateway_overview"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/twinlens/v1/projects/{project_id}/gateway/endpoints": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Add an endpoint
+         * @description Programs call it at ``/gateway/mlflow/v1`` with its name as model.
+         */
+        post: operations["create_endpoint"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/twinlens/v1/projects/{project_id}/gateway/endpoints/{endpoint_id}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        post?: never;
+        /**
+         * Delete an endpoint
+         * @description Its traces and usage stay.
+         */
+        delete: operations["delete_endpoint"];
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/twinlens/v1/projects/{project_id}/gateway/budgets": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Add a budget
+         * @description What was spent in the running window before counts.
+         */
+        post: operations["create_budget"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/twinlens/v1/projects/{project_id}/gateway/budgets/{budget_id}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        post?: never;
+        /**
+         * Delete a budget
+         * @description Nothing is refused because of it any more.
+         */
+        delete: operations["delete_budget"];
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
 }
 export type webhooks = Record<string, never>;
 export interface components {
@@ -2305,6 +2473,20 @@ export interface components {
             detail: {
                 [key: string]: unknown;
             };
+        };
+        /** BudgetRow */
+        BudgetRow: {
+            id: string;
+            amount: number;
+            spent: number;
+            exceeded: boolean;
+            scope: string;
+            target_name: string | null;
+            action: string;
+            duration_unit: string;
+            duration_value: number;
+            window_start_ms: number;
+            window_end_ms: number;
         };
         /** Category */
         Category: {
@@ -2373,6 +2555,42 @@ export interface components {
             expected_output: unknown;
             there: boolean;
             cells: (components["schemas"]["ComparedCell"] | null)[];
+        };
+        /** ConnectionChange */
+        ConnectionChange: {
+            api_key?: string;
+            base_url?: string | null;
+            models?: string[];
+        };
+        /** ConnectionList */
+        ConnectionList: {
+            connections: components["schemas"]["ConnectionRow"][];
+            providers: components["schemas"]["ProviderRow"][];
+        };
+        /** ConnectionRow */
+        ConnectionRow: {
+            id: string;
+            name: string;
+            provider: string | null;
+            base_url: string | null;
+            key: string | null;
+            models: string[];
+            header_names: string[];
+            endpoints: string[];
+            created_by: string | null;
+            updated_ms: number;
+        };
+        /** ConnectionTest */
+        ConnectionTest: {
+            model: string;
+        };
+        /** ConnectionTestResult */
+        ConnectionTestResult: {
+            success: boolean;
+            answer?: string | null;
+            error?: string | null;
+            /** @default 0 */
+            latency_ms?: number;
         };
         /** CountAnswer */
         CountAnswer: {
@@ -2594,6 +2812,32 @@ export interface components {
             since_ms: number;
             both: boolean;
         };
+        /** EndpointModel */
+        EndpointModel: {
+            model: string;
+            provider: string;
+            connection: string | null;
+            linkage: string;
+            weight: number;
+        };
+        /** EndpointRow */
+        EndpointRow: {
+            id: string;
+            name: string;
+            models: components["schemas"]["EndpointModel"][];
+            experiment_id: string | null;
+            usage_tracking: boolean;
+            calls: number;
+            errors: number;
+            tokens: number;
+            cost: number;
+            updated_ms: number;
+        };
+        /** EndpointTarget */
+        EndpointTarget: {
+            connection_id: string;
+            model: string;
+        };
         /** EnvironmentEdit */
         EnvironmentEdit: {
             config: {
@@ -2710,6 +2954,12 @@ export interface components {
         /** FilterFields */
         FilterFields: {
             fields: components["schemas"]["FilterField"][];
+        };
+        /** GatewayOverview */
+        GatewayOverview: {
+            endpoints: components["schemas"]["EndpointRow"][];
+            budgets: components["schemas"]["BudgetRow"][];
+            days: components["schemas"]["UsageDay"][];
         };
         /** HealthReport */
         HealthReport: {
@@ -2917,6 +3167,28 @@ export interface components {
             value: number | boolean | string | string[];
             comment?: string | null;
         };
+        /** NewBudget */
+        NewBudget: {
+            amount: number;
+            /**
+             * @default MONTHS
+             * @enum {string}
+             */
+            duration_unit?: "MINUTES" | "HOURS" | "DAYS" | "WEEKS" | "MONTHS";
+            /** @default 1 */
+            duration_value?: number;
+            /**
+             * @default WORKSPACE
+             * @enum {string}
+             */
+            scope?: "WORKSPACE" | "ENDPOINT" | "USER";
+            target?: string | null;
+            /**
+             * @default REJECT
+             * @enum {string}
+             */
+            action?: "ALERT" | "REJECT";
+        };
         /** NewComment */
         NewComment: {
             /** @enum {string} */
@@ -2924,6 +3196,15 @@ export interface components {
             object_id: string;
             content: string;
             author?: string | null;
+        };
+        /** NewConnection */
+        NewConnection: {
+            name: string;
+            provider: string;
+            /** @default  */
+            api_key?: string;
+            base_url?: string | null;
+            models?: string[];
         };
         /** NewDashboard */
         NewDashboard: {
@@ -2951,6 +3232,13 @@ export interface components {
             note?: string;
             /** @default  */
             by?: string;
+        };
+        /** NewEndpoint */
+        NewEndpoint: {
+            name: string;
+            targets: components["schemas"]["EndpointTarget"][];
+            /** @default true */
+            usage_tracking?: boolean;
         };
         /** NewEnvironment */
         NewEnvironment: {
@@ -3297,6 +3585,12 @@ export interface components {
         /** ProtectedLabels */
         ProtectedLabels: {
             labels: string[];
+        };
+        /** ProviderRow */
+        ProviderRow: {
+            name: string;
+            base_url: string | null;
+            needs_key: boolean;
         };
         /** QueueDetail */
         QueueDetail: {
@@ -3934,6 +4228,13 @@ export interface components {
             source: string;
             updated_ms: number;
             scores?: components["schemas"]["ScoreBadge"][];
+        };
+        /** UsageDay */
+        UsageDay: {
+            start_ms: number;
+            calls: number;
+            errors: number;
+            cost: number;
         };
         /** WebhookChange */
         WebhookChange: {
@@ -8963,6 +9264,340 @@ export interface operations {
                 content: {
                     "application/json": components["schemas"]["ExportedFiles"];
                 };
+            };
+            /** @description Any error. */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    list_connections: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                project_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Request fulfilled, document follows */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ConnectionList"];
+                };
+            };
+            /** @description Any error. */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    create_connection: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                project_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["NewConnection"];
+            };
+        };
+        responses: {
+            /** @description Document created, URL follows */
+            201: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ConnectionRow"];
+                };
+            };
+            /** @description Any error. */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    delete_connection: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                project_id: string;
+                connection_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Request fulfilled, nothing follows */
+            204: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            /** @description Any error. */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    edit_connection: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                project_id: string;
+                connection_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["ConnectionChange"];
+            };
+        };
+        responses: {
+            /** @description Request fulfilled, document follows */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ConnectionRow"];
+                };
+            };
+            /** @description Any error. */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    test_connection: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                project_id: string;
+                connection_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["ConnectionTest"];
+            };
+        };
+        responses: {
+            /** @description Request fulfilled, document follows */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ConnectionTestResult"];
+                };
+            };
+            /** @description Any error. */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    gateway_overview: {
+        parameters: {
+            query?: {
+                /** @description Only what started at or after this time. */
+                from_ms?: number | null;
+                /** @description Only what started before this time. */
+                to_ms?: number | null;
+            };
+            header?: never;
+            path: {
+                project_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Request fulfilled, document follows */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["GatewayOverview"];
+                };
+            };
+            /** @description Any error. */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    create_endpoint: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                project_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["NewEndpoint"];
+            };
+        };
+        responses: {
+            /** @description Document created, URL follows */
+            201: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["EndpointRow"];
+                };
+            };
+            /** @description Any error. */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    delete_endpoint: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                project_id: string;
+                endpoint_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Request fulfilled, nothing follows */
+            204: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            /** @description Any error. */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    create_budget: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                project_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["NewBudget"];
+            };
+        };
+        responses: {
+            /** @description Document created, URL follows */
+            201: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["BudgetRow"];
+                };
+            };
+            /** @description Any error. */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    delete_budget: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                project_id: string;
+                budget_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Request fulfilled, nothing follows */
+            204: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
             };
             /** @description Any error. */
             default: {

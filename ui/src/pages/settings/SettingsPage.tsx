@@ -2,7 +2,9 @@ import { usePageSearch, useProjectId, useSetSearch } from "@/app/url";
 import { Bar, PageHeader, page } from "@/ui/Page";
 import { Segmented } from "@/ui/Segmented";
 import { AuditLog } from "./AuditLog";
+import { Connections } from "./Connections";
 import { Exports } from "./Exports";
+import { Gateway } from "./Gateway";
 import { General } from "./General";
 import { Keys } from "./Keys";
 import { Members } from "./Members";
@@ -15,6 +17,8 @@ const TABS = [
   { value: "keys", label: "API keys" },
   { value: "members", label: "Members" },
   { value: "labels", label: "Protected labels" },
+  { value: "connections", label: "Model connections" },
+  { value: "gateway", label: "Gateway" },
   { value: "webhooks", label: "Webhooks" },
   { value: "exports", label: "Exports" },
   { value: "audit", label: "Audit log" },
@@ -26,12 +30,14 @@ const PARTS = {
   keys: Keys,
   members: Members,
   labels: ProtectedLabels,
+  connections: Connections,
+  gateway: Gateway,
   webhooks: Webhooks,
   exports: Exports,
   audit: AuditLog,
 };
 
-/** Name, retention, keys, members, protected labels, webhooks, scheduled exports and the audit log of a project. */
+/** Everything about a project that is set rather than recorded; one part at a time. */
 export function SettingsPage() {
   const projectId = useProjectId();
   const { tab } = usePageSearch();

@@ -65,3 +65,15 @@ export const scheduledExportQuery = (projectId: string) =>
       api.get("/projects/{project_id}/scheduled-export", { path: { project_id: projectId }, signal }),
     refetchInterval: (query) => (query.state.data?.export?.status === "running" ? 2000 : false),
   });
+
+export const connectionsQuery = (projectId: string) =>
+  queryOptions({
+    queryKey: [projectId, "connections"],
+    queryFn: ({ signal }) => api.get("/projects/{project_id}/connections", { path: { project_id: projectId }, signal }),
+  });
+
+export const gatewayQuery = (projectId: string) =>
+  queryOptions({
+    queryKey: [projectId, "gateway"],
+    queryFn: ({ signal }) => api.get("/projects/{project_id}/gateway", { path: { project_id: projectId }, signal }),
+  });
