@@ -66,6 +66,7 @@ from twinlens.features.gateway_judges import GatewayJudges
 from twinlens.features.guardrails import Guardrails
 from twinlens.features.issues import Issues
 from twinlens.features.judge import settings_connections
+from twinlens.features.judge_jobs import JudgeJobs
 from twinlens.features.lineage import Lineage
 from twinlens.features.live import LiveBus
 from twinlens.features.logged_models import LoggedModels
@@ -224,6 +225,9 @@ class Instance:
         worker = EvaluationWorker(catalog, evaluators, telemetry, ingest, judges, wake)
         worker.start()
         self._closers.append(worker.close)
+        judge_jobs = JudgeJobs(catalog, traces, telemetry, ingest, runs, judges)
+        judge_jobs.start()
+        self._closers.append(judge_jobs.close)
 
         def forget(project_id: str) -> None:
             for feature in (experiments, prompts):
@@ -280,6 +284,7 @@ class Instance:
             dataset_comparisons=DatasetComparisons(datasets, dataset_experiments, telemetry),
             evaluation_runs=evaluation_runs,
             evaluators=evaluators,
+            judge_jobs=judge_jobs,
             connections=connections,
             gateway=gateway,
             gateway_calls=calls,

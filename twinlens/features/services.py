@@ -31,6 +31,7 @@ if TYPE_CHECKING:
     from twinlens.features.gateway_calls import GatewayCalls
     from twinlens.features.guardrails import Guardrails
     from twinlens.features.issues import Issues
+    from twinlens.features.judge_jobs import JudgeJobs
     from twinlens.features.lineage import Lineage
     from twinlens.features.live import LiveBus
     from twinlens.features.logged_models import LoggedModels
@@ -110,6 +111,7 @@ class Services:
     evaluation_datasets: EvaluationDatasets
     evaluation_runs: EvaluationRuns
     evaluators: Evaluators
+    judge_jobs: JudgeJobs
     connections: ModelConnections
     gateway: Gateway
     gateway_calls: GatewayCalls
