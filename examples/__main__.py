@@ -77,9 +77,10 @@ def main(wanted: list[str]) -> int:
                     "OPENAI_BASE_URL": provider, "OPENAI_API_BASE": provider, "OPENAI_API_KEY": "sk-none", "PATH": f"{python.parent}:{os.environ['PATH']}",
                     "MLFLOW_DISABLE_TELEMETRY": "true", "MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR": "false", "GIT_PYTHON_REFRESH": "quiet",
                     "LANGFUSE_HOST": server.url, "LANGFUSE_PUBLIC_KEY": "pk-lf-any", "LANGFUSE_SECRET_KEY": "sk-lf-any",
-                    "OTEL_EXPORTER_OTLP_ENDPOINT": server.url,
-                    "OPENAI_AGENTS_DISABLE_TRACING": "0",
+                    "OPENAI_AGENTS_DISABLE_TRACING": "0", "LITELLM_LOCAL_MODEL_COST_MAP": "True",
                 }  # fmt: skip
+                if path.parent.name == "frameworks":  # MLflow would take it for itself
+                    env["OTEL_EXPORTER_OTLP_ENDPOINT"] = server.url
                 done = subprocess.run(
                     [python, "-W", "ignore", path], env=env, cwd=folder, capture_output=True, text=True
                 )

@@ -81,7 +81,7 @@ OPTIONAL: dict[str, tuple[str, ...]] = {
     "superoptix": ("superoptix==0.3.16", *SDK),
     "trackers": ("wandb==0.*", "trackio==0.*", "tensorboardX>=2.6", "numpy", "pillow"),
     "mlflow-ml": ("mlflow==3.17.2", "scikit-learn>=1.5", "xgboost-cpu>=3", "lightgbm>=4.5", "optuna>=4", "psutil>=6"),
-    "mlflow-torch": ("mlflow==3.17.2", "torch==2.13.0", "lightning>=2.5", "transformers>=4.50", "accelerate>=1"),
+    "mlflow-torch": ("mlflow==3.17.2", "torch==2.13.0", "torchvision", "lightning>=2.5", "transformers>=4.50", "accelerate>=1"),
     "mlflow-genai": (
         "mlflow==3.17.2", "openai>=2", "langchain-openai>=1", "langgraph>=1", "dspy>=3", "pydantic-ai-slim[openai]>=1",
         "openai-agents>=0.3",
