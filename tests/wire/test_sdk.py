@@ -191,9 +191,8 @@ def test_backends_in_trouble_change_nothing_and_get_everything_later(tmp_path: P
         assert (done.returncode, done.stdout) == (0, "because\n"), (trouble, done.stderr)
         assert done.stderr.count("\n") <= 3, (trouble, done.stderr)  # one warning per backend
         assert "a-literal-secret" not in done.stderr
-    assert len(waiting(spool)) == 7 * len(
-        TROUBLES
-    )  # three batches of spans, three of scores, one run; nothing taken as delivered
+    # Per agent at least three batches of spans, three of scores and one run: nothing was taken as delivered.
+    assert len(waiting(spool)) >= 7 * len(TROUBLES)
     with LiveServer(tmp_path / "data", port=port) as server:
         book = tmp_path / TROUBLES[0] / "playbook.yaml"
         for said in (" 0 refused, 0 left", ""):  # the second finds nothing
