@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import logging
+import socket
+import threading
+import time
 from pathlib import Path
 from typing import Any
 
@@ -11,10 +15,11 @@ import pytest
 
 from twinlens.sdk.backends import build
 from twinlens.sdk.backends.base import Remote
+from twinlens.sdk.backends.langfuse import check_ingestion
 from twinlens.sdk.backends.tracking import playbook
 from twinlens.sdk.delivery import Courier, Refused
 from twinlens.sdk.spool import Spool
-from twinlens.sdk.wire import Unreachable
+from twinlens.sdk.wire import Answer, Connection, Unreachable
 
 
 class Scripted(Remote):
@@ -125,3 +130,104 @@ def test_playbooks_become_artifacts_without_their_secrets(tmp_path: Path) -> Non
         "a: 1", "langfuse:", "  public_key: pk", '  secret_key: "***"', '  api_key: "***"', '  - token: "***"',
     ]  # fmt: skip
     assert playbook(str(tmp_path / "absent")) is None
+
+
+OK, JSON, PROTO = "text/plain", "application/json", "application/x-protobuf"
+
+
+@pytest.mark.parametrize(
+    ("name", "answer", "outcome"),
+    [
+        ("twinlens", Answer(200, b"", PROTO), None),
+        ("twinlens", Answer(200, b"{}", JSON), None),
+        ("twinlens", Answer(200, b"\x0a\x02\x08\x00", PROTO), None),
+        ("twinlens", Answer(200, b"\x0a\x06\x08\x03\x12\x02no", PROTO), Refused),  # OTLP's partial success: 3 rejected
+        ("twinlens", Answer(200, b'{"partialSuccess": {"rejectedSpans": "3", "errorMessage": "no"}}', JSON), Refused),
+        ("twinlens", Answer(400, b"{}", JSON), Refused),
+        ("twinlens", Answer(200, b"OK", OK), Unreachable),
+        ("otlp", Answer(200, b"OK", OK), None),
+        ("otlp", Answer(200, b"OK", JSON), Unreachable),
+        ("twinlens", Answer(200, bytes(range(256)), PROTO), Unreachable),
+        ("twinlens", Answer(200, b"[]", JSON), Unreachable),
+        ("twinlens", Answer(200, b" <html>", "text/html"), Unreachable),
+        ("otlp", Answer(200, b"<html>", "text/html"), Unreachable),
+        ("twinlens", Answer(302, b"", OK), Unreachable),
+        ("twinlens", Answer(404, b"{}", JSON), Unreachable),
+        ("twinlens", Answer(401, b"{}", JSON), Unreachable),
+        ("twinlens", Answer(403, b"{}", JSON), Unreachable),
+    ],
+)
+def test_only_an_acknowledgement_is_one(name: str, answer: Answer, outcome: type[Exception] | None) -> None:
+    backend = build(name, {}, {})
+    assert isinstance(backend, Remote)
+    backend.connection.request = lambda *_: answer  # type: ignore[method-assign]
+    deliver = lambda: backend.deliver({"kind": "spans", "path": "/v1/traces", "type": PROTO}, b"")  # noqa: E731
+    if outcome is None:
+        deliver()
+    else:
+        with pytest.raises(outcome):
+            deliver()
+
+
+@pytest.mark.parametrize(
+    "body", [b"", b"{}", b"OK", b'{"successes": [], "errors": 3}', b'{"successes": 1, "errors": []}', b"[1]"]
+)
+def test_scores_are_taken_by_an_ingestion_answer_only(body: bytes) -> None:
+    with pytest.raises((Unreachable, Refused)):
+        check_ingestion(body)
+
+
+def test_scores_are_taken_when_nothing_was_wrong() -> None:
+    check_ingestion(b'{"successes": [{"id": "1", "status": 201}], "errors": []}')
+
+
+def test_an_answer_that_drips_or_floods_is_none(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("twinlens.sdk.answer.WHOLE_S", 0.3)
+    monkeypatch.setattr("twinlens.sdk.answer.LARGEST", 1 << 16)
+    replies = [
+        [b"HTTP/1.1 200 OK\r\n"] + [b"X-A: b\r\n"] * 50,
+        [b"HTTP/1.1 200 OK\r\nContent-Length: 50\r\n\r\n"] + [b"."] * 50,
+        [b"HTTP/1.1 200 OK\r\n\r\n" + b"." * (1 << 18)],
+        [b"HTTP/1.1 200 OK\r\nContent-Length: 50\r\n\r\nhalf"],
+        [b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\n{}"],
+    ]
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+
+        def talk() -> None:
+            for parts in replies:
+                peer, _ = listener.accept()
+                with contextlib.suppress(OSError), peer:
+                    peer.recv(65536)
+                    for part in parts:
+                        peer.sendall(part)
+                        if len(parts) > 1:
+                            time.sleep(0.05)  # the drip itself
+
+        threading.Thread(target=talk, daemon=True).start()
+        url = f"http://127.0.0.1:{listener.getsockname()[1]}"
+        for said in ("complete|timed out", "complete|timed out", "larger", "IncompleteRead"):
+            with pytest.raises(Unreachable, match=said):
+                Connection(url).request("GET", "/")
+        last = Connection(url)
+        assert last.took is None
+        assert last.request("GET", "/").body == b"{}"
+        assert (last.took or 0) > 0
+        assert last.waited == 0
+
+
+def test_a_program_that_ends_waits_for_backends_that_answer_only(tmp_path: Path) -> None:
+    made = courier(tmp_path, Scripted(), 1)
+    link = made.backend.connection
+    never = threading.Event()
+    link._asked, link.took = time.monotonic() - 5, None  # it has not answered for five seconds
+    begun = time.monotonic()
+    assert not made.wait(never, 30, ending=True)
+    link.took = 60.0  # it answers, after a minute
+    assert not made.wait(never, 30, ending=True)
+    assert time.monotonic() - begun < 5
+    assert made.spool.given_up_s() < 60
+    link._asked, link.took = None, None
+    assert not made.wait(never, 30, ending=True)  # another process gave up on it a moment ago
+    assert time.monotonic() - begun < 5
+    assert made.round()
+    assert made.spool.given_up_s() == float("inf")
