@@ -28,6 +28,7 @@ from bench.suites import (
     big,
     corpus,
     disk,
+    langfuse,
     moves,
     otlp,
     points,
@@ -40,7 +41,9 @@ from bench.suites import (
     troubles,
 )
 
-SUITES = ("start", "tracking", "points", "otlp", "reads", "prompts", "disk", "scale", "sdk", "troubles", "migrate")
+SUITES = (
+    "start", "tracking", "points", "otlp", "reads", "prompts", "langfuse", "disk", "scale", "sdk", "troubles", "migrate",
+)  # fmt: skip
 
 
 def _server(kind: type[Server], folder: Path, book: Book, effort: Effort, suites: list[str]) -> None:
@@ -50,7 +53,7 @@ def _server(kind: type[Server], folder: Path, book: Book, effort: Effort, suites
         for index in range(4):
             with kind(folder / f"start-{index}") as server:
                 starts.append(server.cold_start)
-    if set(suites) & {"start", "tracking", "points", "otlp", "reads", "prompts"}:
+    if set(suites) & {"start", "tracking", "points", "otlp", "reads", "prompts", "langfuse"}:
         _step(
             f"{kind.name}: all of one process",
             lambda: _one_process(kind(folder / "main"), book, effort, suites, starts),
@@ -70,6 +73,7 @@ def _one_process(server: Server, book: Book, effort: Effort, suites: list[str], 
         "otlp": lambda: otlp.measure(server, book, effort),
         "reads": lambda: reads.measure(server, book, effort),
         "prompts": lambda: prompts.measure(server, book, effort) if isinstance(server, Twinlens) else None,
+        "langfuse": lambda: langfuse.ingestion(server, book, effort) if isinstance(server, Twinlens) else None,
     }
     with server:
         for name, step in steps.items():
@@ -100,6 +104,12 @@ def main() -> None:
     parser.add_argument("--suites", default=",".join(SUITES), help="comma-separated; default: %(default)s")
     parser.add_argument(
         "--big", action="store_true", help="also 1,000,000 traces / 10,000,000 spans (made once, kept in bench/data)"
+    )
+    parser.add_argument(
+        "--langfuse",
+        type=int,
+        metavar="TRACES",
+        help="also Langfuse's endpoints among this many traces of ten observations",
     )
     parser.add_argument("--big-traces", type=int, default=1_000_000, help="number of traces of --big")
     parser.add_argument("--prepare", action="store_true", help="only make peers' environments and the cached data")
@@ -133,6 +143,8 @@ def main() -> None:
             _step("SDK: troubles", lambda: troubles.measure(folder / "troubles", book, effort))
         if "migrate" in suites:
             _step("Twinlens: migrate", lambda: moves.measure(folder / "moves", book, effort))
+        if options.langfuse:
+            _step("Twinlens: Langfuse", lambda: langfuse.big(folder / "langfuse", book, effort, options.langfuse))
         if options.big:
             _step("Twinlens: big", lambda: big.measure(folder / "big", book, effort, options.big_traces))
     finally:

@@ -1,6 +1,6 @@
 """Where does the server's time go? Samples a running ``twinlens serve`` with py-spy while a load runs against it.
 
-    python -m bench.profile otlp                 # or log_metric, log_batch, search, lists, prompts
+    python -m bench.profile otlp                 # or langfuse, log_metric, log_batch, search, lists, prompts
     python -m bench.profile otlp --seconds 15 --gil --depth 40
 
 Prints per thread the functions in which time was spent (self, and with callees), and writes the collapsed stacks to
@@ -23,7 +23,7 @@ from pathlib import Path
 from bench.connection import Load, drive, encode_json
 from bench.envs import ensure
 from bench.servers import Server, Twinlens
-from bench.suites import prompts, tracking
+from bench.suites import langfuse, prompts, tracking
 from bench.suites.otlp import payloads
 from bench.workload import runs
 
@@ -34,6 +34,8 @@ def requests(name: str, server: Server, seconds: float) -> tuple[list[bytes], in
     """(prepared requests, connections) of one of the loads."""
     if name == "otlp":
         return payloads(server, int(seconds * 250), seed=9), 4
+    if name == "langfuse":
+        return langfuse.batches(int(seconds * 150), "profile"), 4
     if name == "lists":
         drive(server.port, payloads(server, 100, seed=9), 4, 60)
         return [server.list_request(50)] * int(seconds * 2000), 1
@@ -93,7 +95,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(
         prog="python -m bench.profile", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    parser.add_argument("load", choices=("otlp", "log_metric", "log_batch", "search", "lists", "prompts"))
+    parser.add_argument("load", choices=("otlp", "langfuse", "log_metric", "log_batch", "search", "lists", "prompts"))
     parser.add_argument("--seconds", type=float, default=10)
     parser.add_argument("--gil", action="store_true", help="only samples that hold the interpreter lock")
     parser.add_argument("--native", action="store_true", help="C frames too")
