@@ -10,6 +10,7 @@ fields this batch really speaks about, and ``Span.partial`` says that no create 
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import lru_cache
 from typing import Any, TypeVar
 
 import msgspec
@@ -51,9 +52,18 @@ _score = msgspec.json.Decoder(ScoreBody)
 
 
 class Envelope(msgspec.Struct):
-    """The request body; events are read one by one."""
+    """The request body."""
+
+    batch: list[Event]
+
+
+class _Loose(msgspec.Struct):
+    """The same where an event may be no event; each is read by itself."""
 
     batch: list[msgspec.Raw]
+
+
+_envelope = msgspec.json.Decoder(Envelope)
 
 
 class EventError(msgspec.Struct, frozen=True):
@@ -94,10 +104,10 @@ def decode(body: bytes) -> Decoded:
     result = Decoded()
     observations: dict[tuple[str, str], list[_Observed]] = {}
     traces: dict[str, list[tuple[int, TraceBody]]] = {}
-    for index, raw in enumerate(msgspec.json.decode(body, type=Envelope).batch):
+    for index, raw in enumerate(_events(body)):
         event_id = str(index)
         try:
-            event = _event.decode(raw)
+            event = raw if isinstance(raw, Event) else _event.decode(raw)
             event_id = event.id
             at = _time(event.timestamp, "timestamp")
             assert at is not None
@@ -116,7 +126,7 @@ def decode(body: bytes) -> Decoded:
             elif event.type != "sdk-log":
                 raise InvalidArgument(f"Unknown event type '{event.type}'")
         except (msgspec.DecodeError, InvalidArgument, RecursionError) as error:
-            event_id = _id_of(raw) or event_id
+            event_id = raw.id if isinstance(raw, Event) else _id_of(raw) or event_id
             result.errors.append(EventError(event_id, 400, "Invalid request data", str(error)))
         else:
             result.accepted.append(event_id)
@@ -131,6 +141,14 @@ def decode(body: bytes) -> Decoded:
             else:
                 span.trace_id = span.span_id  # an observation without a trace is its own (Langfuse's wrapper trace)
     return result
+
+
+def _events(body: bytes) -> list[Event] | list[msgspec.Raw]:
+    """The events, or their text when not all of them are events."""
+    try:
+        return _envelope.decode(body).batch
+    except msgspec.ValidationError:
+        return msgspec.json.decode(body, type=_Loose).batch
 
 
 def adopt(spans: list[Span], find: Callable[[str], str | None]) -> None:
@@ -178,9 +196,14 @@ def _time(text: str | None, name: str) -> int | None:
     if text is None:
         return None
     try:
-        return fields.storable_time(parse_iso(text))
+        return _nanoseconds(text)
     except (ValueError, OverflowError):
         raise InvalidArgument(f"{name}: Invalid datetime") from None
+
+
+@lru_cache(maxsize=4_096)  # an event's own time is often its object's, and each time is looked at twice
+def _nanoseconds(text: str) -> int:
+    return fields.storable_time(parse_iso(text))
 
 
 def _check_observation(observed: _Observed) -> None:
@@ -195,12 +218,13 @@ def _check_observation(observed: _Observed) -> None:
         if kind not in _KINDS:
             raise InvalidArgument(f"type: Invalid observation type '{body.type}'")
         observed.kind = kind
-    for name in ("start_time", "end_time", "completion_start_time"):
-        _time(getattr(body, name), name)
-    for name in ("name", "model"):
-        value = getattr(body, name)
-        if value is not None and len(value) > MAX_NAME:
-            setattr(body, name, value[:MAX_NAME])
+    _time(body.start_time, "start_time")
+    _time(body.end_time, "end_time")
+    _time(body.completion_start_time, "completion_start_time")
+    if body.name is not None and len(body.name) > MAX_NAME:
+        body.name = body.name[:MAX_NAME]
+    if body.model is not None and len(body.model) > MAX_NAME:
+        body.model = body.model[:MAX_NAME]
 
 
 def _joined(groups: dict[tuple[str, str], list[_Observed]]) -> list[list[_Observed]]:
@@ -260,20 +284,24 @@ def _fold_observation(group: list[_Observed]) -> Span:
             span.kind = observed.kind  # a guess until the create comes: SDKs update agents and tools by span-update
         put("start_ns", _time(body.start_time, "startTime"), once=True)
         put("environment", fields.environment(body.environment), once=True)
-        put("end_ns", _time(body.end_time, "endTime"))
-        put("completion_start_ns", _time(body.completion_start_time, "completionStartTime"))
         for name, value in (
+            ("end_ns", _time(body.end_time, "endTime")),
+            ("completion_start_ns", _time(body.completion_start_time, "completionStartTime")),
             ("name", body.name), ("parent_id", body.parent_observation_id or None), ("level", body.level),
             ("status_message", body.status_message), ("version", body.version), ("model", body.model),
             ("model_parameters", body.model_parameters), ("input", text_of(body.input)),
             ("output", text_of(body.output)),
         ):  # fmt: skip
-            put(name, value)
+            if value is not None:
+                setattr(span, name, value)
+                given.add(name)
         if body.prompt_name and body.prompt_version is not None:  # only together do they name a prompt
             put("prompt_name", body.prompt_name)
             put("prompt_version", body.prompt_version)
         if (metadata := fields.as_object(body.metadata)) is not None:
             put("metadata", fields.merge_objects(span.metadata, metadata))
+        if body.usage_details is None and body.usage is None and body.cost_details is None:
+            continue
         if usage := fields.usage(body.usage_details, body.usage):
             put("usage", usage)
             put("usage_source", "client")
