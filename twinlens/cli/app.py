@@ -20,6 +20,7 @@ from twinlens.cli.doctor import doctor
 from twinlens.cli.gc import gc
 from twinlens.cli.hook import hook
 from twinlens.cli.maintenance import reclaim
+from twinlens.cli.mcp import mcp
 from twinlens.cli.migrate import migrate
 from twinlens.cli.reproduce import reproduce
 from twinlens.cli.run import run as run_agent
@@ -56,6 +57,25 @@ for _order, (_title, _members) in enumerate(_COMMANDS.items(), 1):
         else:
             app.command(_member, name=_NAMES.get(_member), group=_group)
 app.command(server, show=False)
+app.command(demo)
+app.command(doctor)
+app.command(run_agent, name="run")
+app.command(hook)
+app.command(gc)
+app.command(reclaim)
+app.command(export)
+app.command(import_, name="import")
+app.command(backup)
+app.command(restore)
+app.command(migrate)
+app.command(config)
+app.command(user)
+app.command(key)
+app.command(project)
+app.command(spool)
+app.command(deployment)
+app.command(mcp)
+app.command(reproduce)
 
 
 @app.command
