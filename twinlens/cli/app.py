@@ -43,7 +43,7 @@ app = App(
 _COMMANDS: dict[str, tuple[App | Callable[..., object], ...]] = {
     "Server": (serve, demo, doctor, config),
     "Data": (backup, restore, export, import_, migrate, gc, reclaim),
-    "Agents and runs": (run_agent, hook, spool, reproduce, deployment),
+    "Agents and runs": (run_agent, hook, spool, reproduce, deployment, mcp),
     "Projects and people": (project, user, key),
 }
 _NAMES = {import_: "import", run_agent: "run"}
@@ -57,25 +57,6 @@ for _order, (_title, _members) in enumerate(_COMMANDS.items(), 1):
         else:
             app.command(_member, name=_NAMES.get(_member), group=_group)
 app.command(server, show=False)
-app.command(demo)
-app.command(doctor)
-app.command(run_agent, name="run")
-app.command(hook)
-app.command(gc)
-app.command(reclaim)
-app.command(export)
-app.command(import_, name="import")
-app.command(backup)
-app.command(restore)
-app.command(migrate)
-app.command(config)
-app.command(user)
-app.command(key)
-app.command(project)
-app.command(spool)
-app.command(deployment)
-app.command(mcp)
-app.command(reproduce)
 
 
 @app.command
