@@ -102,6 +102,7 @@ def import_(
     from twinlens.migrate.archive_reader import ArchiveReader
     from twinlens.migrate.checkpoint import Checkpoint
     from twinlens.migrate.native import TwinlensTarget, ensure_project
+    from twinlens.migrate.plan import make_plan
     from twinlens.migrate.runner import Migration, check
     from twinlens.migrate.show import Bars, show_plan, show_report
 
@@ -113,16 +114,14 @@ def import_(
         for entry, reader in zip(entries, archive.projects(), strict=True):
             into = project or entry.id
             if dry_run:
-                plan = Migration(reader, TwinlensTarget(http, into), Checkpoint(None, into)).plan()
-                show_plan(plan, f"project {entry.id} → {into}")
+                show_plan(make_plan(reader), f"project {entry.id} → {into}")
                 continue
             ensure_project(http, into, entry.name)
             place = checkpoint or source.with_name(f"{source.name}.{entry.folder}.progress")
             progress = Checkpoint(place, f"{source.resolve()} {archive.manifest.created} → {url} {into}")
             try:
                 migration = Migration(reader, TwinlensTarget(http, into), progress, exact=True)
-                counts = migration.plan().counts
-                with Bars(counts) as bars:
+                with Bars(reader.count) as bars:
                     Migration(reader, TwinlensTarget(http, into), progress, exact=True, progress=bars).run()
                 report = migration.compare()
             finally:

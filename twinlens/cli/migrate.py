@@ -36,6 +36,7 @@ def run(
     from twinlens.migrate import locate
     from twinlens.migrate.checkpoint import Checkpoint
     from twinlens.migrate.notes import Notes
+    from twinlens.migrate.plan import make_plan
     from twinlens.migrate.runner import Migration, check
     from twinlens.migrate.show import Bars, reading, show_notes, show_plan, show_report
 
@@ -45,15 +46,15 @@ def run(
     with reading(there.shown):
         opened = locate.source(there, rate)
     if dry_run:
-        show_plan(Migration(opened, locate.target(here, derive=not exact), Checkpoint(None, title)).plan(), title)
+        locate.check_target(here)
+        show_plan(make_plan(opened), title)
         show_notes(opened)
         return
     file = checkpoint or locate.default_checkpoint(there, here)
     progress, notes = Checkpoint(file, title), Notes(file)
     try:
         into = locate.target(here, derive=not exact, rate=rate, notes=notes)
-        known = {kind: opened.count(kind) for kind in opened.kinds} if there.system == locate.FILES else None
-        with Bars(known) as bars:
+        with Bars(opened.count) as bars:
             migration = Migration(opened, into, progress, exact=exact, workers=workers, progress=bars)
             migration.run()
             report = migration.compare()

@@ -15,6 +15,7 @@ import sqlalchemy as sa
 
 from twinlens.domain.artifact import proxy_path
 from twinlens.domain.dataset import DatasetItem, DatasetRunItem
+from twinlens.domain.errors import InvalidArgument
 from twinlens.domain.media import MediaLink
 from twinlens.domain.price import Price
 from twinlens.domain.prompt import Prompt
@@ -88,6 +89,15 @@ class RecordReader:
             "dataset_run_item": self._dataset_run_items, "media": self._media, "trace": self._traces,
             "score": self._scores, "comment": self._comments, "row": self._rows,
         }  # fmt: skip
+
+    def count(self, project_id: str, kind: str) -> int:
+        """See ``Transfer.count``."""
+        if kind == "metrics":
+            with self._catalog.read() as connection:
+                return bulk.metric_count(connection, project_id)
+        if kind not in ("trace", "score"):
+            raise InvalidArgument("only trace, score and metrics are counted")
+        return self._telemetry.count(f"{kind}s", Query(project_id=project_id))
 
     # --- small kinds -------------------------------------------------------------------------------------------------
     def _ids(

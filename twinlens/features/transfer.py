@@ -49,6 +49,14 @@ class Transfer:
         records, after = self._reader.kinds[kind](scope, _position(cursor), limit)
         return RecordPage(records=records, next_cursor=None if after is None else _cursor(after))
 
+    def count(self, project_id: str, kind: str) -> int:
+        """How many records of a large kind a project has: ``trace``, ``score`` or ``metrics``.
+
+        Raises:
+            InvalidArgument: another kind.
+        """
+        return self._reader.count(project_id, kind)
+
     def spans(self, project_id: str, trace_id: str, *, cursor: str | None = None, limit: int = 1_000) -> RecordPage:
         """A page of the spans of a long trace as one ``SpansRecord``."""
         first, place = _position(cursor) or (0, None)

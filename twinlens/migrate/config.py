@@ -7,6 +7,7 @@ from typing import Any, Literal
 
 import yaml
 
+from twinlens.migrate.config_edit import edit_block
 from twinlens.migrate.errors import MigrationError
 
 Backend = Literal["mlflow", "langfuse", "twinlens"]
@@ -19,7 +20,7 @@ def rewrite(text: str, to: Backend) -> str:
     """The text with its block sending to ``to``.
 
     What other backends than the known three are named stays. Everything outside the block stays byte for byte, comments
-    too; comments inside the block are lost.
+    too, and inside it every line that need not change. Only a block that is no plain block mapping is written anew.
 
     Raises:
         MigrationError: not YAML, or no block.
@@ -41,10 +42,22 @@ def rewrite(text: str, to: Backend) -> str:
     for name in _BACKENDS:
         block.pop(name, None)
     block = {"enabled": block.pop("enabled", True), "backends": [to, *kept], to: options, **block}
+    edited = edit_block(text, to, [to, *kept], options)
+    if edited is not None and _same(edited, block):
+        return edited
     dumped = yaml.safe_dump({"observability": block}, sort_keys=False, allow_unicode=True)
     lines = "".join(f"{indent}{line}\n" if line else "\n" for line in dumped.splitlines())
     tail = re.search(r"\n(?:[ ]*\n)*\Z", found[2])
     return text[: found.start()] + lines + (tail[0][1:] if tail else "") + text[found.end() :]
+
+
+def _same(text: str, block: dict[str, Any]) -> bool:
+    """Whether a text has this block."""
+    try:
+        found: Any = _block(yaml.safe_load(text))
+    except (yaml.YAMLError, MigrationError):
+        return False
+    return isinstance(found, dict) and {"enabled": True} | found == block
 
 
 def _block(whole: dict[str, Any]) -> Any:

@@ -11,5 +11,13 @@ class MigrationError(TwinlensError):
     status = 1
 
 
+class BusyError(MigrationError):
+    """A server asks to come again in so many ``seconds``."""
+
+    def __init__(self, message: str, seconds: float) -> None:
+        super().__init__(message)
+        self.seconds = seconds
+
+
 class ArchiveError(MigrationError):
     """An archive that is damaged, too new or not to be trusted. Nothing has been written."""

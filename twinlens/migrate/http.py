@@ -5,13 +5,14 @@ from __future__ import annotations
 import threading
 import time
 from collections.abc import Iterable, Iterator
+from email.utils import parsedate_to_datetime
 from typing import Any
 
 import msgspec
 import requests
 from requests.adapters import HTTPAdapter
 
-from twinlens.migrate.errors import MigrationError
+from twinlens.migrate.errors import BusyError, MigrationError
 
 _PATIENT = (429, 502, 503, 504)
 _TRIES = 8
@@ -66,7 +67,7 @@ class Http:
             sent["Content-Type"] = "application/json"
         url = path if "://" in path else self.base + path
         repeatable = data is None or isinstance(data, bytes)
-        problem = ""
+        problem, pause = "", 0.0
         for attempt in range(_TRIES if repeatable else 1):
             self._wait()
             try:
@@ -82,6 +83,9 @@ class Http:
                 if answer.status_code not in _PATIENT:
                     break
                 pause = _seconds(answer.headers.get("Retry-After"), min(10.0, 0.25 * 2**attempt))
+                self._hold(pause)
+                if not repeatable:
+                    raise BusyError(f"{method} {url}: {problem}", pause)
             time.sleep(pause)
         raise MigrationError(f"{method} {url}: {problem}")
 
@@ -104,8 +108,13 @@ class Http:
         """PUT a stream; an empty one too."""
         self.request("PUT", path, data=_filled(chunks), **options)
 
+    def _hold(self, seconds: float) -> None:
+        """All threads wait: the server has said so to one of them."""
+        with self._lock:
+            self._next = max(self._next, time.monotonic() + seconds)
+
     def _wait(self) -> None:
-        if not self._pause:
+        if not self._pause and self._next <= time.monotonic():
             return
         with self._lock:
             now = time.monotonic()
@@ -123,7 +132,14 @@ def _filled(chunks: Iterable[bytes]) -> Iterator[bytes]:
 
 
 def _seconds(text: str | None, default: float) -> float:
-    try:
-        return min(30.0, float(text)) if text else default
-    except ValueError:
+    """``Retry-After``: seconds, or a date. Five minutes at most."""
+    if not text:
         return default
+    try:
+        seconds = float(text)
+    except ValueError:
+        try:
+            seconds = parsedate_to_datetime(text).timestamp() - time.time()
+        except ValueError:
+            return default
+    return min(300.0, max(0.0, seconds))

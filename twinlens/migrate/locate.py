@@ -106,12 +106,11 @@ def _stored(url: str) -> MlflowReader:
     return FolderReader(Path(url))
 
 
-def target(place: Place, *, derive: bool, rate: float = 0, notes: Notes | None = None) -> Target:
-    """Open a place to write to.
+def check_target(place: Place) -> None:
+    """See that a place can be written to.
 
-    Args:
-        derive: what comes is from another product (see ``TwinlensTarget``).
-        notes: what the target has to remember, should the migration be interrupted; None for memory.
+    Raises:
+        MigrationError: it is only read.
     """
     if place.system == FILES:
         raise MigrationError(f"{place.shown} can only be read: write archives and plain files with `twinlens export`")
@@ -119,6 +118,16 @@ def target(place: Place, *, derive: bool, rate: float = 0, notes: Notes | None =
         raise MigrationError(
             f"{place.shown} is only read: start `mlflow server` on it and name that, mlflow+http://host:5000"
         )
+
+
+def target(place: Place, *, derive: bool, rate: float = 0, notes: Notes | None = None) -> Target:
+    """Open a place to write to.
+
+    Args:
+        derive: what comes is from another product (see ``TwinlensTarget``).
+        notes: what the target has to remember, should the migration be interrupted; None for memory.
+    """
+    check_target(place)
     http = Http(place.url, auth=place.auth, rate=rate)
     if place.system == "mlflow":
         from twinlens.migrate.mlflow_target import MlflowTarget

@@ -63,8 +63,10 @@ class MlflowSource:
     def count(self, kind: str) -> int | None:
         """Small kinds are counted by reading them."""
         match kind:
-            case "metrics" | "artifact":
+            case "artifact":
                 return None
+            case "metrics":
+                return sum(len(said["data"].get("metrics") or []) for runs, _ in self._raw_runs(None) for said in runs)
             case "trace" | "score":
                 infos = (
                     info

@@ -43,9 +43,12 @@ class TwinlensSource:
         self._trace = trace
 
     def count(self, kind: str) -> int | None:
-        """Counted by reading small kinds; not for the large ones."""
-        if kind in ("artifact", "metrics", "score", "trace"):
+        """The server counts large kinds; small ones are read."""
+        if kind == "artifact" or (kind in ("metrics", "score", "trace") and any(self._scope.values())):
             return None
+        if kind in ("metrics", "score", "trace"):
+            answer = self._http.get(f"{self._root}/records/{kind}/count", allow=(404,)) or {}
+            return answer.get("count")
         return sum(len(page.records) for page in self.read(kind))
 
     def read(self, kind: str, after: Any = None) -> Iterator[Page]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import time
 from collections import deque
 from collections.abc import Callable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
@@ -11,23 +12,18 @@ import msgspec
 
 from twinlens.domain.record import KINDS, AnyRecord, ArtifactRecord, MediaRecord, SpansRecord, TraceRecord
 from twinlens.migrate.checkpoint import Checkpoint, Total
-from twinlens.migrate.errors import MigrationError
+from twinlens.migrate.errors import BusyError, MigrationError
 from twinlens.migrate.essence import Sum, sums
 from twinlens.migrate.system import Content, Page, Source, Target
 
+#: Times that a file is sent to a busy server.
+_TRIES = 8
 #: Told after each page: kind, records carried by it.
 Progress = Callable[[str, int], None]
 #: Kinds whose pages refer to each other, so that one follows the other; also those that tell the target its ids.
 _IN_TURN = frozenset({"experiment", "run", "logged_model", "registered_model", "prompt", "dataset", "price"})
 #: Carried again whenever a migration goes on: small, and the target's ids of them are needed.
 _AGAIN = frozenset({"experiment"})
-
-
-class Plan(msgspec.Struct, frozen=True):
-    """What is going to be carried: records per kind (None: not counted), and kinds the target cannot take."""
-
-    counts: dict[str, int | None]
-    left: list[str]
 
 
 class Report(msgspec.Struct, frozen=True):
@@ -64,12 +60,6 @@ class Migration:
     def kinds(self) -> list[str]:
         """What is carried, in order."""
         return [k for k in KINDS if k in self._source.kinds and k in self._target.kinds]
-
-    def plan(self) -> Plan:
-        """Count without writing anything."""
-        counts = {kind: self._source.count(kind) for kind in self.kinds}
-        left = [k for k in KINDS if k in self._source.kinds and k not in self._target.kinds]
-        return Plan(counts, left)
 
     def run(self) -> None:
         """Carry everything that the checkpoint does not know as done; all of it again when it knows all as done.
@@ -148,7 +138,15 @@ class Migration:
                 size += len(chunk)
                 yield chunk
 
-        self._target.store(record, watched())
+        for attempt in range(_TRIES):
+            try:
+                self._target.store(record, watched())
+                break
+            except BusyError as error:  # a stream cannot be sent again; it is read again
+                if attempt == _TRIES - 1:
+                    raise
+                time.sleep(error.seconds)
+                digest, size = hashlib.sha256(), 0
         if isinstance(record, ArtifactRecord):
             record.sha256, record.size = digest.hexdigest(), size
 

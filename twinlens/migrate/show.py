@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Generator
+from collections.abc import Callable, Generator
 from contextlib import contextmanager
 from types import TracebackType
 
 from rich.console import Console
+from rich.filesize import decimal
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextColumn, TimeElapsedColumn
 from rich.table import Table
 
-from twinlens.migrate.runner import Plan, Report
+from twinlens.migrate.plan import Plan
+from twinlens.migrate.runner import Report
 from twinlens.migrate.system import Source
 
 _NOTES = 20  #: shown at most
@@ -19,20 +21,23 @@ _NOTES = 20  #: shown at most
 class Bars:
     """One bar per kind, on stderr; nothing where nobody looks. Use as a context manager, call with (kind, records)."""
 
-    def __init__(self, counts: dict[str, int | None] | None = None) -> None:
+    def __init__(self, count: Callable[[str], int | None] | None = None) -> None:
         self._console = Console(stderr=True)
         self._progress = Progress(
             TextColumn("{task.description:<18}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn(),
             console=self._console, disable=not self._console.is_terminal,
         )  # fmt: skip
-        self._counts = counts or {}
+        self._count = count or (lambda _kind: None)
         self._tasks: dict[str, TaskID] = {}
 
     def __call__(self, kind: str, records: int) -> None:
         task = self._tasks.get(kind)
         if task is None:
-            task = self._tasks[kind] = self._progress.add_task(kind.replace("_", " "), total=self._counts.get(kind))
+            task = self._tasks[kind] = self._progress.add_task(kind.replace("_", " "), total=self._total(kind))
         self._progress.advance(task, records)
+
+    def _total(self, kind: str) -> int | None:
+        return self._count(kind) if self._console.is_terminal else None
 
     def __enter__(self) -> Bars:
         self._progress.start()
@@ -58,15 +63,24 @@ def reading(place: str) -> Generator[None]:
 def show_plan(plan: Plan, title: str) -> None:
     """What would be carried."""
     table = Table(title=title)
-    table.add_column("kind")
-    table.add_column("records", justify="right")
-    for kind, count in plan.counts.items():
-        if count != 0:
-            table.add_row(kind.replace("_", " "), "not counted" if count is None else f"{count:,}")
+    for name in ("kind", "records", "bytes", "time"):
+        table.add_column(name, justify="left" if name == "kind" else "right")
+    for each in plan.estimates:
+        table.add_row(
+            each.kind.replace("_", " "), "not counted" if each.records is None else f"{each.records:,}",
+            "" if each.bytes is None else decimal(each.bytes), "" if each.seconds is None else _time(each.seconds),
+        )  # fmt: skip
     console = Console()
     console.print(table)
+    console.print(f"{'About' if plan.complete else 'At least about'} {_time(plan.seconds)}. Nothing has been written.")
     if plan.left:
         console.print(f"The target has no place for: {', '.join(plan.left).replace('_', ' ')}")
+
+
+def _time(seconds: float) -> str:
+    if seconds < 60:
+        return f"{max(1, round(seconds))} s"
+    return f"{seconds / 60:.0f} min" if seconds < 5400 else f"{seconds / 3600:.1f} h"
 
 
 def show_report(report: Report, title: str) -> None:

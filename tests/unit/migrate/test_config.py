@@ -37,6 +37,55 @@ def test_only_the_block_changes() -> None:
     assert after.endswith("\n# what follows stays\ntasks: [one]\n")
 
 
+def test_comments_and_layout_in_the_block_stay() -> None:
+    before = """\
+spec:
+  # who watches
+  observability:
+      enabled: true    # in production too
+
+      backends:        # both for now
+        - mlflow       # the old one
+        - console      # for the log
+
+      # the team's server
+      mlflow:
+        # one per product
+        experiment_name: churn   # do not rename
+        tracking_uri: http://old:5001
+        log_params: true         # all of them
+      sampling:  0.5   # half
+  tasks: [one]
+"""
+    assert (
+        rewrite(before, "twinlens")
+        == """\
+spec:
+  # who watches
+  observability:
+      enabled: true    # in production too
+
+      backends:        # both for now
+        - twinlens
+        - console      # for the log
+
+      # the team's server
+      twinlens:
+        url: http://localhost:5001
+        # one per product
+        experiment_name: churn   # do not rename
+        log_params: true         # all of them
+      sampling:  0.5   # half
+  tasks: [one]
+"""
+    )
+    flow = "observability:\n  # where\n  backends: [mlflow, console]  # two\n  # how\n  mlflow: {experiment_name: e}\n"
+    after = rewrite(flow, "langfuse")
+    assert after.startswith(
+        "observability:\n  # where\n  backends: [langfuse, console]  # two\n  # how\n  langfuse:\n    host:"
+    )
+
+
 @pytest.mark.parametrize("to", ["mlflow", "langfuse", "twinlens"])
 def test_twice_is_once(to: str) -> None:
     once = rewrite(PLAYBOOK, to)  # type: ignore[arg-type]
@@ -47,7 +96,7 @@ def test_below_spec_and_short_forms() -> None:
     text = "spec:\n  observability:\n    backend: langfuse\n    langfuse: {project: p, host: 'http://h'}\n  other: 1\n"
     found = yaml.safe_load(rewrite(text, "twinlens"))["spec"]
     assert found["observability"] == {
-        "enabled": True, "backends": ["twinlens"], "twinlens": {"url": "http://localhost:5001", "experiment_name": "p"}
+        "backends": ["twinlens"], "twinlens": {"url": "http://localhost:5001", "experiment_name": "p"}
     }  # fmt: skip
     assert found["other"] == 1
     assert yaml.safe_load(rewrite("observability: true\nx: 1\n", "mlflow"))["observability"]["backends"] == ["mlflow"]

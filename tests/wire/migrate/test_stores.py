@@ -18,7 +18,11 @@ pytestmark = [pytest.mark.peer, pytest.mark.slow]
 
 @pytest.mark.parametrize("store", ["sqlite", "folder"])
 def test_what_the_client_sees_is_the_same(
-    store: str, start_server: Callable[..., LiveServer], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    store: str,
+    start_server: Callable[..., LiveServer],
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
 ) -> None:
     monkeypatch.chdir(tmp_path)
     ours = start_server()
@@ -31,6 +35,11 @@ def test_what_the_client_sees_is_the_same(
         peer.run(program)
         before = peer.run(looking)
     files = {path: path.stat().st_mtime_ns for path in tmp_path.glob("ml*/**/*")}
+    run(address, f"twinlens+{ours.url}/planned", dry_run=True)
+    said = capsys.readouterr().out
+    assert "Nothing has been written" in said and "At least" not in said
+    with ours.client() as http:
+        assert [p["id"] for p in http.get("/api/twinlens/v1/projects").json()["projects"]] == ["default"]
     for _ in range(2):
         run(address, f"twinlens+{ours.url}/default")
     assert {path: path.stat().st_mtime_ns for path in tmp_path.glob("ml*/**/*")} == files

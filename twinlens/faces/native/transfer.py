@@ -46,6 +46,14 @@ async def read_records(
     return Response(await in_thread(msgspec.json.encode, page), media_type=_JSON)
 
 
+@get("/projects/{project_id:str}/records/{kind:str}/count", include_in_schema=False)
+async def count_records(request: AnyRequest, project_id: FromPath[str], kind: FromPath[str]) -> Response[bytes]:
+    """How many traces, scores or metrics of runs there are."""
+    allowed = await reading(request, whole_id(project_id))
+    count = await in_thread(services(request).transfer.count, allowed, kind)
+    return Response(msgspec.json.encode({"count": count}), media_type=_JSON)
+
+
 @post("/projects/{project_id:str}/records", status_code=200, include_in_schema=False)
 async def write_records(request: AnyRequest, project_id: FromPath[str], derive: bool = False) -> Response[bytes]:
     """Store records, one JSON object per line."""
@@ -121,4 +129,4 @@ async def write_media(request: AnyRequest, project_id: FromPath[str], media_id: 
     return {"media_id": media_id}
 
 
-HANDLERS = [read_records, write_records, list_files, read_file, write_file, read_media, write_media]
+HANDLERS = [read_records, count_records, write_records, list_files, read_file, write_file, read_media, write_media]

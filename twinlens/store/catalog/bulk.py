@@ -12,7 +12,7 @@ import sqlalchemy as sa
 
 from twinlens.store.catalog.engine import metadata, upsert
 from twinlens.store.catalog.experiments import counters, next_number
-from twinlens.store.catalog.runs import runs
+from twinlens.store.catalog.runs import latest_metrics, runs
 
 #: Tables that have record types, hang on such a table, belong to the instance, or are passing state.
 TYPED = frozenset({
@@ -91,6 +91,12 @@ def runs_after(
     if experiment_id is not None:
         query = query.where(runs.c.experiment_id == experiment_id)
     return list(connection.execute(query.order_by(runs.c.run_no).limit(limit)).scalars())
+
+
+def metric_count(connection: sa.Connection, project_id: str) -> int:
+    """How many metrics all runs of a project have."""
+    query = sa.select(sa.func.count()).select_from(latest_metrics.join(runs, runs.c.run_no == latest_metrics.c.run_no))
+    return connection.execute(query.where(runs.c.project_id == project_id)).scalar_one()
 
 
 def take(connection: sa.Connection, counter: str) -> int:
