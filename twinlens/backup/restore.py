@@ -26,7 +26,7 @@ from twinlens.backup.pool import folder_of, open_store, put_back
 from twinlens.domain.errors import AlreadyExists, InvalidArgument, StoreUnavailable
 from twinlens.settings import Settings
 from twinlens.store.blobs.paths import check_key
-from twinlens.store.catalog.copy import fill
+from twinlens.store.catalog.copy import check_empty, fill
 from twinlens.store.catalog.engine import Catalog
 from twinlens.store.catalog.schema import HEAD
 from twinlens.store.lock import RESTORING, FolderLock
@@ -90,6 +90,12 @@ def restore(source: Path, settings: Settings, *, told: Told = lambda *_: None) -
     """
     data = settings.data.resolve()
     _refuse_what_is_there(data)
+    if settings.catalog_url is not None:
+        database = Catalog(settings.catalog_url)
+        try:
+            check_empty(database)
+        finally:
+            database.close()
     backup, manifest = check(source, told)
     size = sum(file.bytes for file in manifest.files)
     blobs = folder_of(settings.artifact_store, data)

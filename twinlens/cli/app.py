@@ -46,7 +46,7 @@ _COMMANDS: dict[str, tuple[App | Callable[..., object], ...]] = {
     "Agents and runs": (run_agent, hook, spool, reproduce, deployment, mcp),
     "Projects and people": (project, user, key),
 }
-_NAMES = {import_: "import", run_agent: "run"}
+_NAMES: dict[Callable[..., object], str] = {import_: "import", run_agent: "run"}
 
 for _order, (_title, _members) in enumerate(_COMMANDS.items(), 1):
     _group = Group(_title, sort_key=_order)

@@ -59,14 +59,23 @@ def open_snapshot(catalog: Catalog) -> Generator[CatalogSnapshot]:
         yield CatalogSnapshot(connection, catalog)
 
 
+def check_empty(catalog: Catalog) -> None:
+    """Make sure that ``fill`` may fill a database.
+
+    Raises:
+        AlreadyExists: it has tables.
+    """
+    if sa.inspect(catalog.engine).get_table_names():
+        raise AlreadyExists("the catalog database is not empty: create a new one, or empty it")
+
+
 def fill(path: Path, catalog: Catalog) -> None:
     """Put a saved catalog into an empty database, in one transaction. The file is migrated if it is older.
 
     Raises:
         AlreadyExists: the database has tables.
     """
-    if sa.inspect(catalog.engine).get_table_names():
-        raise AlreadyExists("the catalog database is not empty: create a new one, or empty it")
+    check_empty(catalog)
     load_tables()
     source = Catalog(path)
     try:
