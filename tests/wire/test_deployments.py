@@ -264,6 +264,34 @@ def test_lineage_reads_both_ways(live_server: LiveServer, mlflow: MlflowPeer) ->
             assert ask(node=node).status_code == status
 
 
+def test_lineage_of_traces_that_only_name_their_model(live_server: LiveServer, mlflow: MlflowPeer) -> None:
+    made = mlflow.run(f"""
+    mlflow.set_tracking_uri("{live_server.url}")
+    model = mlflow.initialize_logged_model(name="ranker")
+    mlflow.finalize_logged_model(model.model_id, "READY")
+    client = mlflow.MlflowClient("{live_server.url}")
+    client.create_registered_model("ranking")
+    client.create_model_version("ranking", f"models:/{{model.model_id}}", model_id=model.model_id)
+    mlflow.set_active_model(model_id=model.model_id)
+    with mlflow.start_span("rank"):
+        pass
+    mlflow.flush_trace_async_logging()
+    mlflow.clear_active_model()
+    result = {{"model": model.model_id, "trace": mlflow.get_last_active_trace_id()}}
+    """)
+    twinlens.deployments.create("ranking", model_uri="models:/ranking/1", environment="default", server=live_server.url)
+    with live_server.client() as client:
+        ask = lambda **query: client.get(f"{NATIVE}/lineage", params=query).raise_for_status().json()  # noqa: E731
+        (place,) = [n for n in ask(node="model:ranking/1")["nodes"] if n["type"] == "deployment"]
+        for node in (place["id"], f"logged_model:{made['model']}", "model:ranking/1"):
+            counts = [n["details"] for n in ask(node=node, direction="down")["nodes"] if n["type"] == "traces"]
+            assert counts and all(details["count"] == 1 for details in counts), node
+            shown = client.get(f"{NATIVE}/traces", params={"filter": counts[0]["filter"]}).json()["traces"]
+            assert [t["trace_id"] for t in shown] == [made["trace"].removeprefix("tr-")]
+        up = {n["id"] for n in ask(node=f"trace:{made['trace']}", direction="up", depth=1)["nodes"]}
+        assert {f"logged_model:{made['model']}", place["id"]} <= up
+
+
 def test_lineage_pages(live_server: LiveServer, mlflow: MlflowPeer) -> None:
     digest = mlflow.run(f"""
     import pandas

@@ -163,6 +163,7 @@ class Lineage:
                 yield "registered as", _with(_version, lambda c: table.versions_of_model(key, c))
                 yield "input", _with(_run, lambda c: table.runs_reading_model(key, c))
                 yield "serves in", _with(_place, lambda c: table.deployments_of("model", d["name"], key, c))
+                yield "called in", self._calls(project_id, node)
             case ("model", "up"):
                 yield "registered as", _one(_logged, table.model, d.get("model_id"))
                 yield "registered as", _one(_run, table.run, None if d.get("model_id") else d.get("run_id"))
@@ -217,11 +218,20 @@ class Lineage:
             return Cmp("run_ids", "any of", [key]), f"run:{_quoted(key)}"
         if node.type == "prompt":
             return Cmp("prompts", "any of", [key]), f"prompt:{_quoted(key)}"
-        if node.type == "model":
-            model_id = node.details.get("model_id") or ""
-            return Cmp("metadata", "=", model_id, "mlflow.modelId"), f"metadata.mlflow.modelId:{_quoted(model_id)}"
+        if node.type in ("model", "logged_model"):
+            model_id = key if node.type == "logged_model" else node.details.get("model_id") or ""
+            return Cmp("metadata", "=", model_id, _MODEL_ID), f"metadata.{_MODEL_ID}:{_quoted(model_id)}"
         found = self._deployments.get(project_id, key)
-        return _traces_of_deployment(found)
+        return _traces_of_deployment(found, self._model_id(project_id, found))
+
+    def _model_id(self, project_id: str, deployment: Deployment) -> str | None:
+        """The logged model that serves in a place, which its traces may name instead of service and version."""
+        version = deployment.release.version
+        if deployment.kind != "model" or not version.isdigit():
+            return version if deployment.kind == "model" and version.startswith("m-") else None
+        with self._catalog.read() as connection:
+            found = LineageTable(connection, project_id, 1).version(deployment.subject, int(version))
+        return found.details.get("model_id") if found is not None else None
 
     def _judged(self, project_id: str, node: Node) -> Step:
         """Scores of the node's traces, one node per name."""
@@ -261,16 +271,22 @@ class Lineage:
         summary = self._traces.summary(project_id, trace_id)
         found = [_run(run) for run_id in summary.run_ids if (run := table.run(run_id)) is not None]
         found += [_named("prompt", *_split(prompt)) for prompt in summary.prompts]
-        model_id = summary.metadata.get("mlflow.modelId")
+        served = [("prompt", *_split(prompt)) for prompt in summary.prompts]
+        model_id = summary.metadata.get(_MODEL_ID)
         if isinstance(model_id, str) and (model := table.model(model_id)) is not None:
             found.append(_logged(model))
+            served.append(("model", model.details["name"], model_id))
+            served += [("model", *map(str, row.key)) for row in table.versions_of_model(model_id, None)[0]]
+        # Who names a model or prompt version needs no service and no release to tell where it was called.
+        places = [row for kind, name, at in served for row in table.deployments_of(kind, name, at, None)[0]]
+        found += [_place(row) for row in places if row.details["environment"] == summary.environment]
         version = summary.version or summary.release
         for name in {summary.service, summary.name} if version else ():
             page = self._deployments.list(
                 project_id, environment=summary.environment, kind="agent", subject=name, retired=True, limit=10
             )
             found += [_place_of(deployment) for deployment in page.deployments if name]
-        return found
+        return list({node.id: node for node in found}.values())
 
     # --- the first node ----------------------------------------------------------------------------------------
     def _node(self, project_id: str, text: str) -> Node:
@@ -306,11 +322,12 @@ class Lineage:
         return found
 
 
+_MODEL_ID = "mlflow.modelId"  #: trace metadata in which MLflow's client names the logged model that was called
 _JUDGED = 2_000  #: scores are summed over so many of the newest traces
 
 
-def _traces_of_deployment(deployment: Deployment) -> tuple[Expr, str]:
-    """The traces of the version that serves now."""
+def _traces_of_deployment(deployment: Deployment, model_id: str | None) -> tuple[Expr, str]:
+    """The traces of the version that serves now: by service (or name) and version, or by the logged model that they name."""
     version = deployment.release.version
     place = Cmp("environment", "=", deployment.environment)
     env = f"env:{_quoted(deployment.environment)}"
@@ -320,8 +337,12 @@ def _traces_of_deployment(deployment: Deployment) -> tuple[Expr, str]:
     of_version = Or((Cmp("version", "=", version), Cmp("release", "=", version)))
     names = {deployment.subject, deployment.name}
     of_name = Or(tuple(Cmp(field, "=", name) for field in ("service", "name") for name in sorted(names)))
-    said = f"{env} (version:{_quoted(version)} OR release:{_quoted(version)})"
-    return all_of(place, of_version, of_name), said
+    said = f"version:{_quoted(version)} OR release:{_quoted(version)}"
+    by_name = all_of(of_version, of_name)
+    if model_id is None:
+        return all_of(place, by_name), f"{env} ({said})"
+    of_model = Or((by_name, Cmp("metadata", "=", model_id, _MODEL_ID)))
+    return all_of(place, of_model), f"{env} ({said} OR metadata.{_MODEL_ID}:{_quoted(model_id)})"
 
 
 def _with(make: Callable[[Neighbour], Node], ask: Callable[[str | None], tuple[list[Neighbour], str | None]]) -> Step:
