@@ -292,3 +292,52 @@ def test_members_and_audit_log_through_the_native_api(secured: LiveServer) -> No
         assert [(e["action"], e["object_type"]) for e in whole] == [("delete", "user"), ("delete", "member")]
         for path in ("projects/shop/audit", "organization/audit"):
             assert owner.get(f"{NATIVE}/{path}", headers=SHOP).status_code == 403
+
+
+def test_who_may_set_addresses_and_spend_money(secured: LiveServer, other: dict[str, str]) -> None:
+    owner = basic("ann@acme.example", "correct horse")
+    secret = {"secret_name": "s", "secret_value": {"api_key": "sk-0123456789"}, "provider": "ollama", "auth_config": {"api_base": "http://127.0.0.1:9/v1"}}  # fmt: skip
+    gateway, call = "/api/3.0/mlflow/gateway", "/gateway/mlflow/v1/chat/completions"
+    ask = {"model": "paid", "messages": [{"role": "user", "content": "Why?"}]}
+    with secured.client(headers=owner) as client:
+        keys = client.post(f"{NATIVE}/projects/shop/keys", json={"kind": "read-only", "note": ""}).json()
+        member = {"email": "mem@acme.example", "password": "long enough 1", "role": "MEMBER"}
+        client.post(f"{NATIVE}/organization/members", json=member).raise_for_status()
+    reader, person = basic(keys["public_key"], keys["secret_key"]), basic("mem@acme.example", "long enough 1")
+
+    def post(path: str, body: dict[str, object], headers: dict[str, str]) -> httpx.Response:
+        with secured.client(headers=headers) as client:
+            return client.post(path, json=body)
+
+    for headers in (reader, person):
+        assert post(gateway + "/secrets/create", secret, headers).status_code == 403
+    connection = {"name": "x", "provider": "ollama", "base_url": "http://127.0.0.1:9"}
+    assert post(f"{NATIVE}/projects/shop/connections", connection, person).status_code == 403
+    made = post(gateway + "/secrets/create", secret, SHOP).json()["secret"]
+    model = {"name": "m", "secret_id": made["secret_id"], "provider": "ollama", "model_name": "m"}
+    definition = post(gateway + "/model-definitions/create", model, person).json()["model_definition"]
+    config = {"model_definition_id": definition["model_definition_id"], "linkage_type": "PRIMARY"}
+    endpoint = post(gateway + "/endpoints/create", {"name": "paid", "model_configs": [config]}, person).json()[
+        "endpoint"
+    ]
+    budget = {
+        "budget_unit": "USD", "budget_amount": 0, "duration": {"unit": "DAYS", "value": 1}, "target_scope": "USER",
+        "target_value": "mem@acme.example", "budget_action": "REJECT",
+    }  # fmt: skip
+    assert post(gateway + "/budgets/create", budget, person).status_code == 403
+    stored = post(gateway + "/budgets/create", budget, owner)
+    assert stored.status_code == 200, stored.text
+    assert post(call, ask, reader).status_code == 403
+    assert post(call, ask, {}).status_code == 401
+    assert post(call, ask, other).status_code == 404  # another project's endpoint does not exist
+    assert post(call, ask, SHOP).status_code == 502  # nobody listens there, but the call was let through
+    assert post(call, ask, {"x-api-key": "sk-lf-shop-0123456789"}).status_code == 502  # as Anthropic's client sends it
+    assert post(call, ask, {"x-api-key": "wrong"}).status_code == 401
+    with secured.client(headers=other) as client:
+        assert client.get(gateway + "/secrets/get", params={"secret_id": made["secret_id"]}).status_code == 404
+        assert (
+            client.get(gateway + "/endpoints/get", params={"endpoint_id": endpoint["endpoint_id"]}).status_code == 404
+        )
+        assert client.get("/api/public/llm-connections").json()["data"] == []
+    refused = post(call, ask, person)
+    assert (refused.status_code, "Budget limit exceeded" in refused.json()["detail"]) == (429, True)

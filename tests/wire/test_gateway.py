@@ -17,7 +17,7 @@ from tests.judge_stub import JudgeStub
 from tests.servers import LiveServer
 from tests.stub_llm import Asked, listening_llm
 from tests.webhook_receiver import Receiver
-from tests.wire.langfuse.clients import environment_for
+from tests.wire.langfuse.clients import api, environment_for
 from tests.wire.test_evaluators import until
 
 COST = 123 * 0.15e-6 + 45 * 0.6e-6  # gpt-4o-mini
@@ -335,3 +335,26 @@ def test_a_used_up_budget_is_told_to_webhooks(gateway: Configured) -> None:
         told = receiver.requests[0].data
     assert (told["target_value"], told["duration_unit"]) == (made["endpoint_id"], "MONTHS")
     assert told["current_spend"] == pytest.approx(COST)
+
+
+def test_evaluators_judge_through_a_connection(gateway: Configured) -> None:
+    rules = [("sky", {"reasoning": "clear", "score": 0.75})]
+    with JudgeStub(rules) as judge, api(str(gateway.http.base_url).rstrip("/")) as http:
+        connection = {"provider": "judges", "adapter": "openai", "secretKey": "sk-judges-key", "baseURL": judge.url}
+        http.put("/llm-connections", json=connection).raise_for_status()
+        evaluator = {
+            "name": "true", "type": "llm_as_judge", "prompt": "Is {{output}} true?",
+            "modelConfig": {"provider": "judges", "model": "j-2"}, "outputDefinition": {"dataType": "NUMERIC"},
+        }  # fmt: skip
+        made = http.post("/v2/evaluators", json=evaluator).raise_for_status().json()
+        rule = {"name": "all", "filter": [], "evaluatorAssignments": [{"evaluatorId": made["id"]}], "enabled": True}
+        http.post("/v2/evaluation-rules", json=rule).raise_for_status()
+        span = {
+            "id": "sp", "traceId": "judged-1", "name": "n", "output": "the sky is blue",
+            "startTime": "2026-11-25T10:00:00Z", "endTime": "2026-11-25T10:00:01Z",
+        }  # fmt: skip
+        event = {"id": "judged-1", "type": "span-create", "timestamp": "2026-11-25T10:00:00Z", "body": span}
+        http.post("/ingestion", json={"batch": [event]}).raise_for_status()
+        [score] = until(lambda: http.get("/v3/scores", params={"traceId": "judged-1"}).json()["data"])
+        assert (score["name"], score["value"]) == ("true", 0.75)
+    assert (judge.asked[0]["model"], judge.keys[0]) == ("j-2", "Bearer sk-judges-key")
