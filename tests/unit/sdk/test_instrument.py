@@ -6,16 +6,17 @@ import importlib
 import importlib.util
 import sys
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
 from opentelemetry import trace
 from opentelemetry.sdk.trace import TracerProvider
 
-from twinlens.sdk.instrument import choose, hook
+from twinlens.sdk.instrument import activate, choose, hook
 from twinlens.sdk.instrument.find import find_playbook
 from twinlens.sdk.instrument.sampler import OneSpanPerCall
-from twinlens.sdk.instrument.table import LIBRARIES, Library
+from twinlens.sdk.instrument.table import LIBRARIES, MARKS, Library
 
 TABLE = (
     Library("A", "a", "a", ("best-a", "other-a"), builtin="x"),
@@ -90,6 +91,19 @@ def test_a_library_is_switched_on_when_it_is_imported_not_when_it_is_looked_for(
     del sys.modules["watched_library"]
     importlib.import_module("watched_library")
     assert switched == ["watched_library"]
+
+
+def test_clients_inside_langchain_are_silent_only_when_langchain_speaks(monkeypatch: pytest.MonkeyPatch) -> None:
+    made: list[str] = []
+    module, (name, _) = next(iter(MARKS.items()))
+    marks = SimpleNamespace(install=lambda: made.append(name))
+    monkeypatch.setattr(activate, "import_module", lambda _: marks)
+    monkeypatch.setattr(activate, "_observed", set[str]())
+    assert activate.activate(module) == ""
+    assert made == []
+    activate._observed.add(name)
+    activate.activate(module)
+    assert made == [name]
 
 
 def test_the_playbook_of_the_agent_that_runs(tmp_path: Path) -> None:

@@ -17,6 +17,8 @@ _CONTENT = {
     "OTEL_INSTRUMENTATION_GENAI_CAPTURE_MESSAGE_CONTENT": "span_only",
     "OTEL_SEMCONV_STABILITY_OPT_IN": "gen_ai_latest_experimental",
 }
+#: Names of libraries that a package observes in this process.
+_observed: set[str] = set()
 
 
 def activate(module: str) -> str:
@@ -27,8 +29,9 @@ def activate(module: str) -> str:
         which would report the same calls).
     """
     if module in MARKS:
-        if runtime.provider() is not None:
-            import_module(f"twinlens.sdk.instrument.{MARKS[module]}").install()
+        name, marks = MARKS[module]
+        if name in _observed:
+            import_module(f"twinlens.sdk.instrument.{marks}").install()
         return ""
     library = next(library for library in LIBRARIES if library.module == module)
     found = choose(os.environ.get(SKIP, "").split(","), [library])
@@ -46,6 +49,7 @@ def activate(module: str) -> str:
     if "opentelemetry.instrumentation.auto_instrumentation" not in sys.modules:
         for package in found[0].packages:
             if _instrument(package, provider):
+                _observed.add(library.name)
                 return package
     elif found[0].packages:
         return ""

@@ -69,5 +69,6 @@ LIBRARIES = (
     Library("Haystack", "haystack-ai", "haystack", ("openinference-instrumentation-haystack",)),
 )  # fmt: skip
 
-#: Modules of observed libraries that need a mark, and the module below ``twinlens.sdk.instrument`` that makes it.
-MARKS = {"langchain_core.language_models.chat_models": "langchain_marks"}
+#: Modules that need a mark when their library is observed: the library's name, and the module below ``twinlens.sdk.instrument`` that
+#: makes the mark.
+MARKS = {"langchain_core.language_models.chat_models": ("LangChain/LangGraph", "langchain_marks")}
