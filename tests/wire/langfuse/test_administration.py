@@ -18,6 +18,7 @@ ADMIN = {"Authorization": "Bearer the-admin-key"}
 PROJECT = ("pk-lf-own", "sk-lf-own-0123456789")
 ENV = {
     "TWINLENS_MODE": "secured",
+    "TWINLENS_LOG_LEVEL": "info",
     "ADMIN_API_KEY": "the-admin-key",
     "LANGFUSE_INIT_PROJECT_PUBLIC_KEY": PROJECT[0],
     "LANGFUSE_INIT_PROJECT_SECRET_KEY": PROJECT[1],
@@ -28,6 +29,12 @@ ENV = {
 def secured(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LiveServer]:
     with LiveServer(tmp_path_factory.mktemp("data"), env=ENV) as server:
         yield server
+
+
+@pytest.fixture(scope="module")
+def live_server(secured: LiveServer) -> LiveServer:
+    """The server whose requests are noted (``recording.py``) is the secured one here."""
+    return secured
 
 
 def new_organization(server: LiveServer, name: str) -> tuple[str, tuple[str, str]]:

@@ -58,15 +58,17 @@ def issue_of(error: msgspec.ValidationError | msgspec.DecodeError) -> dict[str, 
     return issue(text[: match.start()], *path, code="invalid_type")
 
 
-#: ``code`` of the unstable endpoints' errors (``PublicApiErrorCode`` of SDK 5) by status.
+#: Paths whose errors carry a code: clients refuse to read them without.
+CODED = ("/unstable/", "/v2/evaluators", "/v2/evaluation-rules")
+#: ``code`` of those errors (``PublicApiErrorCode`` of SDK 5) by status.
 _CODES = {
     400: "invalid_request", 401: "authentication_failed", 403: "access_denied", 404: "resource_not_found",
     405: "method_not_allowed", 409: "conflict", 429: "rate_limited",
 }  # fmt: skip
 
 
-def unstable(status: int, body: dict[str, Any]) -> dict[str, Any]:
-    """An error body as the endpoints below ``/unstable`` have it: with ``code``, and issues in ``details``."""
+def coded(status: int, body: dict[str, Any]) -> dict[str, Any]:
+    """An error body as the endpoints of ``CODED`` have it: with ``code``, and issues in ``details``."""
     issues = body.get("error")
     if isinstance(issues, list):
         return {**body, "code": "invalid_body", "details": {"issues": issues}}

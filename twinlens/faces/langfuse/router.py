@@ -21,7 +21,7 @@ from twinlens.domain.errors import NotFound
 from twinlens.domain.project import Principal
 from twinlens.faces.http import in_thread, principal
 from twinlens.faces.langfuse.description import as_json, as_yaml
-from twinlens.faces.langfuse.errors import MethodNotAllowed, answer, unstable
+from twinlens.faces.langfuse.errors import CODED, MethodNotAllowed, answer, coded
 from twinlens.faces.langfuse.wire import Call, Reply, Route, RouteTable
 
 if TYPE_CHECKING:
@@ -169,8 +169,8 @@ def make_app(services: Services, dispatcher: Dispatcher) -> Callable[[Scope, Rec
             return None
         except Exception as error:
             status, body, headers = answer(error)
-            if raw_path(scope).startswith("/unstable/"):
-                body = unstable(status, body)
+            if raw_path(scope).startswith(CODED):
+                body = coded(status, body)
             reply = Reply(body, status, headers)
         if method == "HEAD":
             reply = Reply(None, reply.status, reply.headers)
