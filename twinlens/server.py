@@ -189,7 +189,7 @@ class Instance:
         run_scores = RunScores(telemetry, ingest)
         experiments = Experiments(catalog, live, run_scores, artifact_root=settings.artifact_root)
         runs = Runs(catalog, experiments, metrics, run_scores, live)
-        logged_models = LoggedModels(catalog, experiments, live)
+        logged_models = LoggedModels(catalog, experiments, live, metrics=metrics)
         permissions = Permissions(catalog, projects)
         webhooks = Webhooks(catalog, sealer, anywhere=settings.webhook_addresses == "any")
         prompts = Prompts(catalog, live, webhooks=webhooks, permissions=permissions)

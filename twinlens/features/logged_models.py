@@ -13,9 +13,10 @@ from twinlens.domain.clock import now_ms
 from twinlens.domain.errors import InvalidArgument, NotFound
 from twinlens.domain.ids import new_hex
 from twinlens.domain.live import Notice
-from twinlens.domain.logged_model import DatasetScope, LoggedModel, LoggedModelPage, ModelOrder
+from twinlens.domain.logged_model import DatasetScope, LoggedModel, LoggedModelPage, ModelMetric, ModelOrder
 from twinlens.domain.registry import check_key
 from twinlens.domain.run import Experiment
+from twinlens.domain.score import MetricPoint
 from twinlens.features.live import LiveBus
 from twinlens.query.mlflow_filter_registry import logged_model_filter
 from twinlens.store.catalog.engine import Catalog
@@ -24,6 +25,7 @@ from twinlens.store.catalog.logged_models import LoggedModelTable
 #: Tag that lists the registered versions made from a model, as JSON: ``[{"name": …, "version": …}]`` (MLflow's name).
 VERSIONS_TAG = "mlflow.modelVersions"
 MAX_RESULTS = 100
+MAX_POINTS = 10_000  #: of all metrics of a model in one answer
 _ADJECTIVES = ("able", "bold", "calm", "deft", "fair", "glad", "keen", "neat", "quick", "wise")
 _NOUNS = ("ant", "bee", "crane", "deer", "finch", "hare", "lynx", "mole", "owl", "wren")
 
@@ -36,6 +38,14 @@ class ExperimentSource(Protocol):
         ...
 
 
+class MetricSource(Protocol):
+    """What this feature needs of metrics. Points that name a logged model are kept under its id too."""
+
+    def histories(self, project_id: str, metrics: Sequence[tuple[str, str]], limit: int) -> list[MetricPoint]:
+        """Points of several metrics (owner and key), by owner, key, time and step."""
+        ...
+
+
 class LoggedModels:
     """See the module's text. All methods block."""
 
@@ -45,8 +55,10 @@ class LoggedModels:
         experiments: ExperimentSource,
         live: LiveBus | None = None,
         clock: Callable[[], int] = now_ms,
+        metrics: MetricSource | None = None,
     ) -> None:
         self._catalog = catalog
+        self._metrics = metrics
         self._experiments = experiments
         self._live = live
         self._clock = clock
@@ -87,6 +99,31 @@ class LoggedModels:
         """
         with self._catalog.read() as connection:
             return _found(LoggedModelTable(connection, project_id).get(model_id, deleted=deleted), model_id)
+
+    def whole(self, project_id: str, model_id: str, *, deleted: bool = False) -> LoggedModel:
+        """``get`` with all points of its metrics, up to ``MAX_POINTS``, instead of the latest of each alone.
+
+        Raises:
+            NotFound: as ``get``.
+        """
+        model = self.get(project_id, model_id, deleted=deleted)
+        if self._metrics is None or not model.metrics:
+            return model
+        keys = dict.fromkeys(metric.key for metric in model.metrics)
+        points = self._metrics.histories(project_id, [(model_id, key) for key in keys], MAX_POINTS)
+        told = [
+            ModelMetric(
+                key=point.key, value=point.value, timestamp_ms=point.timestamp_ms, step=point.step,
+                run_id=point.run_id or None, dataset_name=point.dataset_name, dataset_digest=point.dataset_digest,
+            )
+            for point in points
+        ]  # fmt: skip
+        known = {(m.key, m.timestamp_ms, m.step, m.run_id, m.dataset_name, m.dataset_digest) for m in told}
+        left = [  # the latest stay, however many points come before them, or were removed with their run
+            m for m in model.metrics
+            if (m.key, m.timestamp_ms, m.step, m.run_id, m.dataset_name, m.dataset_digest) not in known
+        ]  # fmt: skip
+        return msgspec.structs.replace(model, metrics=[*told, *left])
 
     def finalize(self, project_id: str, model_id: str, status: str, message: str | None = None) -> LoggedModel:
         """Set the status after the upload (``READY`` or ``UPLOAD_FAILED``)."""

@@ -49,7 +49,7 @@ def test_logged_model_life(mlflow: MlflowPeer) -> None:
     assert "c" not in found["tags"]
     assert found["type"] == "agent"
     assert found["location"] == f"mlflow-artifacts:/default/{found['e']}/models/{found['id']}/artifacts"
-    assert found["metrics"] == [["acc", 0.7, 2, True]]
+    assert found["metrics"] == [["acc", 0.5, 1, True], ["acc", 0.7, 2, True]]
 
 
 def test_logged_model_search(mlflow: MlflowPeer) -> None:

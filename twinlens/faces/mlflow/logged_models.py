@@ -86,9 +86,9 @@ def _order(item: Params) -> Any:
 
 @rpcs.rpc("GET", "2.0", _MODEL)
 def get(call: Call) -> Reply:
-    """One model."""
+    """One model with all points of its metrics; lists tell the latest ones."""
     deleted = call.params.boolean("allow_deleted") or False
-    return _reply(call.services.logged_models.get(call.project_id, call.path["model_id"], deleted=deleted))
+    return _reply(call.services.logged_models.whole(call.project_id, call.path["model_id"], deleted=deleted))
 
 
 @rpcs.rpc("PATCH", "2.0", _MODEL, scope="ingest")
