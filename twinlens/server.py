@@ -208,9 +208,14 @@ class Instance:
         export_worker.start()
         self._closers.append(export_worker.close)
         score_configs = ScoreConfigs(catalog)
-        annotation = AnnotationQueues(catalog, score_configs)
+        members = Members(catalog, projects)
+
+        def may_review(project_id: str, name: str) -> bool:
+            return not access.secured or members.knows(project_id, name)
+
+        annotation = AnnotationQueues(catalog, score_configs, known=may_review)
         datasets = Datasets(catalog)
-        traces = Traces(telemetry, ingest, live)
+        traces = Traces(telemetry, ingest, live, annotation)
         evaluation_runs = EvaluationRuns(runs, experiments, datasets, traces, telemetry)
         deployments = Deployments(catalog, Targets(registry, prompts, logged_models, runs), live)
         dataset_experiments = DatasetExperiments(datasets, telemetry, evaluation_runs)
@@ -247,7 +252,7 @@ class Instance:
             access=access,
             projects=projects,
             removal=removal,
-            members=Members(catalog, projects),
+            members=members,
             permissions=permissions,
             resources=Resources(runs, logged_models, telemetry),
             audit=Audit(catalog),

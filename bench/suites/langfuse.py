@@ -14,6 +14,7 @@ from urllib.parse import quote
 
 from bench.book import Book, percentile
 from bench.connection import Connection, drive, encode, encode_json, timed
+from bench.report import progress
 from bench.servers import Twinlens
 from bench.suites import Effort, corpus
 
@@ -183,6 +184,8 @@ def big(folder: Path, book: Book, effort: Effort, traces: int) -> None:
                 status, _ = connection.send(question(1))
                 if status >= 300:
                     found[name] = float("inf")
+        for name, ms in found.items():
+            progress(f"{name}: p99 {ms:.0f} ms")
         slowest = sorted(found.items(), key=lambda pair: -pair[1])
         note = ", ".join(f"{name} {ms:.0f}" for name, ms in slowest[:6])
         note = f"{marks.spans:,} observations, {len(found)} endpoints; slowest (ms): {note}"

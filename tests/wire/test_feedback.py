@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import httpx
@@ -306,3 +306,43 @@ def test_comments(live_server: LiveServer, http: httpx.Client) -> None:
     assert http.get("/comments", params={"objectType": "TRACE", "objectId": "talk"}).json()["meta"]["totalItems"] == 1
     assert httpx.post(project, json={"object_type": "TRACE", "object_id": "none", "content": "x"}).status_code == 404
     assert httpx.post(project, json={"object_type": "TRACE", "object_id": "talk", "content": ""}).status_code == 400
+
+
+def test_items_of_deleted_traces_are_gone(http: httpx.Client, live_server: LiveServer) -> None:
+    config = http.post("/score-configs", json={"name": "gone-ok", "dataType": "BOOLEAN"}).json()["id"]
+    queue = http.post("/annotation-queues", json={"name": "gone", "scoreConfigIds": [config]}).json()["id"]
+    for n in range(3):
+        spans = [{"id": f"gone-{n}-s", "traceId": f"gone-{n}", "name": "n"}]
+        batch = [{"id": f"{n}", "type": "span-create", "timestamp": "2026-01-01T00:00:00Z", "body": b} for b in spans]
+        http.post("/ingestion", json={"batch": batch})
+        for kind, id in (("TRACE", f"gone-{n}"), ("OBSERVATION", f"gone-{n}-s")):
+            added = http.post(f"/annotation-queues/{queue}/items", json={"objectId": id, "objectType": kind})
+            assert added.status_code == 200
+
+    def waiting() -> set[str]:
+        return {row["objectId"] for row in http.get(f"/annotation-queues/{queue}/items").json()["data"]}
+
+    assert len(waiting()) == 6
+    assert http.delete("/traces/gone-0").status_code == 200
+    assert waiting() == {"gone-1", "gone-1-s", "gone-2", "gone-2-s"}
+    native = live_server.client(headers={"Origin": live_server.url})
+    path = "/api/twinlens/v1/projects/default/traces/delete"
+    assert native.post(path, json={"trace_ids": ["gone-1"]}).json()["count"] == 1
+    assert waiting() == {"gone-2", "gone-2-s"}
+
+
+def test_reviewers_are_members(start_server: Callable[..., LiveServer]) -> None:
+    keys = ("pk-lf-r", "sk-lf-r")
+    server = start_server(
+        TWINLENS_MODE="secured", LANGFUSE_INIT_ORG_ID="o", LANGFUSE_INIT_PROJECT_ID="p",
+        LANGFUSE_INIT_PROJECT_PUBLIC_KEY=keys[0], LANGFUSE_INIT_PROJECT_SECRET_KEY=keys[1],
+        LANGFUSE_INIT_USER_EMAIL="ann@example.com", LANGFUSE_INIT_USER_NAME="Ann", LANGFUSE_INIT_USER_PASSWORD="long enough",
+    )  # fmt: skip
+    with api(server.url, keys) as http:
+        config = http.post("/score-configs", json={"name": "ok", "dataType": "BOOLEAN"}).json()["id"]
+        queue = http.post("/annotation-queues", json={"name": "q", "scoreConfigIds": [config]}).json()["id"]
+        path = f"/annotation-queues/{queue}/assignments"
+        stranger = http.post(path, json={"userId": "nobody@example.com"})
+        assert (stranger.status_code, "no member" in stranger.json()["message"]) == (400, True)
+        for name in ("ann@example.com", "ann"):
+            assert http.post(path, json={"userId": name}).status_code == 200, name

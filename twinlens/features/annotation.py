@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import msgspec
@@ -17,15 +17,31 @@ from twinlens.store.catalog.annotation import AnnotationTable
 from twinlens.store.catalog.engine import Catalog
 
 MAX_ITEMS = 10_000  #: that one call adds
+_TOGETHER = 500  #: ids in one statement
+
+
+#: Whether somebody may review in a project.
+Known = Callable[[str, str], bool]
 
 
 class AnnotationQueues:
-    """All methods block."""
+    """All methods block.
 
-    def __init__(self, catalog: Catalog, configs: ScoreConfigs, clock: Clock = now_ns) -> None:
+    Args:
+        known: tells members from names that nobody has.
+    """
+
+    def __init__(
+        self,
+        catalog: Catalog,
+        configs: ScoreConfigs,
+        clock: Clock = now_ns,
+        known: Known = lambda project_id, name: True,
+    ) -> None:
         self._table = AnnotationTable(catalog)
         self._configs = configs
         self._clock = clock
+        self._known = known
 
     # --- queues ------------------------------------------------------------------------------------------------
     def create(self, project_id: str, queue: AnnotationQueue) -> AnnotationQueue:
@@ -41,6 +57,7 @@ class AnnotationQueues:
             created_ns=now, updated_ns=now,
         )  # fmt: skip
         self._check(project_id, made)
+        self._check_reviewers(project_id, made, ())
         if not self._table.add(project_id, made):
             raise _taken(made.name)
         return made
@@ -119,6 +136,7 @@ class AnnotationQueues:
                 "A queue's questions are locked once it has items. Remove the items before changing its questions."
             )
         self._check(project_id, changed)
+        self._check_reviewers(project_id, changed, stored.reviewers)
         if not self._table.replace(project_id, changed):
             raise _taken(changed.name)
         return changed
@@ -228,6 +246,16 @@ class AnnotationQueues:
         self.get(project_id, queue_id)
         return self._table.remove_items(project_id, queue_id, object_ids=object_ids)
 
+    def waiting_observations(self, project_id: str) -> set[str]:
+        """Ids of all observations that are in some queue."""
+        return self._table.waiting_observations(project_id)
+
+    def forget(self, project_id: str, trace_ids: Sequence[str], span_ids: Sequence[str]) -> None:
+        """Take traces and observations that are deleted out of every queue."""
+        for object_type, ids in (("TRACE", trace_ids), ("OBSERVATION", span_ids)):
+            for at in range(0, len(ids), _TOGETHER):
+                self._table.forget_objects(project_id, object_type, ids[at : at + _TOGETHER])
+
     def set_status(
         self, project_id: str, queue_id: str, item: QueueItem, status: str, by: str | None = None, *, whole: bool = True
     ) -> QueueItem:
@@ -265,6 +293,14 @@ class AnnotationQueues:
             config = found.get(config_id)
             if config is None or (queue.experiment_id and config.experiment_id not in (None, queue.experiment_id)):
                 raise InvalidArgument(f"score config (label schema) '{config_id}' does not exist")
+
+    def _check_reviewers(self, project_id: str, queue: AnnotationQueue, before: Sequence[str]) -> None:
+        """New reviewers of a queue that is not personal must be people who can open it."""
+        strangers = [n for n in queue.reviewers if n not in before and not self._known(project_id, n)]
+        if strangers and not queue.personal:
+            raise InvalidArgument(
+                f"'{strangers[0]}' is no member of this project's organization: add the person first, or name a member's id, e-mail or name"
+            )
 
     def _shown(self, project_id: str, queue: AnnotationQueue) -> AnnotationQueue:
         """Without the configs that have been deleted since."""

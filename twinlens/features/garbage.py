@@ -227,5 +227,5 @@ class Garbage:
             if not page.rows:
                 break
             ids = [summary.trace_id for summary in page.rows]
-            gone += self._ingest.run_sync(lambda store, these=ids: store.delete_traces(project_id, these))
+            gone += self._traces.remove(project_id, ids)
         return gone

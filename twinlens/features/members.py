@@ -182,6 +182,12 @@ class Members:
         """Users with a role of their own in the project, longest first."""
         return self._users.project_members(project_id)
 
+    def knows(self, project_id: str, name: str) -> bool:
+        """Whether a member of the project's organization has this id, e-mail or name, whatever the case."""
+        wanted = name.strip().lower()
+        everybody = self.of_organization(self._projects.get(project_id).organization_id)
+        return any(wanted in (m.user.id.lower(), m.user.email.lower(), m.user.name.lower()) for m in everybody)
+
     def put_in_project(self, by: Principal, project_id: str, user_id: str, role: str) -> Member:
         """Give a member of the organization a role of its own in one project, or change it.
 

@@ -15,6 +15,7 @@ from twinlens.domain.errors import InvalidArgument, NotFound
 from twinlens.domain.ids import possible_trace_ids
 from twinlens.domain.score import Score
 from twinlens.domain.trace import Span, TracePatch, TraceSummary
+from twinlens.features.annotation import AnnotationQueues
 from twinlens.features.live import LiveBus
 from twinlens.ingest.batch import Batch
 from twinlens.ingest.writer import Ingest
@@ -35,10 +36,11 @@ class TraceDetail(msgspec.Struct, kw_only=True):
 class Traces:
     """See the module's text. Plain methods block; coroutines do not. Ids may be in any form a client knows."""
 
-    def __init__(self, telemetry: TelemetryStore, ingest: Ingest, live: LiveBus) -> None:
+    def __init__(self, telemetry: TelemetryStore, ingest: Ingest, live: LiveBus, annotation: AnnotationQueues) -> None:
         self._telemetry = telemetry
         self._ingest = ingest
         self._live = live
+        self._annotation = annotation
 
     # --- reading -----------------------------------------------------------------------------------------------------
     def summary(self, project_id: str, trace_id: str) -> TraceSummary:
@@ -183,7 +185,19 @@ class Traces:
         """Remove traces with spans and scores; the number that existed (in ``experiment_id``, when given)."""
         found = self.summaries(project_id, trace_ids)
         ids = [each.trace_id for each in found if experiment_id in (None, each.experiment_id)]
-        return self._delete(project_id, ids)
+        return self.remove(project_id, ids)
+
+    def remove(self, project_id: str, ids: Sequence[str]) -> int:
+        """Remove traces, by their stored ids, with spans and scores, also from annotation queues; the number that existed."""
+        if not ids:
+            return 0
+        spans: list[str] = []
+        if waiting := self._annotation.waiting_observations(project_id):
+            found = self._telemetry.trace_spans(project_id, ids, with_io=False, with_attributes=False)
+            spans = [span.span_id for own in found.values() for span in own if span.span_id in waiting]
+        gone = self._ingest.run_sync(lambda store: store.delete_traces(project_id, ids))
+        self._annotation.forget(project_id, ids, spans)
+        return gone
 
     def delete_older(self, project_id: str, experiment_id: str, before_ns: int, limit: int | None = None) -> int:
         """Remove the oldest traces of an experiment that started at or before a time; their number.
@@ -199,13 +213,8 @@ class Traces:
         while limit is None or deleted < limit:
             size = _DELETE_PAGE if limit is None else min(_DELETE_PAGE, limit - deleted)
             page = self._telemetry.traces(Query(project_id=project_id, where=where, order=order, limit=size))
-            gone = self._delete(project_id, [summary.trace_id for summary in page.rows])
+            gone = self.remove(project_id, [summary.trace_id for summary in page.rows])
             deleted += gone
             if not gone or len(page.rows) < size:
                 break
         return deleted
-
-    def _delete(self, project_id: str, ids: list[str]) -> int:
-        if not ids:
-            return 0
-        return self._ingest.run_sync(lambda store: store.delete_traces(project_id, ids))

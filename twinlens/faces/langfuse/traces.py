@@ -184,5 +184,4 @@ async def delete_traces(call: Call) -> Result:
 
 
 async def _delete(call: Call, trace_ids: list[str]) -> int:
-    project = call.project_id
-    return await call.services.ingest.run(lambda store: store.delete_traces(project, trace_ids))
+    return await in_thread(call.services.traces.remove, call.project_id, trace_ids)

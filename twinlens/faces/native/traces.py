@@ -272,7 +272,7 @@ async def delete_traces(request: AnyRequest, project_id: FromPath[str], data: JS
         raise InvalidArgument("trace_ids: at most 1,000 at once")
     ids = [canonical_trace_id(i) for i in data.trace_ids]
     graph = services(request)
-    count = await graph.ingest.run(lambda store: store.delete_traces(allowed, ids))
+    count = await in_thread(graph.traces.remove, allowed, ids)
     graph.live.publish([Notice(kind="deleted", project_id=allowed, id=one) for one in ids])
     return s.Done(count=count)
 

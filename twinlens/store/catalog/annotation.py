@@ -212,6 +212,22 @@ class AnnotationTable:
             c.execute(reviews.delete().where(reviews.c.project_id == project_id, reviews.c.item_id.in_(gone)))
             return c.execute(items.delete().where(*where)).rowcount
 
+    def waiting_observations(self, project_id: str) -> set[str]:
+        """Ids of all observations that are in some queue."""
+        i = items.c
+        query = sa.select(i.object_id).where(i.project_id == project_id, i.object_type == "OBSERVATION").distinct()
+        with self._catalog.read() as c:
+            return set(c.execute(query).scalars())
+
+    def forget_objects(self, project_id: str, object_type: str, object_ids: Sequence[str]) -> None:
+        """Take objects out of every queue."""
+        i = items.c
+        where = [i.project_id == project_id, i.object_type == object_type, i.object_id.in_(object_ids)]
+        with self._catalog.write() as c:
+            gone = sa.select(i.item_id).where(*where)
+            c.execute(reviews.delete().where(reviews.c.project_id == project_id, reviews.c.item_id.in_(gone)))
+            c.execute(items.delete().where(*where))
+
     def item(
         self, project_id: str, queue_id: str, *, item_id: str | None = None, object_id: str = ""
     ) -> QueueItem | None:

@@ -1,5 +1,6 @@
 import { useInfiniteQuery, useQuery, useQueryClient } from "@tanstack/react-query";
 import { Link, useParams } from "@tanstack/react-router";
+import { ListPlus } from "lucide-react";
 import { useEffect, useRef, useState } from "react";
 import { useLive } from "@/api/live";
 import { sessionTracesQuery, traceQuery } from "@/api/queries";
@@ -7,6 +8,7 @@ import type { TraceRow } from "@/api/types";
 import { useProjectId } from "@/app/url";
 import { type Message, readChat } from "@/base/chat";
 import { compact, dateTime, duration, money, shortId } from "@/base/format";
+import { AddToQueue } from "@/pages/trace/AddToQueue";
 import { Button } from "@/ui/Button";
 import { ScoreChip, StatusDot, traceStatus } from "@/ui/Chip";
 import { CopyButton } from "@/ui/Copy";
@@ -21,6 +23,7 @@ export function SessionPage() {
   const projectId = useProjectId();
   const { sessionId } = useParams({ strict: false }) as { sessionId: string };
   const queries = useQueryClient();
+  const [queueing, setQueueing] = useState(false);
   const options = sessionTracesQuery(projectId, sessionId);
   const query = useInfiniteQuery(options);
   useLive((events) => {
@@ -46,8 +49,14 @@ export function SessionPage() {
           </>
         }
       >
+        <Button icon={<ListPlus size={14} aria-hidden="true" />} onClick={() => setQueueing(true)}>
+          Add to queue
+        </Button>
         <CopyButton text={() => window.location.href} label="Copy a link" kind="link" small={false} />
       </PageHeader>
+      {queueing ? (
+        <AddToQueue projectId={projectId} type="SESSION" ids={[sessionId]} onClose={() => setQueueing(false)} />
+      ) : null}
       {query.isPending ? (
         <LoadingRows />
       ) : query.isError ? (
