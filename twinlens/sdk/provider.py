@@ -7,6 +7,7 @@ when somebody else asks for a tracer (an instrumented library) or for anything t
 from __future__ import annotations
 
 import os
+import threading
 from collections.abc import Callable, Mapping, Sequence
 from random import Random
 from typing import Any
@@ -42,6 +43,7 @@ class Provider(trace.TracerProvider):
         self.inherited = inherited
         self._make = make
         self.made: Any = None
+        self._lock = threading.RLock()
         #: A sampler that the environment names is the SDK's business.
         self.plain = not {"OTEL_TRACES_SAMPLER", "OTEL_SDK_DISABLED"} & set(os.environ)
 
@@ -49,13 +51,18 @@ class Provider(trace.TracerProvider):
     def sdk(self) -> Any:
         """The OpenTelemetry SDK's provider."""
         if self.made is None:
-            self.made = self._make()
+            with self._lock:
+                if self.made is None:
+                    self.made = self._make()
         return self.made
 
     @property
     def shared(self) -> bool:
         """Somebody else wants to see spans too, so they must be the SDK's."""
-        return not self.plain or (self.made is not None and len(self.made._active_span_processor._span_processors) > 1)
+        if self.made is None:
+            return not self.plain
+        joined = getattr(self.made, "_active_span_processor", None)  # there is no public way to ask
+        return not self.plain or len(getattr(joined, "_span_processors", ())) > 1
 
     def get_tracer(
         self, instrumenting_module_name: str, instrumenting_library_version: str | None = None, schema_url: str | None = None,
@@ -69,8 +76,9 @@ class Provider(trace.TracerProvider):
             raise AttributeError(name)
         return getattr(self.sdk, name)
 
+    # Libraries look whether the global provider is the SDK's before they use it.
     @property
-    def __class__(self) -> Any:  # pyright: ignore[reportIncompatibleMethodOverride]  # libraries look whether the global provider is the SDK's before they use it
+    def __class__(self) -> Any:  # pyright: ignore[reportIncompatibleMethodOverride]
         return type(self.sdk)
 
 
