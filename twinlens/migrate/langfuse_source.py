@@ -44,6 +44,7 @@ from twinlens.domain.summary import add_spans, new_summary, note_reporters
 from twinlens.domain.trace import Span, TracePatch
 from twinlens.migrate.essence import key_of, sums
 from twinlens.migrate.http import Http
+from twinlens.migrate.langfuse_v4 import V4
 from twinlens.migrate.restore import restore_span, restore_trace
 from twinlens.migrate.system import Content, Page
 
@@ -70,8 +71,16 @@ class LangfuseSource:
         self._http = http
         self.kinds = tuple(kind for kind in KINDS if kind in NATIVE or kind in self._ledger)
 
+    @cached_property
+    def _v4(self) -> V4 | None:
+        """For a server of version 4, which has no list of traces any more."""
+        old = self._http.get(f"{API}/traces", params={"page": 1, "limit": 1}, allow=(404, 410))
+        return V4(self._http) if old is None else None
+
     def count(self, kind: str) -> int | None:
         """What the server says of large kinds; small ones are read."""
+        if kind in ("trace", "score") and self._v4 is not None:
+            return None
         if kind in ("trace", "score"):
             path = {"trace": "/traces", "score": "/v2/scores"}[kind]
             return self._http.get(API + path, params={"page": 1, "limit": 1})["meta"]["totalItems"]
@@ -97,6 +106,16 @@ class LangfuseSource:
     def read(self, kind: str, after: Any = None) -> Iterator[Page]:
         """See ``Source.read``."""
         match kind:
+            case "trace" if self._v4 is not None:
+                for found, cursor in self._v4.traces(after):
+                    records: list[AnyRecord] = [
+                        self._record_of(said) for said in found if not said["id"].startswith(SHOWN)
+                    ]
+                    yield Page(records, cursor, part=cursor is None)
+            case "score" if self._v4 is not None:
+                for found, cursor in self._v4.scores(after):
+                    records = [ScoreRecord(score=score_of(s)) for s in found if not s["id"].startswith(SHOWN)]
+                    yield Page(records, cursor, part=cursor is None)
             case "trace":
                 for items, number in self.pages("/traces", after or 1, orderBy="timestamp.asc"):
                     for item in items:
@@ -105,9 +124,7 @@ class LangfuseSource:
                     yield Page([], number)
             case "score":
                 for items, number in self.pages("/v2/scores", after or 1):
-                    records: list[AnyRecord] = [
-                        ScoreRecord(score=score_of(s)) for s in items if not s["id"].startswith(SHOWN)
-                    ]
+                    records = [ScoreRecord(score=score_of(s)) for s in items if not s["id"].startswith(SHOWN)]
                     yield Page(records, number)
             case "prompt":
                 for item in self.all("/v2/prompts"):
@@ -134,7 +151,10 @@ class LangfuseSource:
     # --- traces ----------------------------------------------------------------------------------------------------------
     def trace(self, trace_id: str) -> TraceRecord:
         """One trace with all its observations."""
-        said = self._http.get(f"{API}/traces/{quote(trace_id, safe='')}")
+        return self._record_of(self._http.get(f"{API}/traces/{quote(trace_id, safe='')}"))
+
+    def _record_of(self, said: dict[str, Any]) -> TraceRecord:
+        trace_id: str = said["id"]
         spans = [span_of(o, trace_id) for o in said["observations"]]
         metadata = said.get("metadata")
         kept: dict[str, Any] = (
@@ -204,12 +224,15 @@ class LangfuseSource:
                 yield DatasetItemRecord(item=_item_of(item, name))
         else:
             path = f"/datasets/{quote(name, safe='')}/runs"
-            for run in self.all(path):
+            for run in self.all(path) if self._v4 is None else self._v4.runs(said):
                 if kind == "dataset_run":
                     yield DatasetRunRecord(run=_run_of(run, said))
                     continue
-                whole = self._http.get(f"{API}{path}/{quote(run['name'], safe='')}")
-                for item in whole["datasetRunItems"]:
+                if self._v4 is not None:
+                    items: Iterable[Any] = self._v4.run_items(run)
+                else:
+                    items = self._http.get(f"{API}{path}/{quote(run['name'], safe='')}")["datasetRunItems"]
+                for item in items:
                     yield DatasetRunItemRecord(
                         item=DatasetRunItem(
                             run_item_id=item["id"], run_id=run["id"], run_name=run["name"], item_id=item["datasetItemId"],

@@ -153,7 +153,8 @@ class LangfuseTarget:
         errors = msgspec.json.decode(answer.content).get("errors") or []
         if errors:
             raise MigrationError(
-                f"the target refused {len(errors)} events: {msgspec.json.encode(errors[0]).decode()[:500]}"
+                f"the target refused {len(errors)} events (Langfuse 4 takes no traces this way, a server of version 3 does): "
+                f"{msgspec.json.encode(errors[0]).decode()[:500]}"
             )
 
     # --- prompts, datasets, small kinds --------------------------------------------------------------------------------------
