@@ -31,7 +31,7 @@ def test_the_real_clients(secured: LiveServer) -> None:
     kept = {k: v for k, v in os.environ.items() if not k.startswith("MLFLOW_")}
     env = kept | {"MLFLOW_TRACKING_USERNAME": OWNER[0], "MLFLOW_TRACKING_PASSWORD": OWNER[1]} | recording.environment()
     command = [python_of("mlflow"), "-W", "ignore", str(PROGRAM), secured.url]
-    done = subprocess.run(command, env=env, capture_output=True, text=True, timeout=120)
+    done = subprocess.run(command, env=env, capture_output=True, text=True, timeout=300)
     assert done.returncode == 0, done.stdout + done.stderr
     assert json.loads(done.stdout.splitlines()[-1]) == {
         "made": ["team-a", "Team A"],
@@ -70,6 +70,12 @@ def test_the_real_clients(secured: LiveServer) -> None:
         "roles of nora": ["curators"],
         "all roles": ["curators"],
         "renamed": "keepers",
+        "read": ["keepers", 1],
+        "emptied": [0, 0],
+        "role gone": "RESOURCE_DOES_NOT_EXIST",
+        "admin": True,
+        "user gone": "RESOURCE_DOES_NOT_EXIST",
+        "workspace": "default",
     }
 
 

@@ -120,4 +120,15 @@ told["members"] = len(auth.list_role_users(role.id))
 told["roles of nora"] = [r.name for r in auth.list_user_roles("nora")]
 told["all roles"] = [r.name for r in auth.list_all_roles() if not r.name.startswith("__")]
 told["renamed"] = auth.update_role(role.id, name="keepers").name
+told["read"] = [auth.get_role(role.id).name, len(auth.list_role_permissions(role.id))]
+auth.remove_role_permission(permission.id)
+auth.unassign_role("nora", role.id)
+told["emptied"] = [len(auth.list_role_permissions(role.id)), len(auth.list_role_users(role.id))]
+auth.delete_role(role.id)
+told["role gone"] = outcome(auth.get_role, role.id)
+auth.update_user_admin("vera", True)
+told["admin"] = auth.get_user("vera").is_admin
+auth.delete_user("vera")
+told["user gone"] = outcome(auth.get_user, "vera")
+told["workspace"] = MlflowClient(url).get_workspace("default").name
 print(json.dumps(told))
