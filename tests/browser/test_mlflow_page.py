@@ -70,7 +70,15 @@ mlflow.log_feedback(trace_id=traces[0], name="helpful", value=True, rationale="s
 mlflow.log_expectation(trace_id=traces[0], name="answer", value="Paris")
 data = mlflow.genai.datasets.create_dataset(name="page-data", experiment_id=exp)
 data.merge_records([{"inputs": {"question": "What is two and two?"}, "expectations": {"answer": "four"}}])
-result = {"experiment": exp, "runs": ids, "run": ids[0], "trace": traces[0], "model_run": model_run, "model": info.model_id, "traces": traces}
+store = mlflow.tracking._tracking_service.utils._get_store()
+from mlflow.entities import GatewayEndpointModelConfig, GatewayModelLinkageType
+from mlflow.entities.gateway_budget_policy import BudgetAction, BudgetDuration, BudgetDurationUnit, BudgetTargetScope, BudgetUnit
+secret = store.create_gateway_secret("page-key", {"api_key": "sk-0123456789"}, provider="openai")
+served = store.create_gateway_model_definition("page-served", secret.secret_id, "openai", "gpt-4o-mini")
+primary = GatewayEndpointModelConfig(served.model_definition_id, GatewayModelLinkageType.PRIMARY)
+endpoint = store.create_gateway_endpoint("page-endpoint", [primary])
+store.create_budget_policy(BudgetUnit.USD, 7, BudgetDuration(BudgetDurationUnit.WEEKS, 1), BudgetTargetScope.GLOBAL, BudgetAction.REJECT)
+result = {"endpoint": endpoint.endpoint_id, "experiment": exp, "runs": ids, "run": ids[0], "trace": traces[0], "model_run": model_run, "model": info.model_id, "traces": traces}
 """
 #: Requests that MLflow's own server refuses too, and why.
 EXPECTED = {
@@ -204,3 +212,16 @@ def test_evaluation_datasets(walk: Walk) -> None:
     walk.go("/experiments/{experiment}/datasets")
     walk.page.get_by_text("page-data").first.click()
     walk.shows("What is two and two?")
+
+
+def test_gateway(walk: Walk) -> None:
+    walk.go("/gateway")
+    walk.shows("page-endpoint", "gpt-4o-mini")
+    walk.go("/gateway/endpoints/{endpoint}")
+    walk.shows("Primary Model", "OpenAI / gpt-4o-mini")
+    walk.go("/gateway/budgets")
+    walk.shows("$7", "Weekly", "Reject")
+    page = walk.go("/gateway/endpoints/create")
+    page.get_by_placeholder("Search for a provider...").fill("anthropic")
+    page.get_by_role("option", name="Anthropic").first.click()
+    walk.shows("API Key")

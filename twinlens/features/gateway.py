@@ -254,8 +254,6 @@ class Gateway:
             if any(m.model_definition_id == model_id and m.linkage == made.linkage for m in endpoint.mappings):
                 raise AlreadyExists(f"Model definition '{model_id}' is already attached to endpoint '{endpoint_id}'")
             endpoint.updated_ns, endpoint.updated_by = self._clock(), user or endpoint.updated_by
-            if made.linkage == "FALLBACK" and endpoint.fallback is None:
-                endpoint.fallback = Fallback()
             table.replace_endpoint(endpoint)
             table.add_mappings(endpoint_id, [made])
             return made

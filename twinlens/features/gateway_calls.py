@@ -240,6 +240,7 @@ class GatewayCalls:
         options = record.body.get("stream_options") or {}
         chunks = AnthropicChunks(int(time.time()), with_usage=bool(options.get("include_usage"))) if translate else None
         events = Events()
+        is_events = response.headers.get("content-type", "").startswith(_STREAMS[0])
 
         def passed(found: list[tuple[bytes, Json | None]]) -> list[bytes]:
             out: list[bytes] = []
@@ -256,6 +257,9 @@ class GatewayCalls:
         try:
             async for piece in response.aiter_bytes():
                 tried.first_ns = tried.first_ns or self._clock()
+                if not is_events:  # lines of JSON pass unread: their pieces need not end where a line does
+                    yield piece
+                    continue
                 for out in passed(events.feed(piece)):
                     yield out
             for out in passed(events.rest()):

@@ -198,7 +198,7 @@ class Events:
 
     def feed(self, piece: bytes) -> list[tuple[bytes, Json | None]]:
         """The events that are complete now: raw bytes, and the data if it is a JSON object."""
-        *complete, self._rest = (self._rest + piece.replace(b"\r\n", b"\n")).split(b"\n\n")
+        *complete, self._rest = (self._rest + piece).replace(b"\r\n", b"\n").split(b"\n\n")
         return [(block + b"\n\n", _data(block)) for block in complete if block]
 
     def rest(self) -> list[tuple[bytes, Json | None]]:

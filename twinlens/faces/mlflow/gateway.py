@@ -54,7 +54,9 @@ def create_secret(call: Call) -> Reply:
     call.caller.require_administrator()
     params = call.params
     name, secret = params.required("secret_name"), _texts(params, "secret_value")
-    if not secret or not all(value.strip() for value in secret.values()):
+    if not all(
+        value.strip() for value in secret.values()
+    ):  # none at all is fine: a server of one's own may want no key
         raise missing("secret_value")
     user = call.user or params.text("created_by") or None
     draft = ModelConnection(
@@ -103,8 +105,8 @@ def _model_json(model: ModelDefinition) -> dict[str, Any]:
     return present(
         model_definition_id=model.model_definition_id, name=model.name, secret_id=model.connection_id,
         secret_name=model.connection_name, provider=model.provider, model_name=model.model_name,
-        created_at=model.created_ns // _MS, last_updated_at=model.updated_ns // _MS, created_by=model.created_by or "",
-        last_updated_by=model.updated_by or "",
+        created_at=model.created_ns // _MS, last_updated_at=model.updated_ns // _MS, created_by=model.created_by,
+        last_updated_by=model.updated_by,
     )  # fmt: skip
 
 
