@@ -7,7 +7,7 @@ import random
 import shutil
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from urllib.parse import quote
@@ -91,7 +91,7 @@ def ingestion(server: Twinlens, book: Book, effort: Effort) -> None:
 
 
 @contextmanager
-def writers(port: int, mark: str, seconds: float) -> Iterator[None]:
+def writers(port: int, mark: str, seconds: float) -> Generator[None]:
     """Four connections that each send ten events every tenth of a second (400 events a second in all)."""
     stopping = threading.Event()
     prepared = [batches(int(seconds / PACE), f"{mark}{n}", traces=1) for n in range(4)]
@@ -165,14 +165,17 @@ def big(folder: Path, book: Book, effort: Effort, traces: int) -> None:
     source = corpus.traces(effort.data / f"traces-{traces}", traces)
     shutil.copytree(source, folder)
     marks = corpus.landmarks(folder)
-    with Twinlens(folder) as server, server.connect(120) as connection:
+    server = Twinlens(folder)
+    with server, server.connect(120) as connection:
         connection.call("POST", f"{API}/v2/prompts", {"name": "bench", "prompt": "x" * 1_000, "labels": ["production"]})
         connection.call("POST", f"{API}/v2/datasets", {"name": "bench"})
         connection.call("POST", f"{API}/dataset-items", {"datasetName": "bench", "id": "item-0", "input": 1})
         rows = connection.call("GET", f"{API}/v2/observations?limit=500")["data"]
         scores = [row["id"] for row in connection.call("GET", f"{API}/v3/scores?limit=100")["data"]]
         reads = _reads(marks, [row["id"] for row in rows], scores)
-        questions = {name: (lambda i, path=path: encode("GET", API + path(i))) for name, path in reads.items()}
+        questions: dict[str, Callable[[int], bytes]] = {
+            name: (lambda i, path=path: encode("GET", API + path(i))) for name, path in reads.items()
+        }
         questions |= _writes([row["id"] for row in rows], marks.trace_ids)
         found: dict[str, float] = {}
         with writers(server.port, "bg", 600):

@@ -53,6 +53,8 @@ def test_whole_span_comes_back(telemetry: TelemetryStore, writer: Writer) -> Non
     assert found == span
     assert telemetry.span("p", None, span.span_id) == found
     assert telemetry.trace_spans("p", [span.trace_id]) == {span.trace_id: [found]}
+    assert telemetry.span_ids("p", [span.trace_id, "none"]) == {span.trace_id: [found.span_id]}
+    assert telemetry.span_ids("other", [span.trace_id]) == {}
     assert telemetry.lookup_spans("p", {span.trace_id: [span.span_id, "absent"]}) == {
         (span.trace_id, span.span_id): found
     }

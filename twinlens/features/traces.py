@@ -193,8 +193,8 @@ class Traces:
             return 0
         spans: list[str] = []
         if waiting := self._annotation.waiting_observations(project_id):
-            found = self._telemetry.trace_spans(project_id, ids, with_io=False, with_attributes=False)
-            spans = [span.span_id for own in found.values() for span in own if span.span_id in waiting]
+            found = self._telemetry.span_ids(project_id, ids)
+            spans = [span_id for own in found.values() for span_id in own if span_id in waiting]
         gone = self._ingest.run_sync(lambda store: store.delete_traces(project_id, ids))
         self._annotation.forget(project_id, ids, spans)
         return gone

@@ -120,11 +120,7 @@ async def list_traces(call: Call) -> Result:
         found: list[TraceSummary] = telemetry.traces(wanted).rows
         total = telemetry.count("traces", wanted)
         ids = [row.trace_id for row in found]
-        spans = (
-            telemetry.trace_spans(project, ids, with_io=False, with_attributes=False)
-            if "observations" in groups and ids
-            else {}
-        )
+        spans = telemetry.span_ids(project, ids) if "observations" in groups and ids else {}
         scores = telemetry.scores_for(project, ids) if "scores" in groups and ids else {}
         data = [
             rows.trace(row, project, with_io="io" in groups)
@@ -132,7 +128,7 @@ async def list_traces(call: Call) -> Result:
                 "htmlPath": rows.trace_path(project, row.trace_id),
                 "latency": rows.seconds(row.latency_ns) if "metrics" in groups else -1,
                 "totalCost": row.total_cost if "metrics" in groups else -1,
-                "observations": [span.span_id for span in spans.get(row.trace_id, [])],
+                "observations": spans.get(row.trace_id, []),
                 "scores": [score.score_id for score in scores.get(row.trace_id, []) if score.valid],
             }
             for row in found

@@ -59,6 +59,26 @@ class Reader:
             each.sort(key=lambda s: (s.start_ns, s.span_id))
         return {trace_id: found for trace_id, found in spans.items() if found}
 
+    def span_ids(self, project_id: str, trace_ids: Sequence[str]) -> dict[str, list[str]]:
+        """See ``TelemetryStore.span_ids``."""
+        wanted = set(trace_ids)
+        found: dict[str, list[str]] = {}
+        if not wanted:
+            return found
+        with self._engine.read() as connection:
+            conditions = within(find_places(connection, project_id, list(wanted)))
+            rows = [
+                row
+                for where in conditions
+                for row in connection.execute(
+                    f"SELECT trace_id, start_ns, span_id FROM spans WHERE {where} AND project = ?", [project_id]
+                ).fetchall()
+            ]
+        for trace_id, _, span_id in sorted(rows):
+            if trace_id in wanted:
+                found.setdefault(trace_id, []).append(span_id)
+        return found
+
     def fetch_spans(
         self, connection: duckdb.DuckDBPyConnection, project_id: str, where: str, params: Sequence[Any],
         with_io: bool, with_attributes: bool,
@@ -112,11 +132,20 @@ def add_io(
     if roots:
         low, high = min(r[3] for _, r in roots), max(r[4] for _, r in roots)
         wanted = {(s.trace_id, s.root_span_id) for s, _ in roots}
-        found = connection.execute(
-            f"SELECT trace_id, span_id, input, output FROM spans WHERE seq BETWEEN {low} AND {high} "
+        places = connection.execute(  # keys first: the rows of a list may lie far apart, and their cells are wide
+            f"SELECT rowid FROM spans WHERE seq BETWEEN {low} AND {high} "
             f"AND tkey IN ({csv([r[2] for _, r in roots])}) AND span_id IN ({_marks(roots)}) AND project = ?",
             [*(s.root_span_id for s, _ in roots), project_id],
         ).fetchall()
+        at = ",".join(f"({place})" for (place,) in places)
+        found = (
+            connection.execute(
+                f"SELECT trace_id, span_id, input, output FROM (VALUES {at}) wanted(place) "
+                "JOIN spans ON spans.rowid = wanted.place"
+            ).fetchall()
+            if places
+            else []
+        )
         cells = {row[0]: (row[2], row[3]) for row in found if (row[0], row[1]) in wanted}
     source = PayloadSource(connection, project_id)
     chosen = []

@@ -338,6 +338,10 @@ class DuckDBTelemetry:
     def spans(self, query: Query) -> Page:
         return self._pages.spans(query)
 
+    def span_ids(self, project_id: str, trace_ids: Sequence[str]) -> dict[str, list[str]]:
+        """See ``TelemetryStore.span_ids``."""
+        return self._reader.span_ids(project_id, trace_ids)
+
     def trace_spans(
         self, project_id: str, trace_ids: Sequence[str], *, with_io: bool = True, with_attributes: bool = True
     ) -> dict[str, list[Span]]:

@@ -2,7 +2,7 @@ import { Tabs } from "@mantine/core";
 import { useMutation, useQuery, useQueryClient } from "@tanstack/react-query";
 import { Link, useNavigate } from "@tanstack/react-router";
 import { Plus } from "lucide-react";
-import { useMemo } from "react";
+import { useMemo, useState } from "react";
 import { api } from "@/api/client";
 import { queuesQuery, scoreConfigsQuery } from "@/api/feedback";
 import type { QueueRow, ScoreConfigRow } from "@/api/types";
@@ -14,7 +14,7 @@ import { type Column, DataTable } from "@/ui/DataTable";
 import { PageHeader, page } from "@/ui/Page";
 import { Empty, Failure, LoadingRows } from "@/ui/State";
 import { toast } from "@/ui/toast";
-import { ConfigDialog, QueueDialog } from "./dialogs";
+import { ConfigDialog, EditConfigDialog, QueueDialog } from "./dialogs";
 import { Progress } from "./Progress";
 
 /** Queues of things to judge, and the questions that can be asked. */
@@ -158,6 +158,7 @@ function Configs({ projectId }: { readonly projectId: string }) {
   const queries = useQueryClient();
   const setSearch = useSetSearch();
   const query = useQuery(scoreConfigsQuery(projectId));
+  const [edited, setEdited] = useState<ScoreConfigRow | null>(null);
   const { mutate: archive } = useMutation({
     mutationFn: (config: ScoreConfigRow) =>
       api.patch("/projects/{project_id}/score-configs/{config_id}", {
@@ -188,14 +189,19 @@ function Configs({ projectId }: { readonly projectId: string }) {
       {
         id: "state",
         label: "",
-        width: 100,
+        width: 150,
         cell: (c) =>
           c.standard ? (
             <Chip>standard</Chip>
           ) : (
-            <Button small look="ghost" onClick={() => archive(c)}>
-              {c.archived ? "Restore" : "Archive"}
-            </Button>
+            <>
+              <Button small look="ghost" onClick={() => setEdited(c)}>
+                Edit
+              </Button>
+              <Button small look="ghost" onClick={() => archive(c)}>
+                {c.archived ? "Restore" : "Archive"}
+              </Button>
+            </>
           ),
       },
     ],
@@ -228,6 +234,7 @@ function Configs({ projectId }: { readonly projectId: string }) {
         rows={query.data.configs}
         rowId={configId}
       />
+      {edited ? <EditConfigDialog projectId={projectId} config={edited} onClose={() => setEdited(null)} /> : null}
     </div>
   );
 }

@@ -3,7 +3,7 @@ import { useMutation, useQuery, useQueryClient } from "@tanstack/react-query";
 import { useState } from "react";
 import { api } from "@/api/client";
 import { peopleQuery, scoreConfigsQuery } from "@/api/feedback";
-import type { NewScoreConfig } from "@/api/types";
+import type { NewScoreConfig, ScoreConfigRow } from "@/api/types";
 import { Button } from "@/ui/Button";
 import { Input, Select, TextArea } from "@/ui/Field";
 import { toast } from "@/ui/toast";
@@ -243,6 +243,57 @@ export function ConfigDialog({
           <Button onClick={onClose}>Cancel</Button>
           <Button look="primary" type="submit" disabled={save.isPending || !ready}>
             Create
+          </Button>
+        </div>
+      </form>
+    </Modal>
+  );
+}
+
+/** Another name or description. What a config takes stays: scores were given by it. */
+export function EditConfigDialog({ projectId, config, onClose }: DialogProps & { readonly config: ScoreConfigRow }) {
+  const queries = useQueryClient();
+  const [name, setName] = useState(config.name);
+  const [description, setDescription] = useState(config.description ?? "");
+  const save = useMutation({
+    mutationFn: () =>
+      api.patch("/projects/{project_id}/score-configs/{config_id}", {
+        path: { project_id: projectId, config_id: config.config_id },
+        body: { name: name.trim(), description: description.trim() || null },
+      }),
+    onSuccess: async () => {
+      await queries.invalidateQueries({ queryKey: [projectId, "score-configs"] });
+      onClose();
+    },
+    onError: (error) => toast(error.message, { tone: "err" }),
+  });
+  return (
+    <Modal opened onClose={onClose} title={`Edit ${config.name}`} size="sm">
+      <form
+        className={css.form}
+        onSubmit={(event) => {
+          event.preventDefault();
+          save.mutate();
+        }}
+      >
+        <Input
+          data-autofocus
+          aria-label="Name of the score config"
+          maxLength={35}
+          value={name}
+          onChange={(e) => setName(e.currentTarget.value)}
+        />
+        <TextArea
+          rows={3}
+          aria-label="Description"
+          placeholder="What reviewers should know"
+          value={description}
+          onChange={(e) => setDescription(e.currentTarget.value)}
+        />
+        <div className={css.actions}>
+          <Button onClick={onClose}>Cancel</Button>
+          <Button look="primary" type="submit" disabled={save.isPending || name.trim() === ""}>
+            Save
           </Button>
         </div>
       </form>
