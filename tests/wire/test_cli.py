@@ -70,12 +70,33 @@ def test_users_and_keys(tmp_path: Path, start_server: Callable[..., LiveServer])
     assert added.returncode == 0, added.stderr
     printed = twinlens("key", "add", "--note", "ci", "--data", data).stdout
     keys = dict(line.split("=") for line in printed.splitlines())
+    whole = twinlens("key", "add", "--organization", "default", "--note", "ops", "--data", data).stdout
+    owner = dict(line.split("=") for line in whole.splitlines())
     server = start_server(data=tmp_path / "data", args=["--host", "0.0.0.0"])
     with httpx.Client(base_url=server.url) as client:
         assert client.get("/api/public/projects").status_code == 401
         pair = basic(keys["LANGFUSE_PUBLIC_KEY"], keys["LANGFUSE_SECRET_KEY"])
         assert client.get("/api/public/projects", headers=pair).status_code == 200
         assert client.get("/api/public/projects", headers=basic("eve@x.example", "long enough")).status_code == 200
+        organization = basic(owner["LANGFUSE_PUBLIC_KEY"], owner["LANGFUSE_SECRET_KEY"])
+        shown = client.get("/api/public/projects/default/apiKeys", headers=organization).json()["apiKeys"]
+        assert shown[0]["lastUsedAt"] is not None
+        own = client.get("/api/twinlens/v1/projects/default/keys", headers=organization).json()["keys"]
+        assert [(key["kind"], key["note"], key["last_used_ms"] is not None) for key in own] == [
+            ("project", "ci", True), ("organization", "ops", True),
+        ]  # fmt: skip
+        made = client.post(
+            "/api/twinlens/v1/projects/default/keys",
+            json={"kind": "organization", "note": "page"},
+            headers=organization,
+        ).json()
+        assert client.post(
+            "/api/twinlens/v1/projects/default/keys", json={"kind": "organization"}, headers=pair
+        ).status_code == 403  # fmt: skip
+        assert (
+            client.delete(f"/api/twinlens/v1/projects/default/keys/{made['id']}", headers=organization).status_code
+            == 204
+        )
     busy = twinlens("key", "list", "--data", data)
     assert busy.returncode == 1
     assert "in use by process" in busy.stderr
@@ -85,6 +106,14 @@ def test_users_and_keys(tmp_path: Path, start_server: Callable[..., LiveServer])
     assert keys["LANGFUSE_SECRET_KEY"] not in listed
     assert twinlens("key", "delete", listed.split()[0], "--data", data).returncode == 0
     assert twinlens("key", "list", "--data", data).stdout == ""
+    [line] = twinlens("key", "list", "--organization", "default", "--data", data).stdout.splitlines()
+    assert "  organization  2" in line and line.endswith("ops")
+    assert twinlens("key", "delete", line.split()[0], "--organization", "default", "--data", data).returncode == 0
+    people = twinlens("user", "list", "--data", data).stdout
+    assert "default  OWNER  eve@x.example" in people
+    assert twinlens("user", "remove", "who@x.example", "--yes", "--data", data).returncode == 1
+    assert "no longer secured" in twinlens("user", "remove", "eve@x.example", "--yes", "--data", data).stdout
+    assert twinlens("user", "list", "--data", data).stdout == ""
 
 
 def test_doctor_and_reclaim_with_and_without_a_server(start_server: Callable[..., LiveServer]) -> None:

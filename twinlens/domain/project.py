@@ -70,6 +70,7 @@ class ApiKey(msgspec.Struct, kw_only=True, frozen=True):
     note: str = ""
     created_ns: int = 0
     expires_ns: int | None = None
+    last_used_ns: int | None = None  #: to within minutes
 
 
 class User(msgspec.Struct, kw_only=True, frozen=True):

@@ -21,13 +21,14 @@ import secrets
 import threading
 import time
 from collections.abc import Mapping
+from contextlib import suppress
 from http.cookies import CookieError, SimpleCookie
 from typing import cast
 
 import msgspec
 
 from twinlens.domain.clock import now_ns
-from twinlens.domain.errors import NotFound, Unauthenticated
+from twinlens.domain.errors import NotFound, StoreUnavailable, Unauthenticated
 from twinlens.domain.project import (
     DEFAULT_PROJECT,
     EVERY_SCOPE,
@@ -54,6 +55,7 @@ COOKIE = "twinlens_session"
 SESSION_SECONDS = 30 * 86_400
 _CACHE_SECONDS = 5.0  # how long a revocation by another process may take
 _CACHE_SIZE = 4_096
+_USE_NS = 600 * 1_000_000_000  # how exact the time of a key's last use is
 #: Where clients of Anthropic, Google and Azure OpenAI put their key when they call the gateway.
 _KEY_HEADERS = ("x-api-key", "x-goog-api-key", "api-key")
 _PROJECT_HEADERS = ("x-twinlens-project", "x-mlflow-workspace", "x-langfuse-project-id")
@@ -222,6 +224,7 @@ class Access:
         return found[0] if found and found[1] and password_fits(found[1], password) else None
 
     def _of_key(self, key: ApiKey, scopes: frozenset[str] | None = None) -> Principal:
+        self._note_use(key)
         project_id = key.project_id
         if project_id is None:
             owned = self._projects.list(key.organization_id)
@@ -233,6 +236,14 @@ class Access:
             key_id=key.id,
             public_key=key.public_key,
         )
+
+    def _note_use(self, key: ApiKey) -> None:
+        """Keep the time at which a key was used: once in a while, as nobody needs it to the second, and never at the cost
+        of the request."""
+        now = now_ns()
+        if key.last_used_ns is None or now - key.last_used_ns > _USE_NS:
+            with suppress(StoreUnavailable):
+                self._keys.touch(key.id, now)
 
     def _of_user(self, user: User) -> Principal:
         """The user in the default project if it may be used, else in the oldest one that may; without a right in any

@@ -13,6 +13,7 @@ from twinlens.domain.project import (
     DEFAULT_PROJECT,
     KEY_SCOPES,
     ApiKey,
+    Member,
     Organization,
     Project,
     User,
@@ -321,6 +322,29 @@ class Projects:
         organization_id = organization_id or self.get(self.default_id).organization_id
         self._users.join(organization_id, user.id, role)
         self._audit.record("update", "user", user.id, organization_id=organization_id, email=user.email, role=role)
+        self.changed()
+        return user
+
+    def members(self, organization_id: str | None = None) -> list[tuple[Organization, Member]]:
+        """Users with their roles, by organization, longest first."""
+        found = [o for o in self._organizations.list() if organization_id in (None, o.id)]
+        return [(o, member) for o in found for member in self._users.members(o.id)]
+
+    def remove_user(self, email: str) -> User:
+        """Delete a user with all memberships and sessions. Also an organization's only owner: this is for who holds the
+        data folder, and can make another.
+
+        Raises:
+            NotFound: nobody has this address.
+        """
+        found = self._users.by_email(email)
+        if found is None:
+            raise NotFound(f"there is no user {email!r}")
+        user = found[0]
+        roles = self._users.roles(user.id)
+        self._users.delete(user.id)
+        for organization_id in roles or [""]:
+            self._audit.record("delete", "user", user.id, organization_id=organization_id, email=user.email)
         self.changed()
         return user
 

@@ -57,7 +57,7 @@ def key_row(key: ApiKey) -> dict[str, Any]:
         "id": key.id,
         "createdAt": iso(key.created_ns),
         "expiresAt": iso(key.expires_ns),
-        "lastUsedAt": None,
+        "lastUsedAt": iso(key.last_used_ns),
         "note": key.note or None,
         "publicKey": key.public_key,
         "displaySecretKey": key.hint,

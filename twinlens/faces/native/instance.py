@@ -12,8 +12,9 @@ from litestar.params import FromPath, JSONBody
 from twinlens import __version__
 from twinlens.domain.errors import Unauthenticated
 from twinlens.domain.project import ApiKey, Project
-from twinlens.faces.http import AnyRequest, in_thread, principal, project_principal, services
+from twinlens.faces.http import AnyRequest, in_thread, principal, services
 from twinlens.faces.native import schemas as s
+from twinlens.faces.native.administration import managing
 from twinlens.faces.native.reply import reading, whole_id
 from twinlens.faces.native.rows import ms
 from twinlens.features.access import COOKIE, SESSION_SECONDS
@@ -104,24 +105,47 @@ async def get_project(request: AnyRequest, project_id: FromPath[str]) -> s.Proje
 
 @get("/projects/{project_id:str}/keys", summary="API keys")
 async def list_keys(request: AnyRequest, project_id: FromPath[str]) -> s.KeyList:
-    """Without secrets."""
-    allowed = await _managing(request, project_id)
-    return s.KeyList(keys=[_key(key) for key in await in_thread(services(request).projects.keys, allowed)])
+    """Of the project, and for who manages the organization its own too. Without secrets."""
+    who = await managing(request, project_id)
+    projects = services(request).projects
+
+    def read() -> s.KeyList:
+        own = projects.organization_keys(who.organization_id) if "organization" in who.scopes else []
+        return s.KeyList(keys=[_key(key) for key in (*projects.keys(who.project_id), *own)])
+
+    return await in_thread(read)
 
 
 @post("/projects/{project_id:str}/keys", summary="Create an API key")
 async def create_key(request: AnyRequest, project_id: FromPath[str], data: JSONBody[s.NewKey]) -> s.KeyInfo:
-    """The answer holds the secret, this once."""
-    allowed = await _managing(request, project_id)
-    key, secret = await in_thread(services(request).projects.create_key, allowed, note=data.note, kind=data.kind)
+    """The answer holds the secret, this once. A key of kind `organization` opens all projects and manages them."""
+    who = await managing(request, project_id)
+    whole = data.kind == "organization"
+    if whole:
+        who.require("organization")
+    key, secret = await in_thread(
+        services(request).projects.create_key, None if whole else who.project_id,
+        organization_id=who.organization_id if whole else None, note=data.note, kind=data.kind,
+    )  # fmt: skip
     return _key(key, secret)
 
 
 @delete("/projects/{project_id:str}/keys/{key_id:str}", summary="Revoke an API key")
 async def delete_key(request: AnyRequest, project_id: FromPath[str], key_id: FromPath[str]) -> None:
-    """In force at once."""
-    allowed = await _managing(request, project_id)
-    await in_thread(services(request).projects.delete_key, allowed, key_id)
+    """In force at once; also of the organization, for who manages it."""
+    who = await managing(request, project_id)
+    projects = services(request).projects
+
+    def revoke() -> None:
+        own = "organization" in who.scopes and any(
+            key.id == key_id for key in projects.organization_keys(who.organization_id)
+        )
+        if own:
+            projects.delete_organization_key(who.organization_id, key_id)
+        else:
+            projects.delete_key(who.project_id, key_id)
+
+    await in_thread(revoke)
 
 
 @get("/stats", summary="Rows and bytes of the instance")
@@ -155,12 +179,6 @@ async def reclaim(request: AnyRequest) -> s.Reclaimed:
     )
 
 
-async def _managing(request: AnyRequest, project_id: str) -> str:
-    who = await project_principal(request, whole_id(project_id))
-    who.require("manage")
-    return who.project_id
-
-
 def _project(project: Project) -> s.ProjectInfo:
     return s.ProjectInfo(
         id=project.id,
@@ -179,6 +197,7 @@ def _key(key: ApiKey, secret: str | None = None) -> s.KeyInfo:
         kind=key.kind,
         note=key.note,
         created_ms=ms(key.created_ns),
+        last_used_ms=None if key.last_used_ns is None else ms(key.last_used_ns),
         secret_key=secret,
     )
 

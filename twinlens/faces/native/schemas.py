@@ -76,6 +76,7 @@ class KeyInfo(Struct, kw_only=True):
     kind: str
     note: str
     created_ms: float
+    last_used_ms: float | None = None  #: to within ten minutes
     secret_key: str | None = None
 
 
@@ -89,7 +90,7 @@ class NewKey(Struct, kw_only=True):
     """``POST /projects/{project_id}/keys``."""
 
     note: str = ""
-    kind: Literal["project", "read-only", "ingest-only"] = "project"
+    kind: Literal["project", "read-only", "ingest-only", "organization"] = "project"
 
 
 class SignIn(Struct, kw_only=True):

@@ -22,6 +22,7 @@ api_keys = sa.Table(
     sa.Column("note", sa.Text, nullable=False),
     sa.Column("created_ns", sa.BigInteger, nullable=False),
     sa.Column("expires_ns", sa.BigInteger),
+    sa.Column("last_used_ns", sa.BigInteger),
 )
 _SHOWN = [column for column in api_keys.c if column.name != "secret_hash"]
 
@@ -55,6 +56,11 @@ class KeyStore:
     def by_public(self, public_key: str) -> ApiKey | None:
         """The key with this public part."""
         return self._one(api_keys.c.public_key == public_key)
+
+    def touch(self, key_id: str, now: int) -> None:
+        """Note that a key has just been used."""
+        with self._catalog.write() as c:
+            c.execute(api_keys.update().where(api_keys.c.id == key_id).values(last_used_ns=now))
 
     def list(self, project_id: str) -> list[ApiKey]:
         """Keys of a project, oldest first."""

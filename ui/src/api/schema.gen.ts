@@ -125,13 +125,13 @@ export interface paths {
         };
         /**
          * API keys
-         * @description Without secrets.
+         * @description Of the project, and for who manages the organization its own too. Without secrets.
          */
         get: operations["list_keys"];
         put?: never;
         /**
          * Create an API key
-         * @description The answer holds the secret, this once.
+         * @description The answer holds the secret, this once. A key of kind `organization` opens all projects and manages them.
          */
         post: operations["create_key"];
         delete?: never;
@@ -152,7 +152,7 @@ export interface paths {
         post?: never;
         /**
          * Revoke an API key
-         * @description In force at once.
+         * @description In force at once; also of the organization, for who manages it.
          */
         delete: operations["delete_key"];
         options?: never;
@@ -3029,6 +3029,7 @@ export interface components {
             kind: string;
             note: string;
             created_ms: number;
+            last_used_ms?: number | null;
             secret_key?: string | null;
         };
         /** KeyList */
@@ -3266,7 +3267,7 @@ export interface components {
              * @default project
              * @enum {string}
              */
-            kind?: "project" | "read-only" | "ingest-only";
+            kind?: "project" | "read-only" | "ingest-only" | "organization";
         };
         /** NewPrice */
         NewPrice: {

@@ -1,11 +1,12 @@
 import { useMutation, useQuery, useQueryClient } from "@tanstack/react-query";
 import { useState } from "react";
 import { api } from "@/api/client";
-import { dateTime } from "@/base/format";
+import { ago, dateTime } from "@/base/format";
 import { Button } from "@/ui/Button";
 import { CopyButton } from "@/ui/Copy";
 import { Input, Select } from "@/ui/Field";
 import { Empty, Failure, LoadingRows } from "@/ui/State";
+import { useNow } from "@/ui/time";
 import { toast } from "@/ui/toast";
 import { ConfirmButton } from "./ConfirmButton";
 import { keysQuery } from "./queries";
@@ -15,12 +16,14 @@ const KINDS = [
   { value: "project", label: "Everything in the project" },
   { value: "read-only", label: "Read only" },
   { value: "ingest-only", label: "Send data only" },
+  { value: "organization", label: "Everything in the organization" },
 ] as const;
 type Kind = (typeof KINDS)[number]["value"];
 
 export function Keys({ projectId }: { readonly projectId: string }) {
   const queries = useQueryClient();
   const query = useQuery(keysQuery(projectId));
+  const now = useNow();
   const [kind, setKind] = useState<Kind>("project");
   const [note, setNote] = useState("");
   const create = useMutation({
@@ -98,6 +101,7 @@ export function Keys({ projectId }: { readonly projectId: string }) {
               <th>May</th>
               <th>Note</th>
               <th>Created</th>
+              <th>Last used</th>
               <th>
                 <span className={css.hidden}>Revoke</span>
               </th>
@@ -115,6 +119,7 @@ export function Keys({ projectId }: { readonly projectId: string }) {
                 <td>{KINDS.find((k) => k.value === key.kind)?.label ?? key.kind}</td>
                 <td>{key.note}</td>
                 <td className="num">{dateTime(key.created_ms)}</td>
+                <td className="num">{key.last_used_ms ? ago(key.last_used_ms, now) : "never"}</td>
                 <td>
                   <ConfirmButton label={`Revoke ${key.public_key}`} verb="Revoke" run={() => revoke.mutate(key.id)} />
                 </td>
