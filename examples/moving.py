@@ -79,7 +79,10 @@ def phoenix(server: LiveServer, folder: Path) -> str:
                 break
             except httpx.HTTPError:
                 time.sleep(0.5)
-        subprocess.run([python, PROGRAMS / "phoenix_fill.py", url], env=env, check=True, capture_output=True)
+        # -P: a program beside it has the name of a package that Phoenix needs
+        subprocess.run(
+            [python, "-P", PROGRAMS / "phoenix_fill.py", url], env=env, check=True, stdout=subprocess.DEVNULL
+        )
         found = migrate(f"phoenix+{url}", server, "phoenix", folder, {})
         assert (found["traces"], found["scores"]) == (8, 7), found
         runs = httpx.get(f"{server.url}/api/public/datasets/qa/runs", headers={"x-twinlens-project": "phoenix"})
