@@ -15,7 +15,7 @@ def test_asynchronous_logging_loses_nothing(mlflow: MlflowPeer) -> None:
     mlflow.set_experiment("asynchronous")
     mlflow.config.enable_async_logging()
     with mlflow.start_run() as run:
-        for step in range(500):
+        for step in range(200):
             mlflow.log_metric("loss", 1 / (step + 1), step=step)
         waiting = mlflow.log_params({f"p{n}": n for n in range(120)}, synchronous=False)
         mlflow.set_tag("kind", "asynchronous", synchronous=False)
@@ -26,7 +26,7 @@ def test_asynchronous_logging_loses_nothing(mlflow: MlflowPeer) -> None:
     stored = client.get_run(run.info.run_id)
     result = [[p.step for p in history], len(stored.data.params), stored.data.tags["kind"], stored.info.status]
     """)
-    assert found == [list(range(500)), 120, "asynchronous", "FINISHED"]
+    assert found == [list(range(200)), 120, "asynchronous", "FINISHED"]
 
 
 def test_a_model_is_evaluated_registered_and_predicts_from_the_registry(mlflow: MlflowPeer) -> None:
