@@ -275,7 +275,9 @@ class DatabaseReader:
         for row in self._rows("spans", "WHERE trace_id IN :ids ORDER BY start_time_unix_nano", ids=trace_ids):
             spans.setdefault(row["trace_id"], []).append(msgspec.json.decode(row["content"]))
         found: list[dict[str, Any]] = []
-        for info in self._infos(self._rows("trace_info", "WHERE request_id IN :ids", ids=trace_ids)):
+        for info in self._infos(
+            self._rows("trace_info", "WHERE request_id IN :ids ORDER BY timestamp_ms, request_id", ids=trace_ids)
+        ):
             own = spans.get(info["trace_id"])
             if own is None and (place := info["tags"].get("mlflow.artifactLocation")):
                 own = spans_in(self._files.read(place, _SPANS))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator
 from itertools import groupby
 from typing import Any, Protocol
@@ -108,8 +109,11 @@ class RestReader:
     def histories(self, run_ids: list[str], key: str) -> Iterator[tuple[str, list[dict[str, Any]]]]:
         """See ``MlflowReader``. One call for many runs, which MLflow's own page uses; run by run where that is cut off."""
         params: dict[str, Any] = {"run_id": run_ids, "metric_key": key, "max_results": _POINTS}
-        answer = self._http.get("/ajax-api/2.0/mlflow/metrics/get-history-bulk", params=params, allow=(404,)) or {}
-        found: list[dict[str, Any]] = answer.get("metrics") or []
+        path = "/ajax-api/2.0/mlflow/metrics/get-history-bulk"
+        answer = self._http.request("GET", path, params=params, allow=(404,))
+        found: list[dict[str, Any]] = []
+        if answer.status_code < 400:  # with NaN and Infinity as Python writes them, which are no JSON
+            found = json.loads(answer.content).get("metrics") or []
         if 0 < len(found) < _POINTS:
             for run_id, points in groupby(found, lambda point: str(point["run_id"])):
                 yield run_id, list(points)
