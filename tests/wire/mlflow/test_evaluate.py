@@ -105,6 +105,28 @@ def test_the_run_is_a_dataset_run_to_langfuse(evaluated: dict[str, Any], live_se
         assert (values["exact"], values["polite"]) == (True, True)
 
 
+READ = """
+import json
+from langfuse import get_client
+api = get_client().api
+run = api.datasets.get_run("capitals", {run!r})
+scores = {{}}
+for item in run.dataset_run_items:
+    found = api.score_v_2.get(trace_id=item.trace_id).data
+    scores[item.trace_id] = {{score.name: score.string_value for score in found if score.data_type == "BOOLEAN"}}
+print(json.dumps({{"id": run.id, "names": [r.name for r in api.datasets.get_runs("capitals").data], "scores": scores}}))
+"""
+
+
+def test_langfuses_client_reads_the_run_and_its_assessments(evaluated: dict[str, Any], live_server: LiveServer) -> None:
+    read = run_json("langfuse3", READ.format(run=evaluated["name"]), live_server.url)
+    assert (read["id"], evaluated["name"] in read["names"]) == (evaluated["run"], True)
+    assert read["scores"] == {
+        trace_id.removeprefix("tr-"): {name: str(values[name]) for name in ("exact", "polite")}
+        for trace_id, values in evaluated["traces"].items()
+    }
+
+
 EXPERIMENT = """
 import json
 from langfuse import Evaluation, get_client
