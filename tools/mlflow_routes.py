@@ -92,7 +92,14 @@ def tables() -> Iterator[Route]:
                 handler: Any = route
                 for verb in handler.methods:
                     yield handler.name, verb, *split(prefix + handler.path)
-    verbs = {"UPDATE": "PATCH", "DELETE": "DELETE", "GET": "GET", "LIST": "GET", "REMOVE": "DELETE"}
+    verbs = {
+        "UPDATE": "PATCH",
+        "DELETE": "DELETE",
+        "GET": "GET",
+        "LIST": "GET",
+        "REMOVE": "DELETE",
+        "UNASSIGN": "DELETE",
+    }
     for name, path in runpy.run_path(str(Path(fast.__file__).parent / "auth" / "routes.py")).items():
         if isinstance(path, str) and path.startswith("/api/") and not name.startswith("_"):
             words = name.lower().split("_")
