@@ -70,6 +70,7 @@ def test_the_real_client_administers(client: str, secured: LiveServer) -> None:
             "project members": [["bob@x.example", "MEMBER"]],
             "override": "MEMBER",
             "left": True,
+            "outside": True,
             "found": [1, "ann@x.example", "Ann"],
             "users": ["ann@x.example"],
             "one": "ann@x.example",

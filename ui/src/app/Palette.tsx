@@ -28,6 +28,10 @@ const SETTINGS = [
   ["keys", "API keys"],
   ["members", "members"],
   ["labels", "protected labels"],
+  ["connections", "model connections"],
+  ["gateway", "gateway"],
+  ["webhooks", "webhooks"],
+  ["exports", "exports"],
   ["audit", "audit log"],
 ] as const;
 
@@ -119,7 +123,7 @@ export function Palette({ projectId, onClose, onKeys }: PaletteProps) {
           .sort((a, b) => b.score - a.score)
           .map((m) => m.c)
           .slice(0, 12)
-      : all.slice(0, 18);
+      : all.slice(0, 22);
     const remote: Command[] =
       wanted.length < 2
         ? []

@@ -28,6 +28,9 @@ override = api.organizations.update_project_membership(made.id, user_id=people[1
 members = api.organizations.get_organization_memberships().memberships
 in_project = api.organizations.get_project_memberships(made.id).memberships
 left = api.organizations.delete_project_membership(made.id, user_id=people[1].id)
+api.organizations.update_organization_membership(user_id=people[1].id, role=MembershipRole.MEMBER)
+outside = api.organizations.delete_organization_membership(user_id=people[1].id)
+api.organizations.update_organization_membership(user_id=people[1].id, role=MembershipRole.VIEWER)
 found = api.scim.list_users(filter='userName eq "ANN@x.example"')
 api.scim.delete_user(people[1].id)
 
@@ -47,6 +50,7 @@ print(
             "project members": [[m.email, m.role.value] for m in in_project],
             "override": override.role.value,
             "left": left.user_id == people[1].id,
+            "outside": outside.user_id == people[1].id,
             "found": [found.total_results, found.resources[0].user_name, found.resources[0].name.formatted],
             "users": [u.user_name for u in api.scim.list_users(start_index=1, count=10).resources],
             "one": api.scim.get_user(people[0].id).emails[0].value,
