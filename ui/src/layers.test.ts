@@ -25,6 +25,7 @@ const LENDERS: Record<string, readonly string[]> = {
   deployments: ["overview", "lineage"],
   datasets: ["overview"],
   prompts: ["overview"],
+  sessions: ["trace"],
 };
 
 const files = readdirSync(SRC, { recursive: true, withFileTypes: true })
