@@ -70,6 +70,7 @@ from twinlens.features.judge_jobs import JudgeJobs
 from twinlens.features.lineage import Lineage
 from twinlens.features.live import LiveBus
 from twinlens.features.logged_models import LoggedModels
+from twinlens.features.mcp_servers import McpServers
 from twinlens.features.media import MediaLibrary
 from twinlens.features.members import Members
 from twinlens.features.metrics import Metrics
@@ -283,6 +284,7 @@ class Instance:
             annotation=annotation,
             reviews=Reviews(annotation, ingest, telemetry),
             issues=Issues(catalog, telemetry),
+            mcp_servers=McpServers(catalog),
             dashboards=Dashboards(catalog, telemetry),
             datasets=datasets,
             dataset_experiments=dataset_experiments,

@@ -185,6 +185,27 @@ def test_read_only_and_revoked_keys(secured: LiveServer) -> None:
             assert client.get(f"{NATIVE}/projects/shop/traces").status_code == 401
 
 
+def test_mcp_servers_of_one_project(secured: LiveServer, other: dict[str, str]) -> None:
+    at = "/api/3.0/mlflow/mcp-servers"
+    with secured.client(headers=basic("ann@acme.example", "correct horse")) as owner:
+        key = owner.post(f"{NATIVE}/projects/shop/keys", json={"kind": "read-only"}).raise_for_status().json()
+        reader = basic(key["public_key"], key["secret_key"])
+        with secured.client(headers=SHOP) as client:
+            client.post(at, json={"name": "a.b/cc"}).raise_for_status()
+            assert client.get(f"{at}/a.b%2Fcc", headers=reader).json()["name"] == "a.b/cc"
+            for who, status in ((reader, 403), (other, 404)):
+                assert client.patch(f"{at}/a.b%2Fcc", json={"description": "x"}, headers=who).status_code == status
+                assert client.delete(f"{at}/a.b%2Fcc", headers=who).status_code == status
+                tag = {"key": "k", "value": "v"}
+                assert client.post(f"{at}/a.b%2Fcc/tags", json=tag, headers=who).status_code == status
+            assert client.get(at, headers=other).json() == {"mcp_servers": [], "next_page_token": None}
+            assert client.get(f"{at}/a.b%2Fcc").json()["description"] is None
+        log = owner.get(f"{NATIVE}/projects/shop/audit").json()
+        assert ("create", "mcp_server", "a.b/cc") in {
+            (e["action"], e["object_type"], e["object_id"]) for e in log["entries"]
+        }
+
+
 def test_browser_session(secured: LiveServer) -> None:
     with secured.client() as client:
         wrong = client.post(f"{NATIVE}/sign-in", json={"email": "ann@acme.example", "password": "nope"})

@@ -35,6 +35,7 @@ if TYPE_CHECKING:
     from twinlens.features.lineage import Lineage
     from twinlens.features.live import LiveBus
     from twinlens.features.logged_models import LoggedModels
+    from twinlens.features.mcp_servers import McpServers
     from twinlens.features.media import MediaLibrary
     from twinlens.features.members import Members
     from twinlens.features.metrics import Metrics
@@ -104,6 +105,7 @@ class Services:
     annotation: AnnotationQueues
     reviews: Reviews
     issues: Issues
+    mcp_servers: McpServers
     dashboards: Dashboards
     datasets: Datasets
     dataset_experiments: DatasetExperiments
