@@ -11,7 +11,7 @@ from twinlens.store.telemetry.interface import TelemetryStore
 
 #: One thing as grants may name it: ``[("experiment", "3"), ("run", "*")]``.
 Target = list[tuple[str, str]]
-Kind = Literal["experiment", "run", "logged_model", "trace", "model"]
+Kind = Literal["experiment", "run", "logged_model", "trace", "model", "mcp_server", "mcp_server_version"]
 
 
 class _Runs(Protocol):
@@ -31,7 +31,8 @@ class Resources:
         self._telemetry = telemetry
 
     def target(self, project_id: str, kind: Kind, id: str) -> Target:
-        """One thing as grants may name it. ``model`` is the name of a registered model or prompt, which share their names.
+        """One thing as grants may name it. ``model`` is the name of a registered model or prompt, which share their names;
+        of an MCP server's version the server's.
 
         Raises:
             NotFound: a run or logged model that is not there.
@@ -45,6 +46,10 @@ class Resources:
                 return [("experiment", self._logged.get(project_id, id).experiment_id), ("logged_model", "*")]
             case "model":
                 return [("registered_model", id), ("prompt", id)]
+            case "mcp_server":
+                return [("mcp_server", id)]
+            case "mcp_server_version":
+                return [("mcp_server", id), ("mcp_server_version", "*")]
             case "trace":
                 found = (self._telemetry.trace(project_id, each, with_io=False) for each in possible_trace_ids(id))
                 trace = next((each for each in found if each is not None), None)

@@ -117,6 +117,16 @@ def test_a_user_without_a_role_sees_only_what_is_granted(secured: LiveServer) ->
             both = {"experiment_ids": list(made.values())}
             assert client.post("/api/2.0/mlflow/runs/search", json=both).status_code == 403
             assert client.get("/api/2.0/mlflow/registered-models/search").json().get("registered_models", []) == []
+            servers = "/api/3.0/mlflow/mcp-servers"
+            for name in ("a.b/mine", "a.b/theirs"):
+                owner.post(servers, json={"name": name}).raise_for_status()
+            grant |= {"resource_type": "mcp_server", "resource_id": "a.b/mine"}
+            owner.post("/api/3.0/mlflow/users/permissions/grant", json=grant).raise_for_status()
+            assert [one["name"] for one in client.get(servers).json()["mcp_servers"]] == ["a.b/mine"]
+            version = {"server_json": {"name": "a.b/mine", "version": "1.0.0"}}
+            assert client.post(f"{servers}/a.b%2Fmine/versions", json=version).status_code == 200
+            assert client.get(f"{servers}/a.b%2Ftheirs").status_code == 403
+            assert client.post(servers, json={"name": "a.b/another"}).status_code == 403
             # What names a thing goes by its grants on every face; what reaches over the whole project is not allowed.
             native = "/api/twinlens/v1/projects/default"
             assert client.get("/api/public/traces").status_code == 403

@@ -10,11 +10,14 @@ from twinlens.faces.mlflow.wire import Call, Rpc
 from twinlens.features.resources import Target
 
 _MODEL_PATHS = ("/mlflow/registered-models", "/mlflow/model-versions", "/model-versions")
+_MCP_SERVERS = "/mlflow/mcp-servers"
 #: Listings that name nothing: what the caller may not read is left out of the answer.
 LISTINGS = {
     "/mlflow/experiments/search": ("experiments", "experiment_id", ("experiment",)),
     "/mlflow/registered-models/search": ("registered_models", "name", ("registered_model", "prompt")),
     "/mlflow/model-versions/search": ("model_versions", "name", ("registered_model", "prompt")),
+    _MCP_SERVERS: ("mcp_servers", "name", ("mcp_server",)),
+    _MCP_SERVERS + "/endpoints": ("mcp_access_endpoints", "server_name", ("mcp_server",)),
 }
 
 
@@ -28,6 +31,9 @@ def targets(call: Call, path: str, params: Params) -> list[Target]:
     if path.startswith(_MODEL_PATHS):
         name = _text(call, params, "name")
         return [target("model", name)] if name else []
+    if path.startswith(_MCP_SERVERS):
+        name = _text(call, params, "name")
+        return [target("mcp_server_version" if "/versions" in path else "mcp_server", name)] if name else []
     found: list[Target] = []
     experiments = [*params.texts("experiment_ids"), *filter(None, [_text(call, params, "experiment_id")])]
     found += [target("experiment", id) for id in dict.fromkeys(experiments)]

@@ -167,7 +167,7 @@ def _check_grants(call: Call, rpc: Rpc) -> bool:
     Raises:
         PermissionDenied: not with these resources.
     """
-    if rpc.path in LISTINGS:
+    if rpc.path in LISTINGS and rpc.scope == "read":
         return True
     params = call.params if rpc.body != "bytes" else Params(decode_body(call.body))
     deleting = rpc.verb == "DELETE" or rpc.path.endswith("/delete")
