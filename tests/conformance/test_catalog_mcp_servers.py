@@ -78,34 +78,34 @@ def test_life_of_a_server(catalog: Catalog) -> None:
 
 def test_searches(catalog: Catalog) -> None:
     registry = McpServers(catalog, clock=itertools.count(1_000_000, 1_000_000).__next__)
-    for name, status in (("x/aa", "active"), ("x/bb", "draft"), ("y/cc", "active")):
+    for name, status in (("xx/aa", "active"), ("xx/bb", "draft"), ("yy/cc", "active")):
         registry.create_version("a", content("1.0.0", name), status)
         registry.set_tag("a", name, "stage", status)
-    registry.create("a", McpServer(name="y/dd", display_name="Empty"))
+    registry.create("a", McpServer(name="yy/dd", display_name="Empty"))
     registry.create_endpoint(
-        "a", McpEndpoint(endpoint_id="", server_name="y/cc", url="http://localhost:1", server_version="1.0.0")
+        "a", McpEndpoint(endpoint_id="", server_name="yy/cc", url="http://localhost:1", server_version="1.0.0")
     )
     for version in ("1.0.0+x", "1.2.0", "1.10.0", "2.0.0-a"):
-        registry.create_version("a", content(version, "x/aa"))
+        registry.create_version("a", content(version, "xx/aa"))
 
     def names(text: str = "", *order: str, **page: int) -> list[str]:
         return [row.name for row in registry.search("a", McpSearch(filter=text, order=order, **page))[0]]
 
-    assert names() == ["x/aa", "x/bb", "y/cc", "y/dd"]
-    assert names("", "name DESC", limit=2, offset=1) == ["y/cc", "x/bb"]
-    assert names("status != 'draft' AND name LIKE 'x/%'") == ["x/aa"]
-    assert names("tags.stage = 'draft' OR display_name ILIKE 'empty'") == ["x/bb", "y/dd"]
-    assert names("has_access_endpoints = 'true'") == ["y/cc"]
-    assert names("created_at >= 3 AND status IN ('active', 'deprecated')") == ["y/cc"]
+    assert names() == ["xx/aa", "xx/bb", "yy/cc", "yy/dd"]
+    assert names("", "name DESC", limit=2, offset=1) == ["yy/cc", "xx/bb"]
+    assert names("status != 'draft' AND name LIKE 'xx/%'") == ["xx/aa"]
+    assert names("tags.stage = 'draft' OR display_name ILIKE 'empty'") == ["xx/bb", "yy/dd"]
+    assert names("has_access_endpoints = 'true'") == ["yy/cc"]
+    assert names("created_at >= 3 AND status IN ('active', 'deprecated')") == ["yy/cc"]
 
     def versions(text: str = "", *order: str) -> list[str]:
-        return [row.version for row in registry.search_versions("a", "x/aa", McpSearch(filter=text, order=order))[0]]
+        return [row.version for row in registry.search_versions("a", "xx/aa", McpSearch(filter=text, order=order))[0]]
 
-    assert versions("version > '1.0.0' AND version < '2.0.0'", "version") == ["1.2.0", "1.10.0"]
+    assert versions("version > '1.0.0' AND version < '2.0.0'", "version") == ["1.2.0", "1.10.0", "2.0.0-a"]
     assert versions("version != '1.0.0+x'", "version DESC") == ["2.0.0-a", "1.10.0", "1.2.0", "1.0.0"]
-    endpoints, total = registry.search_endpoints("a", McpSearch(filter="status = 'active' AND server_name = 'y/cc'"))
+    endpoints, total = registry.search_endpoints("a", McpSearch(filter="status = 'active' AND server_name = 'yy/cc'"))
     assert total == 1 and endpoints[0].resolved and endpoints[0].resolved.content.tools
-    assert registry.search_endpoints("a", McpSearch(), name="x/aa") == ([], 0)
+    assert registry.search_endpoints("a", McpSearch(), name="xx/aa") == ([], 0)
     for bad in ("size = '1'", "version LIKE '1%'", "version > 'one'"):
         with pytest.raises(InvalidArgument):
             versions(bad)
@@ -113,7 +113,7 @@ def test_searches(catalog: Catalog) -> None:
         names("", "status")
     assert registry.search("b", McpSearch())[1] == registry.search_endpoints("b", McpSearch())[1] == 0
     with pytest.raises(NotFound):
-        registry.set_tag("b", "x/aa", "k", "v")
+        registry.set_tag("b", "xx/aa", "k", "v")
 
 
 def test_what_is_refused(catalog: Catalog) -> None:
