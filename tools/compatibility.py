@@ -37,7 +37,7 @@ class Route:
     @cached_property
     def pattern(self) -> re.Pattern[str]:
         """Matches the path of a request."""
-        last = ".+" if self.path.startswith(("/mlflow-artifacts", "/gateway/proxy", "/mlflow/mcp-servers")) else "[^/]+"
+        last = ".+" if self.path.startswith(("/mlflow-artifacts", "/gateway/proxy")) else "[^/]+"
         prefix = rf"/(?:ajax-)?api/{re.escape(self.version)}" if self.version else ""
         return re.compile(prefix + re.sub(r"\\\{\w+\\\}", last, re.escape(self.path.rstrip("/"))) + "/?")
 
