@@ -88,7 +88,8 @@ def test_settings(live_server: LiveServer, open_page: OpenPage) -> None:
         page.get_by_role("button", name="Add user").click()
         expect(page.get_by_role("cell", name=email, exact=True)).to_be_visible()
     own = page.get_by_label("Role of bob@x.example in this project")
-    own.select_option("MEMBER")
+    with page.expect_response(lambda response: response.request.method in ("PUT", "PATCH", "POST")):
+        own.select_option("MEMBER")
     page.reload()
     expect(own).to_have_value("MEMBER")
 

@@ -6,18 +6,25 @@ from pathlib import Path
 
 from tests.unit.sdk.test_runtime import rows, run
 
-LOADED = "assert 'opentelemetry.sdk.trace' {} sys.modules\n"
+#: The caller's thread never loads it; encoding for delivery does, in a thread of its own.
+WATCHED = """
+import threading
+class Watch:
+    def find_spec(self, name, path=None, target=None):
+        assert name != 'opentelemetry.sdk.trace' or threading.current_thread() is not threading.main_thread()
+sys.meta_path.insert(0, Watch())
+"""
 
 
 def test_our_own_spans_do_not_need_opentelemetrys_sdk(tmp_path: Path) -> None:
     run(
-        "import random\nrandom.seed(7)\nobserve()\n"
+        WATCHED + "import random\nrandom.seed(7)\nobserve()\n"
         "with twinlens.propagate(tags=['t'], user_id='u'), twinlens.span('outer') as outer:\n"
         "    try:\n        with twinlens.tool('inner', metadata={'a': 1, 'b': [1], 'c': None}): raise KeyError('k')\n"
         "    except KeyError: pass\n"
         "    with twinlens.generation('answer') as answer: answer.span.add_event('token', {'n': 1})\n"
         "    outer.span.set_attributes({'list': ['a', object], 'map': {'k': (1,)}, 'none': None})\n"
-        "outer.update(output='too late')\nouter.end()\n" + LOADED.format("not in"),
+        "outer.update(output='too late')\nouter.end()\n",
         tmp_path / "out",
     )
     found = {row["name"]: row for row in rows(tmp_path / "out")}

@@ -96,7 +96,7 @@ def document() -> dict[str, Any]:
         ),
         logging_config=None,
     )
-    schema = app.openapi_schema.to_schema()
+    schema = msgspec.to_builtins(app.openapi_schema.to_schema())  # defaults may be structs
     (_, forms) = msgspec.json.schema_components([schemas.Problem], ref_template="#/components/schemas/{name}")
     schema["components"]["schemas"].update(forms)
     problem = {
