@@ -198,7 +198,7 @@ def test_traces(walk: Walk) -> None:
     walk.shows("And of Spain?", "Paris")
     walk.go("/experiments/{experiment}/traces?selectedEvaluationId={trace}")
     walk.shows("page-agent", "chat", "What is the capital of France?", "150")
-    walk.go("/experiments/{experiment}/chat-sessions")
+    walk.go("/experiments/{experiment}/traces?groupBy=session")
     walk.shows("s-1")
     walk.go("/experiments/{experiment}/chat-sessions/s-1")
     walk.shows("What is the capital of France?")
