@@ -61,7 +61,7 @@ def test_life_of_a_server(catalog: Catalog) -> None:
     with pytest.raises(AlreadyExists):
         add("1.9.0")
     left = registry.get("a", NAME)
-    assert {each.endpoint_id for each in left.endpoints} == {latest.endpoint_id, fixed.endpoint_id}
+    assert [each.endpoint_id for each in left.endpoints] == [latest.endpoint_id, fixed.endpoint_id]
     assert (left.aliases, left.tags) == ({}, {"team": "x"})
     moved = registry.update_endpoint("a", NAME, fixed.endpoint_id, alias="latest")
     assert (moved.server_version, moved.server_alias) == (None, "latest")

@@ -198,10 +198,10 @@ class McpTable:
         self._c.execute(insert.on_conflict_do_update(index_elements=list(keys), set_=values))
 
     def endpoints(self, name: str | None = None) -> list[McpEndpoint]:
-        """Those of a server, or all, by id."""
+        """Those of a server, or all, oldest first."""
         e = mcp_endpoints.c
         query = sa.select(e.endpoint_id, *(e[key] for key in _ENDPOINT)).where(self._mine(mcp_endpoints, name))
-        rows = self._c.execute(query.order_by(e.endpoint_id)).mappings()
+        rows = self._c.execute(query.order_by(e.created_ns, e.endpoint_id)).mappings()
         return [McpEndpoint(**dict(row)) for row in rows]  # pyright: ignore[reportCallIssue, reportArgumentType]
 
     def drop_endpoint(self, endpoint_id: str) -> None:
