@@ -104,7 +104,7 @@ def import_(
     from twinlens.migrate.native import TwinlensTarget, ensure_project
     from twinlens.migrate.plan import make_plan
     from twinlens.migrate.runner import Migration, check
-    from twinlens.migrate.show import Bars, show_plan, show_report
+    from twinlens.migrate.show import Bars, show_plan, show_report, show_secrets
 
     with ArchiveReader(source) as archive:
         entries = archive.manifest.projects
@@ -115,6 +115,7 @@ def import_(
             into = project or entry.id
             if dry_run:
                 show_plan(make_plan(reader), f"project {entry.id} → {into}")
+                show_secrets(reader)
                 continue
             ensure_project(http, into, entry.name)
             place = checkpoint or source.with_name(f"{source.name}.{entry.folder}.progress")
@@ -128,4 +129,5 @@ def import_(
                 progress.close()
             show_report(report, f"project {entry.id} → {into}")
             check(report)
+            show_secrets(reader)
             place.unlink(missing_ok=True)

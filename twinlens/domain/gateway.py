@@ -41,6 +41,11 @@ class ModelConnection(msgspec.Struct, kw_only=True):
     created_ns: int = 0
     updated_ns: int = 0
 
+    @property
+    def waits(self) -> bool:
+        """Whether its secrets stayed behind when it was imported, and have to be entered again."""
+        return not self.sealed and bool(self.masked or self.header_names)
+
     def check(self) -> None:
         """Raise ``InvalidArgument`` for a name or an address that cannot be used."""
         if not 1 <= len(self.name) <= MAX_NAME:

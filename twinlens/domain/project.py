@@ -119,12 +119,17 @@ class Principal(msgspec.Struct, kw_only=True, frozen=True):
     instance: bool = False  #: may manage every organization: open mode, or the instance's administrator
     open: bool = False  #: admitted because the server is in open mode, not because of a credential
 
+    @property
+    def administers(self) -> bool:
+        """Whether ``require_administrator`` lets the caller pass."""
+        return not self.denied_something and ("manage" in self.scopes or bool(self.key_id and "write" in self.scopes))
+
     def require_administrator(self) -> None:
         """Raise ``PermissionDenied`` unless the caller administers the project, or is a program with the project's own key pair.
 
         Asked before addresses and secrets of other servers are stored: whoever sets them makes this server call them.
         """
-        if not (self.key_id and "write" in self.scopes):
+        if not self.administers:
             self.require("manage")
 
     def require(self, scope: Scope) -> None:

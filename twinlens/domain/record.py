@@ -274,17 +274,30 @@ class ArtifactRecord(Record, tag="artifact"):
 
 
 class RowRecord(Record, tag="row"):
-    """A row of a table that has no record type of its own (settings of pages and the like), without its project."""
+    """A row of a table that has no record type of its own (settings of pages and the like), without its project.
+
+    ``secret``: it has a secret, which is never carried and has to be entered again where the row goes.
+    """
 
     table: str
     values: dict[str, Any]
     id: str = ""
+    secret: bool = False
 
     @property
     def key(self) -> str:
         """Table and primary key."""
         return f"{self.table}/{self.id}"
 
+
+#: Columns of rows by table that say how far the server is that they are on. They are not compared, and an import leaves them
+#: alone where the row is known.
+PROGRESS: dict[str, frozenset[str]] = {
+    "evaluation_rules": frozenset({"seen_ns"}),
+    "evaluations": frozenset({"status", "attempts", "error", "due_ns", "updated_ns"}),
+    "evaluators": frozenset({"paused_ns", "paused_reason", "paused_message"}),
+    "scheduled_exports": frozenset({"enabled", "done_ns", "next_ns", "error", "error_ns"}),
+}
 
 AnyRecord = (
     PriceRecord | ScoreConfigRecord | ExperimentRecord | RunRecord | LoggedModelRecord | MetricsRecord

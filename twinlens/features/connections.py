@@ -77,7 +77,7 @@ class ModelConnections:
             before = _one(table.find(connection_id=connection_id), secret_id=connection_id)
             after = msgspec.structs.replace(before, **changes, updated_ns=self._clock())
             if secret is not None or headers is not None:
-                known = self.open(before)
+                known = Credentials() if before.waits else self.open(before)
                 after = self._sealed(
                     after,
                     Credentials(
@@ -132,8 +132,10 @@ class ModelConnections:
         """The secrets of a connection, for a call to its provider.
 
         Raises:
-            InvalidState: sealed with another instance's key.
+            InvalidState: sealed with another instance's key, or left behind by an import.
         """
+        if not connection.sealed and not connection.waits:  # imported, and never had one
+            return Credentials()
         text = self._sealer.open(connection.sealed, _place(connection))
         return msgspec.json.decode(text, type=Credentials)
 

@@ -44,6 +44,7 @@ from twinlens.domain.record import (
 from twinlens.domain.score import MetricPoint
 from twinlens.features.metrics import Metrics
 from twinlens.store.catalog import bulk
+from twinlens.store.catalog.carried import SEALED, row_tables
 from twinlens.store.catalog.comments import CommentTable, comments
 from twinlens.store.catalog.dataset_runs import DatasetRunTable, dataset_run_items, dataset_runs
 from twinlens.store.catalog.datasets import ITEM_JSON, DatasetTable, dataset_items, datasets, decode_json
@@ -67,11 +68,12 @@ Found = tuple[list[AnyRecord], Any]
 
 
 class Scope(msgspec.Struct, frozen=True, kw_only=True):
-    """What part of a project is meant: all of it, one experiment or one trace."""
+    """What part of a project is meant: all of it, one experiment or one trace. ``administers``: and what only administrators see."""
 
     project_id: str
     experiment_id: str | None = None
     trace_id: str | None = None
+    administers: bool = False
 
 
 class RecordReader:
@@ -133,9 +135,9 @@ class RecordReader:
         return [CommentRecord(comment=comment) for comment in found], _last(ids, limit)
 
     def _rows(self, scope: Scope, after: Any, limit: int) -> Found:
-        tables = bulk.plain_tables()
+        tables = row_tables(managed=scope.administers)
         start: list[Any] = after or ["", None]
-        behind = [table.name for table in tables].index(start[0]) if after else 0
+        behind = next((n for n, table in enumerate(tables) if table.name == start[0]), 0)
         for table in tables[behind:]:
             name = str(table.name)  # SQLAlchemy's is a kind of text that JSON does not take
             keys = [column.name for column in table.primary_key if column.name != "project_id"]
@@ -144,8 +146,7 @@ class RecordReader:
                     connection, table, scope.project_id, keys, start[1] if name == start[0] else None, limit
                 )
             if rows:
-                found = [RowRecord(table=name, values=row, id=bulk.row_id(table, row)) for row in rows]
-                return list[AnyRecord](found), [name, [rows[-1][key] for key in keys]]
+                return [_row(table, row) for row in rows], [name, [rows[-1][key] for key in keys]]
         return [], None
 
     # --- experiments and runs ------------------------------------------------------------------------------------------
@@ -354,6 +355,13 @@ class RecordReader:
             Query(project_id=scope.project_id, where=where, order=order, limit=limit, cursor=after)
         )
         return [ScoreRecord(score=score) for score in page.rows], page.next_cursor
+
+
+def _row(table: sa.Table, values: dict[str, Any]) -> AnyRecord:
+    """A row without its secret."""
+    keyless = values.get("masked") == "{}" and values.get("header_names") == "[]"  # of a connection: sealed, but empty
+    secret = values.pop(SEALED, None) is not None and not keyless
+    return RowRecord(table=str(table.name), values=values, id=bulk.row_id(table, values), secret=secret)
 
 
 def _one(after: Any) -> list[Any] | None:

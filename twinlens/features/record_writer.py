@@ -44,6 +44,7 @@ from twinlens.features.experiments import Experiments, append_path
 from twinlens.features.metrics import Metrics
 from twinlens.features.prices import Prices
 from twinlens.features.prompt_composition import dependencies_of
+from twinlens.features.row_records import put_row_record
 from twinlens.ingest.batch import Batch
 from twinlens.ingest.writer import Ingest
 from twinlens.store.catalog import bulk
@@ -89,7 +90,7 @@ class RecordWriter:
             RunRecord: self._run, LoggedModelRecord: self._logged_model,
             RegisteredModelRecord: self._registered_model, PromptRecord: self._prompt, DatasetRecord: self._dataset,
             DatasetItemRecord: self._dataset_item, DatasetRunRecord: self._dataset_run,
-            DatasetRunItemRecord: self._dataset_run_item, CommentRecord: self._comment, RowRecord: self._row,
+            DatasetRunItemRecord: self._dataset_run_item, CommentRecord: self._comment, RowRecord: put_row_record,
             MetricsRecord: self._points,
         }  # fmt: skip
 
@@ -294,9 +295,12 @@ class RecordWriter:
         given, table = record.dataset, DatasetTable(connection, project_id)
         known = table.dataset(name=given.name)
         if known is None:
-            table.put_dataset(given, new=table.dataset(dataset_id=given.dataset_id) is None)
+            known = table.dataset(dataset_id=given.dataset_id)
+            table.put_dataset(given, new=known is None)
         elif known.updated_ns <= given.updated_ns:
             table.put_dataset(msgspec.structs.replace(given, dataset_id=known.dataset_id), new=False)
+        used = given.experiment_ids + (known.experiment_ids if known else [])
+        table.set_experiments((known or given).dataset_id, used)
 
     def _dataset_id(self, connection: sa.Connection, project_id: str, name: str, dataset_id: str) -> str:
         """The id here of a dataset of another place: by name."""
@@ -335,12 +339,6 @@ class RecordWriter:
     def _comment(self, connection: sa.Connection, project_id: str, record: CommentRecord) -> None:
         record.comment.check()
         bulk.put_row(connection, comments, project_id, msgspec.structs.asdict(record.comment))
-
-    def _row(self, connection: sa.Connection, project_id: str, record: RowRecord) -> None:
-        table = next((table for table in bulk.plain_tables() if table.name == record.table), None)
-        if table is None:
-            raise InvalidArgument(f"there is no table {record.table!r} here: is the archive from a newer Twinlens?")
-        bulk.put_row(connection, table, project_id, record.values)
 
     def _media(self, project_id: str, record: MediaRecord) -> None:
         table = MediaTable(self._catalog)

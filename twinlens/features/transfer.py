@@ -14,10 +14,12 @@ import msgspec
 
 from twinlens.domain.artifact import proxy_path
 from twinlens.domain.errors import InvalidArgument, NotFound, PermissionDenied
-from twinlens.domain.record import KINDS, AnyRecord, ArtifactRecord, RecordPage, SpansRecord
+from twinlens.domain.record import KINDS, AnyRecord, ArtifactRecord, RecordPage, RowRecord, SpansRecord
 from twinlens.features.artifacts import Artifact, Artifacts
+from twinlens.features.audit import Audit
 from twinlens.features.record_reader import RecordReader, Scope
 from twinlens.features.record_writer import RecordWriter, Written
+from twinlens.store.catalog.carried import MANAGED
 from twinlens.store.catalog.engine import Catalog
 from twinlens.store.catalog.logged_models import LoggedModelTable
 from twinlens.store.catalog.runs import RunTable
@@ -35,6 +37,7 @@ class Transfer:
         self._reader = reader
         self._writer = writer
         self._artifacts = artifacts
+        self._audit = Audit(catalog)
 
     def read(self, scope: Scope, kind: str, *, cursor: str | None = None, limit: int = 100) -> RecordPage:
         """A page of records of one kind (not ``artifact``, which has calls of its own).
@@ -66,18 +69,30 @@ class Transfer:
             records=[record], next_cursor=None if after is None else _cursor([first + len(spans), after])
         )  # fmt: skip
 
-    def write(self, project_id: str, records: Sequence[AnyRecord], *, derive: bool) -> Written:
+    def write(
+        self, project_id: str, records: Sequence[AnyRecord], *, derive: bool, administers: bool = False
+    ) -> Written:
         """Store records of one project; durable and readable on return.
 
         Args:
+            administers: the caller may also set what only administrators may.
             derive: traces come from another product: price them and compute their summaries here. Else they are put
                 back exactly as they are.
 
         Raises:
             InvalidArgument: a record breaks a rule, or refers to something that is not there. The records before it are
                 stored.
+            PermissionDenied: some are for administrators. Nothing is stored.
         """
-        return self._writer.write(project_id, records, derive=derive)
+        held = sorted({r.table for r in records if isinstance(r, RowRecord) and r.table in MANAGED})
+        if held and not administers:
+            raise PermissionDenied(
+                f"importing {', '.join(held)} needs the 'manage' right, or the project's own key pair"
+            )
+        written = self._writer.write(project_id, records, derive=derive)
+        if held:
+            self._audit.record("import", "project", project_id, project_id=project_id, tables=held)
+        return written
 
     # --- artifacts -----------------------------------------------------------------------------------------------------
     def root(self, project_id: str, owner: str, owner_id: str) -> str:

@@ -17,6 +17,7 @@ import msgspec
 from twinlens.domain.counting import total_tokens
 from twinlens.domain.record import (
     CARRIED,
+    PROGRESS,
     AnyRecord,
     ArtifactRecord,
     CommentRecord,
@@ -78,9 +79,13 @@ def sums(record: AnyRecord, *, exact: bool) -> Iterator[Sum]:
             yield Sum("artifact", record.key, _digest(record.sha256), bytes=record.size)
         case DatasetItemRecord() if record.valid_to_ns is not None and not exact:
             return  # not every system tells of the past states of an item
-        case RowRecord() if "experiment_id" in record.values:  # an experiment may have another number here
-            said = {k: v for k, v in record.values.items() if k != "experiment_id"}
-            yield Sum("row", f"{record.table}/{_digest(said)}", _digest(said))
+        case RowRecord():
+            said = {k: v for k, v in record.values.items() if k not in PROGRESS.get(record.table, ())}
+            if "experiment_id" in said:  # an experiment may have another number here
+                del said["experiment_id"]
+                yield Sum("row", f"{record.table}/{_digest(said)}", _digest(said))
+            else:
+                yield Sum("row", record.key, _digest(said))
         case _:
             kind: str = str(record.__struct_config__.tag)
             yield Sum(kind, key_of(record), _digest(_plain(record, exact)))

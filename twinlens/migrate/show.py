@@ -11,6 +11,7 @@ from rich.filesize import decimal
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextColumn, TimeElapsedColumn
 from rich.table import Table
 
+from twinlens.domain.record import RowRecord
 from twinlens.migrate.plan import Plan
 from twinlens.migrate.runner import Report
 from twinlens.migrate.system import Source
@@ -58,6 +59,18 @@ def reading(place: str) -> Generator[None]:
         return
     with console.status(f"reading {place}", spinner="dots"):
         yield
+
+
+def show_secrets(source: Source) -> None:
+    """What of an archive has secrets, which it does not hold."""
+    names = [
+        f"{record.table.replace('_', ' ')}: {record.values.get('name') or record.values.get('bucket') or record.id}"
+        for page in (source.read("row") if "row" in source.kinds else ())
+        for record in page.records
+        if isinstance(record, RowRecord) and record.secret
+    ]
+    if names:
+        Console().print("Secrets do not travel in archives. Enter them again:", *names, sep="\n  ", highlight=False)
 
 
 def show_plan(plan: Plan, title: str) -> None:

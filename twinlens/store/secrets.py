@@ -42,8 +42,10 @@ class Sealer:
         """The secret again.
 
         Raises:
-            InvalidState: sealed with another key, for another place, or damaged.
+            InvalidState: sealed with another key, for another place, or damaged; or it stayed behind when the rest came here.
         """
+        if not sealed:
+            raise InvalidState("secrets do not travel in archives: enter this one again")
         from cryptography.exceptions import InvalidTag
 
         try:

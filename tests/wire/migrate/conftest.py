@@ -13,6 +13,7 @@ from tests.servers import LiveServer
 from tests.wire.langfuse.clients import api, run_json
 from tests.wire.migrate.programs_langfuse import SDK2, SDK3, SDK5, small_things
 from tests.wire.migrate.programs_mlflow import EVERYTHING
+from tests.wire.migrate.programs_native import set_up
 from tests.wire.mlflow.peer import MlflowPeer
 
 
@@ -53,4 +54,5 @@ def filled(langfuse_data: tuple[Path, dict[str, Any]], tmp_path_factory: pytest.
     with Filled(folder) as server:
         with MlflowPeer(server.url, tmp_path_factory.mktemp("peer")) as peer:
             server.made = langfuse_data[1] | peer.run(EVERYTHING)
+        set_up(server, server.made["langfuse"], server.made["experiment"])
         yield server

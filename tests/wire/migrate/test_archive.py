@@ -8,10 +8,12 @@ import io
 import json
 import os
 import signal
+import sqlite3
 import subprocess
 import sys
 import tarfile
 from collections.abc import Callable
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
@@ -21,13 +23,15 @@ import zstandard
 
 from tests.servers import LiveServer, clean_environment
 from tests.wire.migrate.conftest import Filled
+from tests.wire.migrate.programs_native import NATIVE, SECRET
 from twinlens.cli.archive import export, import_
-from twinlens.domain.record import KINDS, AnyRecord
+from twinlens.domain.record import KINDS, PROGRESS, AnyRecord
 from twinlens.migrate.archive_format import MANIFEST
 from twinlens.migrate.archive_reader import ArchiveReader
 from twinlens.migrate.errors import ArchiveError, MigrationError
 from twinlens.migrate.http import Http
 from twinlens.migrate.native import TwinlensSource
+from twinlens.store.catalog.carried import ROWS, TYPED
 
 pytestmark = [pytest.mark.peer, pytest.mark.slow]
 
@@ -36,6 +40,8 @@ def _plain(record: AnyRecord) -> Any:
     """As JSON says it, sets in order; when a span or file was last stored is each server's own affair."""
     plain = msgspec.json.decode(msgspec.json.encode(record, order="deterministic"))
     plain.get("media", {}).pop("uploaded_ns", None)
+    for name in PROGRESS.get(plain.get("table"), ()):
+        plain["values"].pop(name)
     for span in plain.get("spans", ()):
         span.pop("updated_ns")
     return plain
@@ -61,12 +67,15 @@ def archive(filled: Filled, tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def test_round_trip_is_equal(
-    filled: Filled, archive: Path, start_server: Callable[..., LiveServer], tmp_path: Path
-) -> None:
+    filled: Filled, archive: Path, start_server: Callable[..., LiveServer], tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+) -> None:  # fmt: skip
     other = start_server()
     packed = tmp_path / "all.tar.zst"
     export(packed, url=filled.url)
     import_(packed, url=other.url)
+    printed = capsys.readouterr().out
+    assert_tables_are_full(filled, other)
     there, here = everything(filled.url), everything(other.url)
     assert set(there) == {*KINDS, "artifact bytes", "media bytes"}
     assert all(there[kind] for kind in KINDS)
@@ -74,6 +83,7 @@ def test_round_trip_is_equal(
         assert here[kind] == records, kind
     import_(archive, url=other.url)  # the same content again, from a folder
     assert everything(other.url) == here
+    assert_secrets_stayed(archive, other, printed)
     # what comes later finds the past: the next experiment gets a number of its own, latest values and usage are there
     with other.client() as http:
         made = http.post("/api/2.0/mlflow/experiments/create", json={"name": "next"}).json()
@@ -81,6 +91,75 @@ def test_round_trip_is_equal(
         run = http.get("/api/2.0/mlflow/runs/get", params={"run_id": filled.made["parent"]}).json()["run"]
         assert {m["key"] for m in run["data"]["metrics"]} == {"loss", "odd", "huge"}
         assert next(m["value"] for m in run["data"]["metrics"] if m["key"] == "loss") == 1 / 12
+
+
+def assert_tables_are_full(filled: Filled, other: LiveServer) -> None:
+    """Every table that is carried has rows, and as many there as here: a new one must be filled by ``programs_native``."""
+    counts: list[dict[str, int]] = []
+    for server in (filled, other):
+        with closing(sqlite3.connect(f"file:{server.data / 'catalog.db'}?mode=ro", uri=True)) as catalog:
+            counts.append(
+                {name: catalog.execute(f"SELECT count(*) FROM {name}").fetchone()[0] for name in sorted(TYPED | ROWS)}
+            )  # fmt: skip
+    there, here = counts
+    assert [name for name, count in there.items() if not count] == []
+    assert here == there
+
+
+def assert_secrets_stayed(archive: Path, other: LiveServer, printed: str) -> None:
+    """Neither a secret nor its sealed form is in an archive; what needs one says so, and takes it again."""
+    rows = [json.loads(line) for line in (archive / "projects/0/row.jsonl").read_text().splitlines()]
+    assert not any("sealed" in row["values"] for row in rows)
+    assert not any(SECRET.encode() in file.read_bytes() for file in archive.rglob("*") if file.is_file())
+    waiting = {row["values"].get("name", row["table"]) for row in rows if row.get("secret")}
+    assert waiting == {"signed", "scheduled_exports", "house"}
+    assert all(f": {name}\n" in printed for name in ("signed", "lake", "house"))
+    with other.client() as http:
+        connections = {c["name"]: c for c in http.get(f"{NATIVE}/connections").json()["connections"]}
+        assert [connections[name]["key"] for name in ("house", "open")] == ["enter it again", None]
+        hello = {"model": "chat", "messages": [{"role": "user", "content": "x"}]}
+        refused = http.post("/gateway/mlflow/v1/chat/completions", json=hello)
+        assert refused.status_code < 500 and "enter this one again" in refused.text
+        path = f"{NATIVE}/connections/{connections['house']['id']}"
+        assert http.patch(path, json={"api_key": "sk-entered-again"}).json()["key"].endswith("ain")
+        hooks = {hook["name"]: hook for hook in http.get(f"{NATIVE}/webhooks").json()["webhooks"]}
+        told = http.post(f"{NATIVE}/webhooks/{hooks['signed']['id']}/test", json={}).json()
+        assert "enter this one again" in told["error"]
+        assert http.get(f"{NATIVE}/scheduled-export").json()["export"]["has_secret"] is False
+        again = {"secret": SECRET}
+        assert http.patch(f"{NATIVE}/webhooks/{hooks['signed']['id']}", json=again).json()["signed"] is True
+
+
+def test_rows_that_break_a_rule_are_refused(live_server: LiveServer) -> None:
+    """An archive cannot set what a person could not."""
+    hook = {
+        "webhook_id": "w", "name": "w", "url": "https://example.com", "events": '["prompt.created"]', "description": None,
+        "status": "ACTIVE", "created_ns": 1, "updated_ns": 1,
+    }  # fmt: skip
+    export = {
+        "export_id": "x", "kind": "FOLDER", "bucket": "../../etc", "endpoint": None, "region": "auto", "access_key": None,
+        "prefix": "", "frequency": "daily", "enabled": True, "path_style": False, "file_type": "CSV", "mode": "FULL_HISTORY",
+        "start_ns": None, "compressed": True, "source": "OBSERVATIONS_V2", "field_groups": "[]", "done_ns": None,
+        "next_ns": None, "error": None, "error_ns": None, "created_ns": 1, "updated_ns": 1,
+    }  # fmt: skip
+    wrong = [
+        ("webhooks", hook | {"events": "{"}, "damaged"), ("webhooks", hook | {"events": '["nope"]'}, "nope"),
+        ("webhooks", hook | {"status": 5}, "status must be str"), ("scheduled_exports", export, "bucketName"),
+        ("webhook_deliveries", {}, "on their way"), ("dashboards", {"id": "d", "body": "{}", "updated_ns": 1}, "damaged"),
+    ]  # fmt: skip
+    with live_server.client() as http:
+        for table, values, says in wrong:
+            record = {"kind": "row", "table": table, "values": values}
+            answer = http.post(f"{NATIVE}/records", json=record)
+            assert answer.status_code == 400 and says in answer.json()["message"], answer.text
+        first = {"kind": "row", "table": "webhooks", "values": hook | {"sealed": "v1.forged"}, "secret": False}
+        assert http.post(f"{NATIVE}/records", json=first).status_code == 200
+        (stored,) = http.get(f"{NATIVE}/webhooks").json()["webhooks"]
+        assert stored["signed"] is False
+        http.patch(f"{NATIVE}/webhooks/w", json={"name": "newer"}).raise_for_status()
+        assert http.post(f"{NATIVE}/records", json=first).status_code == 200
+        assert http.get(f"{NATIVE}/webhooks").json()["webhooks"][0]["name"] == "newer"
+        assert http.get(f"{NATIVE}/scheduled-export").json()["export"] is None
 
 
 def test_into_another_project_with_taken_names(

@@ -75,7 +75,7 @@ def _row(app: Services, project_id: str, export: ScheduledExport) -> ScheduledEx
         return None if ns is None else ms(ns)
 
     return ScheduledExportRow(
-        **same, has_secret=export.sealed is not None, status=app.exports.status(project_id, export),
+        **same, has_secret=bool(export.sealed), status=app.exports.status(project_id, export),
         start_ms=at(export.start_ns), done_ms=at(export.done_ns), next_ms=at(export.next_ns), error=export.error,
         error_ms=at(export.error_ns),
     )  # fmt: skip

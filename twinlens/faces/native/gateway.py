@@ -187,7 +187,7 @@ def _connection(found: ModelConnection, endpoints: list[Endpoint]) -> Connection
     ]
     return ConnectionRow(
         id=found.connection_id, name=found.name, provider=found.provider, base_url=found.base_url,
-        key=next(iter(found.masked.values()), None), models=found.models, header_names=found.header_names, endpoints=used,
+        key="enter it again" if found.waits else next(iter(found.masked.values()), None), models=found.models, header_names=found.header_names, endpoints=used,
         created_by=found.created_by, updated_ms=ms(found.updated_ns),
     )  # fmt: skip
 

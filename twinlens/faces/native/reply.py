@@ -28,9 +28,14 @@ FilterText = Annotated[
 
 async def reading(request: AnyRequest, project_id: str) -> str:
     """The project a request may read."""
+    return (await reader(request, project_id)).project_id
+
+
+async def reader(request: AnyRequest, project_id: str) -> Principal:
+    """The caller, who may read the project."""
     who = await project_principal(request, project_id)
     who.require("read")
-    return who.project_id
+    return who
 
 
 async def writing(request: AnyRequest, project_id: str) -> str:

@@ -14,7 +14,7 @@ from litestar.response import Stream
 from twinlens.domain.errors import InvalidArgument
 from twinlens.domain.record import AnyRecord, ArtifactRecord
 from twinlens.faces.http import AnyRequest, check_nesting, chunks, in_thread, read_body, services
-from twinlens.faces.native.reply import Cursor, Limit, reading, whole_id, writing
+from twinlens.faces.native.reply import Cursor, Limit, reader, reading, whole_id, writer, writing
 from twinlens.features.record_reader import Scope
 
 _JSON = "application/json"
@@ -36,12 +36,14 @@ async def read_records(
     experiment_id: str | None = None, trace_id: str | None = None,
 ) -> Response[bytes]:  # fmt: skip
     """A page of records of one kind; kind ``spans`` pages through the spans of one long trace."""
-    allowed = await reading(request, whole_id(project_id))
+    who = await reader(request, whole_id(project_id))
     transfer = services(request).transfer
     if kind == "spans":
-        page = await in_thread(transfer.spans, allowed, trace_id or "", cursor=cursor, limit=limit)
+        page = await in_thread(transfer.spans, who.project_id, trace_id or "", cursor=cursor, limit=limit)
     else:
-        scope = Scope(project_id=allowed, experiment_id=experiment_id, trace_id=trace_id)
+        scope = Scope(
+            project_id=who.project_id, experiment_id=experiment_id, trace_id=trace_id, administers=who.administers
+        )  # fmt: skip
         page = await in_thread(transfer.read, scope, kind, cursor=cursor, limit=limit)
     return Response(await in_thread(msgspec.json.encode, page), media_type=_JSON)
 
@@ -57,10 +59,11 @@ async def count_records(request: AnyRequest, project_id: FromPath[str], kind: Fr
 @post("/projects/{project_id:str}/records", status_code=200, include_in_schema=False)
 async def write_records(request: AnyRequest, project_id: FromPath[str], derive: bool = False) -> Response[bytes]:
     """Store records, one JSON object per line."""
-    allowed = await writing(request, whole_id(project_id))
+    who = await writer(request, whole_id(project_id))
     body = await read_body(request)
     records = await in_thread(_decode, body, services(request).settings.max_nesting)
-    written = await in_thread(services(request).transfer.write, allowed, records, derive=derive)
+    write = services(request).transfer.write
+    written = await in_thread(write, who.project_id, records, derive=derive, administers=who.administers)
     return Response(msgspec.json.encode(written), media_type=_JSON)
 
 

@@ -10,45 +10,11 @@ from typing import Any
 
 import sqlalchemy as sa
 
-from twinlens.store.catalog.engine import metadata, upsert
+from twinlens.store.catalog.engine import upsert
 from twinlens.store.catalog.experiments import counters, next_number
 from twinlens.store.catalog.runs import latest_metrics, runs
 
-#: Tables that have record types, hang on such a table, belong to the instance, or are passing state.
-TYPED = frozenset({
-    "comments", "dataset_items", "dataset_run_items", "dataset_runs", "datasets", "experiments", "experiment_tags",
-    "logged_models", "logged_model_metrics", "logged_model_params", "logged_model_tags", "media", "media_links",
-    "metric_inbox", "prices", "prompt_dependencies", "prompt_labels", "prompt_tags", "prompt_versions", "prompts",
-    "registered_models", "registered_model_aliases", "registered_model_tags", "model_versions", "model_version_tags",
-    "run_datasets", "runs", "latest_metrics", "run_inputs", "run_models", "run_params", "run_tags", "score_configs",
-})  # fmt: skip
-#: Never leave the instance: credentials, who did what when, and what is derived from telemetry.
-PRIVATE = (
-    "observed_",
-    "api_key",
-    "key",
-    "session",
-    "token",
-    "secret",
-    "audit",
-    "membership",
-    "webhook_deliver",
-    "user",
-)
 _TOO_FAR = 10**12  #: MLflow's own ids are 18 digits; the counter of experiments need not jump behind them
-
-
-def plain_tables() -> list[sa.Table]:
-    """Tables of projects that are carried row by row, by name; referenced ones before those that refer to them."""
-    return [
-        table
-        for table in metadata.sorted_tables
-        if "project_id" in table.c
-        and table.name not in TYPED
-        and not any(word in table.name for word in PRIVATE)
-        and len(table.primary_key) > 1
-        and not any(isinstance(column.type, sa.LargeBinary) for column in table.c)
-    ]
 
 
 def row_id(table: sa.Table, values: dict[str, Any]) -> str:
@@ -61,6 +27,8 @@ def rows_after(
     limit: int, where: sa.ColumnElement[bool] | None = None,
 ) -> list[dict[str, Any]]:  # fmt: skip
     """Rows of a project in the order of ``keys`` (unique together), behind the key values ``after``, without project."""
+    if not keys and after is not None:  # a table with one row per project
+        return []
     columns = [table.c[key] for key in keys]
     query = sa.select(table).where(table.c.project_id == project_id)
     if where is not None:
@@ -69,6 +37,16 @@ def rows_after(
         query = query.where(sa.tuple_(*columns) > sa.tuple_(*(sa.literal(value) for value in after)))
     found = connection.execute(query.order_by(*columns).limit(limit)).mappings()
     return [{name: value for name, value in row.items() if name != "project_id"} for row in found]
+
+
+def row_like(
+    connection: sa.Connection, table: sa.Table, project_id: str, values: dict[str, Any]
+) -> dict[str, Any] | None:
+    """The row with the same primary key."""
+    keys = [column for column in table.primary_key if column.name != "project_id"]
+    where = [table.c.project_id == project_id, *(column == values[column.name] for column in keys)]
+    row = connection.execute(sa.select(table).where(*where)).mappings().first()
+    return None if row is None else dict(row)
 
 
 def put_row(connection: sa.Connection, table: sa.Table, project_id: str, values: dict[str, Any]) -> None:
