@@ -44,8 +44,8 @@ def put_row_record(connection: sa.Connection, project_id: str, record: RowRecord
     else:
         if (known.get("updated_ns") or 0) > (values.get("updated_ns") or 0):
             return
-        for name in PROGRESS.get(record.table, ()):
-            del values[name]
+        kept = {SEALED, *PROGRESS.get(record.table, ())}
+        values |= {name: value for name, value in known.items() if name in kept}
     try:
         bulk.put_row(connection, table, project_id, values)
     except IntegrityError as error:

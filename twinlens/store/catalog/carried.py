@@ -54,8 +54,9 @@ STAYS: dict[str, str] = {
 
 
 def row_tables(*, managed: bool) -> list[sa.Table]:
-    """The tables of ``ROWS``, referenced ones before those that refer to them; without ``MANAGED`` ones unless asked for."""
-    return [t for t in metadata.sorted_tables if t.name in ROWS and (managed or t.name not in MANAGED)]
+    """The tables of ``ROWS``, things before their parts (which have longer keys); without ``MANAGED`` ones unless asked for."""
+    found = [t for t in metadata.sorted_tables if t.name in ROWS and (managed or t.name not in MANAGED)]
+    return sorted(found, key=lambda table: len(table.primary_key))
 
 
 def row_table(name: str) -> sa.Table:
