@@ -81,3 +81,12 @@ def test_a_member_may_not_move_a_protected_label_and_a_key_pair_may(
     told = [(e["action"], e["object_type"], e["object_id"]) for e in owner.get(f"{NATIVE}/audit").json()["entries"]]
     assert ("create", "protected label", "production") in told
     assert ("delete", "protected label", "production") in told
+
+    # nor by way of an archive
+    row = {"kind": "row", "table": "protected_labels", "values": {"label": "gold"}}
+    assert member.post(f"{NATIVE}/records", json=row).status_code == 403
+    with server.client(auth=KEYS) as pipeline:
+        assert pipeline.post(f"{NATIVE}/records", json=row).status_code == 200
+    tables = [{r["table"] for r in who.get(f"{NATIVE}/records/row").json()["records"]} for who in (member, owner)]
+    assert tables == [set(), {"protected_labels"}]
+    assert owner.delete(f"{NATIVE}/protected-labels/gold").status_code == 204

@@ -12,6 +12,7 @@ from sqlalchemy.exc import IntegrityError
 from twinlens.domain.clock import now_ns
 from twinlens.domain.dashboard import Dashboard, Widget
 from twinlens.domain.errors import AlreadyExists, InvalidArgument
+from twinlens.domain.mcp_server import check_url
 from twinlens.domain.record import PROGRESS, RowRecord
 from twinlens.features.evaluation_worker import OVERLAP_NS
 from twinlens.store.catalog import bulk
@@ -22,6 +23,7 @@ from twinlens.store.catalog.evaluators import EvaluatorTable
 from twinlens.store.catalog.gateway import GatewayTable
 from twinlens.store.catalog.gateway_budgets import BudgetTable
 from twinlens.store.catalog.guardrails import GuardrailTable
+from twinlens.store.catalog.mcp_servers import McpTable
 from twinlens.store.catalog.scheduled_exports import ScheduledExportTable
 from twinlens.store.catalog.skills import SkillTable
 from twinlens.store.catalog.webhooks import WebhookTable
@@ -115,5 +117,8 @@ _READ: dict[str, Callable[[sa.Connection, str, Values], object]] = {
     "gateway_endpoints": lambda c, p, v: GatewayTable(c, p).endpoints(endpoint_id=v["endpoint_id"]),
     "gateway_guardrails": lambda c, p, v: GuardrailTable(c, p).find(v["guardrail_id"]),
     "evaluation_rules": lambda c, p, v: EvaluatorTable(c, p).rules(v["rule_id"]),
+    "mcp_servers": lambda c, p, v: McpTable(c, p).servers(v["name"]),
+    "mcp_versions": lambda c, p, v: McpTable(c, p).versions(v["name"]),
+    "mcp_endpoints": lambda c, p, v: check_url(v["url"]),
     "skill_versions": lambda c, p, v: SkillTable(c, p).versions(v["name"]),
 }  # fmt: skip

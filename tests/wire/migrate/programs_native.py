@@ -54,6 +54,7 @@ def set_up(server: LiveServer, trace_id: str, experiment_id: str) -> None:
             _post(http, "/api/public/v2/prompts", body)
         _post(http, "/api/3.0/mlflow/issues", {"experiment_id": experiment_id, "name": "Too long"})
         _gateway(http, nowhere)
+        _mcp(http)
         evaluator = {
             "name": "true", "type": "llm_as_judge", "prompt": "Is {{output}} true?",
             "modelConfig": {"provider": "house", "model": "m-1"}, "outputDefinition": {"dataType": "NUMERIC"},
@@ -69,6 +70,18 @@ def set_up(server: LiveServer, trace_id: str, experiment_id: str) -> None:
             "attempts, due_ns, created_ns, updated_ns) VALUES ('default', 'e-1', ?, ?, ?, '', 'trace', 'done', 1, 1, 1, 1)",
             (made, rule_id, trace_id),
         )
+
+
+def _mcp(http: httpx.Client) -> None:
+    at = "/api/3.0/mlflow/mcp-servers/example.acme%2Fsearch"
+    body = {
+        "server_json": {"name": "example.acme/search", "description": "Search", "version": "1.0.0"},
+        "status": "active",
+    }
+    _post(http, f"{at}/versions", body)
+    _post(http, f"{at}/aliases", {"alias": "stable", "version": "1.0.0"})
+    _post(http, f"{at}/tags", {"key": "team", "value": "a"})
+    _post(http, f"{at}/endpoints", {"url": "https://mcp.example.com/", "server_version": "1.0.0"})
 
 
 def _gateway(http: httpx.Client, nowhere: str) -> None:

@@ -24,8 +24,8 @@ ROWS = frozenset({
     "dashboard_widgets", "deployments", "deployment_environments", "deployment_releases", "evaluators",
     "evaluator_versions", "evaluation_rules", "evaluations", "gateway_bindings", "gateway_budgets", "gateway_endpoints",
     "gateway_guardrails", "gateway_mappings", "gateway_models", "gateway_tags", "gateway_usage", "guardrail_uses",
-    "issues", "model_connections", "protected_labels", "scheduled_exports", "skills", "skill_files", "skill_labels",
-    "skill_versions", "webhooks",
+    "issues", "mcp_aliases", "mcp_endpoints", "mcp_servers", "mcp_tags", "mcp_versions", "model_connections",
+    "protected_labels", "scheduled_exports", "skills", "skill_files", "skill_labels", "skill_versions", "webhooks",
 })  # fmt: skip
 #: Of these: only for who administers the project, in both directions.
 MANAGED = frozenset({"gateway_budgets", "model_connections", "protected_labels", "scheduled_exports", "webhooks"})
