@@ -20,7 +20,7 @@ def run(
     checkpoint: Annotated[
         Path | None, Parameter(help="Where progress is kept. [default: twinlens-migration-….db in this folder]")
     ] = None,
-    workers: Annotated[int, Parameter(help="Pages in flight.")] = 4,
+    workers: Annotated[int, Parameter(help="Requests in flight, to each side.")] = 4,
     rate: Annotated[float, Parameter(help="Requests per second at most, to each side; 0: no limit.")] = 0,
 ) -> None:
     """Move a project between MLflow, Langfuse and Twinlens, or from the files of another tool.
@@ -44,7 +44,7 @@ def run(
     title = f"{there.shown} → {here.shown}"
     exact = there.system == here.system == "twinlens"
     with reading(there.shown):
-        opened = locate.source(there, rate)
+        opened = locate.source(there, rate, workers)
     if dry_run:
         locate.check_target(here)
         show_plan(make_plan(opened), title)
@@ -53,7 +53,7 @@ def run(
     file = checkpoint or locate.default_checkpoint(there, here)
     progress, notes = Checkpoint(file, title), Notes(file)
     try:
-        into = locate.target(here, derive=not exact, rate=rate, notes=notes)
+        into = locate.target(here, derive=not exact, rate=rate, workers=workers, notes=notes)
         with Bars(opened.count) as bars:
             migration = Migration(opened, into, progress, exact=exact, workers=workers, progress=bars)
             migration.run()

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Iterable, Iterator
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
 from email.utils import parsedate_to_datetime
-from typing import Any
+from typing import Any, TypeVar
 
 import msgspec
 import requests
@@ -17,6 +19,8 @@ from twinlens.migrate.errors import BusyError, MigrationError
 _PATIENT = (429, 502, 503, 504)
 _TRIES = 8
 _CHUNK = 1 << 18
+_Item = TypeVar("_Item")
+_Answer = TypeVar("_Answer")
 
 
 class Http:
@@ -27,17 +31,19 @@ class Http:
         auth: user and password (public and secret key) for Basic authentication.
         token: for Bearer authentication instead.
         rate: requests per second at most; 0 for no limit.
+        workers: questions of one ``each`` that are under way at once.
     """
 
     def __init__(
         self, base: str, *, auth: tuple[str, str] | None = None, token: str | None = None, rate: float = 0,
-        headers: dict[str, str] | None = None,
+        headers: dict[str, str] | None = None, workers: int = 4,
     ) -> None:  # fmt: skip
         self.base = base.rstrip("/")
+        self._workers = workers
         self._session = requests.Session()
         self._session.trust_env = False  # a .netrc or proxy of the shell must not change who is spoken to, or as whom
-        self._session.mount("http://", HTTPAdapter(pool_maxsize=16))
-        self._session.mount("https://", HTTPAdapter(pool_maxsize=16))
+        self._session.mount("http://", HTTPAdapter(pool_maxsize=max(16, 3 * workers)))
+        self._session.mount("https://", HTTPAdapter(pool_maxsize=max(16, 3 * workers)))
         self._session.headers.update(headers or {})
         if auth:
             self._session.auth = auth
@@ -107,6 +113,34 @@ class Http:
     def upload(self, path: str, chunks: Iterable[bytes], **options: Any) -> None:
         """PUT a stream; an empty one too."""
         self.request("PUT", path, data=_filled(chunks), **options)
+
+    def each(self, ask: Callable[[_Item], _Answer], items: Iterable[_Item]) -> Iterator[_Answer]:
+        """Answers in the order of the items. A few are asked for ahead of the reader, no more, so memory stays bounded.
+
+        What ``ask`` or ``items`` raise comes after all answers before it.
+        """
+        pool = ThreadPoolExecutor(self._workers, thread_name_prefix="twinlens-read")
+        flying: deque[Future[_Answer]] = deque()
+        failed: Exception | None = None
+        coming = iter(items)
+        try:
+            while True:
+                try:
+                    item = next(coming)
+                except StopIteration:
+                    break
+                except Exception as error:
+                    failed = error
+                    break
+                flying.append(pool.submit(ask, item))
+                if len(flying) > self._workers:
+                    yield flying.popleft().result()
+            while flying:
+                yield flying.popleft().result()
+            if failed is not None:
+                raise failed
+        finally:
+            pool.shutdown(cancel_futures=True)
 
     def _hold(self, seconds: float) -> None:
         """All threads wait: the server has said so to one of them."""

@@ -44,6 +44,7 @@ from twinlens.domain.summary import add_spans, new_summary, note_reporters
 from twinlens.domain.trace import Span, TracePatch
 from twinlens.migrate.essence import key_of, sums
 from twinlens.migrate.http import Http
+from twinlens.migrate.langfuse_v3 import V3
 from twinlens.migrate.langfuse_v4 import V4
 from twinlens.migrate.restore import restore_span, restore_trace
 from twinlens.migrate.system import Content, Page
@@ -69,6 +70,8 @@ class LangfuseSource:
 
     def __init__(self, http: Http) -> None:
         self._http = http
+        self._v3 = V3(http)
+        self._links: dict[str, MediaLink] | None = None  #: files that traces refer to, once all traces have been read
         self.kinds = tuple(kind for kind in KINDS if kind in NATIVE or kind in self._ledger)
 
     @cached_property
@@ -88,42 +91,24 @@ class LangfuseSource:
             return None
         return sum(len(page.records) for page in self.read(kind))
 
-    def pages(self, path: str, first: int = 1, **params: Any) -> Iterator[tuple[list[Any], int]]:
-        """Pages of a list: items and the number of the next page."""
-        page = first
-        while True:
-            answer = self._http.get(API + path, params={"page": page, "limit": 100, **params})
-            yield answer["data"], page + 1
-            if page >= answer["meta"]["totalPages"]:
-                return
-            page += 1
-
     def all(self, path: str, **params: Any) -> Iterator[Any]:
         """All items of a list."""
-        for items, _ in self.pages(path, **params):
+        for items, _ in self._v3.pages(path, **params):
             yield from items
 
     def read(self, kind: str, after: Any = None) -> Iterator[Page]:
         """See ``Source.read``."""
         match kind:
-            case "trace" if self._v4 is not None:
-                for found, cursor in self._v4.traces(after):
-                    records: list[AnyRecord] = [
-                        self._record_of(said) for said in found if not said["id"].startswith(SHOWN)
-                    ]
-                    yield Page(records, cursor, part=cursor is None)
+            case "trace":
+                yield from self._traces(after)
             case "score" if self._v4 is not None:
                 for found, cursor in self._v4.scores(after):
-                    records = [ScoreRecord(score=score_of(s)) for s in found if not s["id"].startswith(SHOWN)]
+                    records: list[AnyRecord] = [
+                        ScoreRecord(score=score_of(s)) for s in found if not s["id"].startswith(SHOWN)
+                    ]
                     yield Page(records, cursor, part=cursor is None)
-            case "trace":
-                for items, number in self.pages("/traces", after or 1, orderBy="timestamp.asc"):
-                    for item in items:
-                        if not item["id"].startswith(SHOWN):
-                            yield Page([self.trace(item["id"])], part=True)
-                    yield Page([], number)
             case "score":
-                for items, number in self.pages("/v2/scores", after or 1):
+                for items, number in self._v3.pages("/v2/scores", after or 1):
                     records = [ScoreRecord(score=score_of(s)) for s in items if not s["id"].startswith(SHOWN)]
                     yield Page(records, number)
             case "prompt":
@@ -137,7 +122,7 @@ class LangfuseSource:
                 found = [ScoreConfigRecord(config=config_of(c)) for c in self.all("/score-configs")]
                 yield Page(list(self._as_kept(found)))
             case "comment":
-                for items, _ in self.pages("/comments"):
+                for items, _ in self._v3.pages("/comments"):
                     yield Page(list(self._as_kept(CommentRecord(comment=comment_of(c)) for c in items)), part=True)
             case "price":
                 own = (m for m in self.all("/models") if not m.get("isLangfuseManaged"))
@@ -149,9 +134,16 @@ class LangfuseSource:
                     yield Page([record], part=True)
 
     # --- traces ----------------------------------------------------------------------------------------------------------
-    def trace(self, trace_id: str) -> TraceRecord:
-        """One trace with all its observations."""
-        return self._record_of(self._http.get(f"{API}/traces/{quote(trace_id, safe='')}"))
+    def _traces(self, after: Any) -> Iterator[Page]:
+        links: dict[str, MediaLink] = {}
+        for found, position in (self._v4 or self._v3).traces(after):
+            records = [self._record_of(said) for said in found if not said["id"].startswith(SHOWN)]
+            for record in records:
+                for media_id, link in _links(record):
+                    links.setdefault(media_id, link)
+            yield Page(list[AnyRecord](records), position, part=position is None)
+        if after is None:
+            self._links = links
 
     def _record_of(self, said: dict[str, Any]) -> TraceRecord:
         trace_id: str = said["id"]
@@ -271,30 +263,24 @@ class LangfuseSource:
         kept = self._ledger.get("media", [])
         yield Page(list(kept), part=True)
         seen = {record.key for record in kept}
-        for page in self.read("trace"):
-            for record in page.records:
-                if isinstance(record, TraceRecord):
-                    yield Page(list[AnyRecord](self._media_of(record, seen)), part=True)
+        if self._links is None:  # the traces have been read before this one went on
+            for _ in self.read("trace"):
+                pass
+        links = self._links or {}
+        for record in self._http.each(self._media_of, (link for link in links.items() if link[0] not in seen)):
+            if record is not None:
+                yield Page([record], part=True)
 
-    def _media_of(self, record: TraceRecord, seen: set[str]) -> Iterator[MediaRecord]:
-        texts = [(None, record.trace.input, record.trace.output)]
-        texts += [(span.span_id, span.input, span.output) for span in record.spans]
-        for span_id, *fields in texts:
-            for field, text in zip(("input", "output"), fields, strict=True):
-                for found in references(text or ""):
-                    if found.media_id in seen:
-                        continue
-                    seen.add(found.media_id)
-                    said = self._http.get(f"{API}/media/{found.media_id}", allow=(404,))
-                    if said is None:
-                        continue
-                    digest = _sha256(self._http.stream(said["url"]))  # the API does not tell the whole hash
-                    media = Media(
-                        media_id=found.media_id, sha256=digest, content_type=said["contentType"],
-                        content_length=said["contentLength"], uploaded_ns=_ns(said.get("uploadedAt")) or 1,
-                    )  # fmt: skip
-                    link = MediaLink(field=field, trace_id=record.trace.trace_id, observation_id=span_id)
-                    yield MediaRecord(media=media, links=[link])
+    def _media_of(self, link: tuple[str, MediaLink]) -> MediaRecord | None:
+        said = self._http.get(f"{API}/media/{link[0]}", allow=(404,))
+        if said is None:
+            return None
+        digest = _sha256(self._http.stream(said["url"]))  # the API does not tell the whole hash
+        media = Media(
+            media_id=link[0], sha256=digest, content_type=said["contentType"],
+            content_length=said["contentLength"], uploaded_ns=_ns(said.get("uploadedAt")) or 1,
+        )  # fmt: skip
+        return MediaRecord(media=media, links=[link[1]])
 
     def content(self, record: Content) -> Iterator[bytes]:
         """See ``Source.content``."""
@@ -328,6 +314,16 @@ class LangfuseSource:
             if (item.get("metadata") or {}).get("kind") == "artifact":
                 found[msgspec.convert(item["input"], AnyRecord).key] = item["metadata"].get("media", "")
         return found
+
+
+def _links(record: TraceRecord) -> Iterator[tuple[str, MediaLink]]:
+    """Files that a trace refers to, and where."""
+    texts = [(None, record.trace.input, record.trace.output)]
+    texts += [(span.span_id, span.input, span.output) for span in record.spans]
+    for span_id, *fields in texts:
+        for field, text in zip(("input", "output"), fields, strict=True):
+            for found in references(text or ""):
+                yield found.media_id, MediaLink(field=field, trace_id=record.trace.trace_id, observation_id=span_id)
 
 
 def _named(record: AnyRecord) -> tuple[str, str]:

@@ -6,6 +6,7 @@ row; input and output are text; values of metadata are cut at 200 characters unl
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterator
 from typing import Any
 
@@ -20,6 +21,8 @@ _FIELDS = "core,basic,time,io,metadata,model,usage,prompt,trace_context"
 _CUT = 200
 _PAGE = 100
 _SEEN = 50_000
+#: Observations that are asked for at once, except those of one trace.
+_GROUP = 200
 
 
 class V4:
@@ -27,10 +30,16 @@ class V4:
 
     def __init__(self, http: Http) -> None:
         self._http = http
+        self._together = True  #: the server has not yet refused to tell of several traces at once
 
-    def _rows(self, path: str, after: str | None, params: dict[str, Any]) -> Iterator[tuple[list[Any], str | None]]:
+    def _rows(
+        self, path: str, after: str | None, params: dict[str, Any], allow: tuple[int, ...] = ()
+    ) -> Iterator[tuple[list[Any], str | None]]:  # fmt: skip
+        """Pages and the cursor behind each; none where the server answers with one of ``allow``."""
         while True:
-            answer = self._http.get(API + path, params=params | ({"cursor": after} if after else {}))
+            answer = self._http.get(API + path, params=params | ({"cursor": after} if after else {}), allow=allow)
+            if answer is None:
+                return
             after = (answer.get("meta") or {}).get("cursor")
             yield answer["data"], after
             if not after:
@@ -42,9 +51,15 @@ class V4:
         A trace comes where its newest observation stands in the list, so that one list of observations, gone on with
         from any place, gives every trace once.
         """
+        return self._http.each(lambda group: (list(self._whole(group[0])), group[1]), self._groups(after))
+
+    def _groups(self, after: str | None) -> Iterator[tuple[dict[str, str], str | None]]:
+        """Traces as they first appear in the list, with the observation that stands there."""
         seen: set[str] = set()
         for rows, cursor in self._rows("/v2/observations", after, {"limit": 1000, "fields": "core"}):
-            found: list[dict[str, Any]] = []
+            sizes = Counter(row["traceId"] for row in rows)
+            group: dict[str, str] = {}
+            size = 0
             for row in rows:
                 trace_id = row["traceId"]
                 if trace_id in seen:
@@ -52,24 +67,56 @@ class V4:
                 if len(seen) >= _SEEN:
                     seen.clear()
                 seen.add(trace_id)
-                observations = self._observations(trace_id)
-                if observations and observations[0]["id"] == row["id"]:
-                    found.append(_trace(trace_id, observations))
-                if len(found) >= 20:
-                    yield found, None
-                    found = []
-            yield found, cursor
+                if group and size + sizes[trace_id] > _GROUP:
+                    yield group, None
+                    group, size = {}, 0
+                group[trace_id] = row["id"]
+                size += sizes[trace_id]
+            yield group, cursor
 
-    def _observations(self, trace_id: str) -> list[dict[str, Any]]:
-        """All observations of a trace, newest first, with whole metadata."""
-        params = {"traceId": trace_id, "limit": 1000, "fields": _FIELDS}
-        found = [row for rows, _ in self._rows("/v2/observations", None, params) for row in rows]
-        cut = {key for row in found for key, value in (row.get("metadata") or {}).items() if _may_be_cut(value)}
-        if not cut:
-            return found
-        params |= {"fields": "core,metadata", "expandMetadata": ",".join(sorted(cut))}
-        whole = {row["id"]: row["metadata"] for rows, _ in self._rows("/v2/observations", None, params) for row in rows}
-        return [row | {"metadata": whole.get(row["id"], row.get("metadata"))} for row in found]
+    def _whole(self, group: dict[str, str]) -> Iterator[dict[str, Any]]:
+        """Those of some traces that the list has come to here: others stood nearer to its beginning."""
+        found = self._observations(list(group))
+        for trace_id, newest in group.items():
+            own = found.get(trace_id)
+            if own and own[0]["id"] == newest:
+                yield _trace(trace_id, own)
+
+    def _observations(self, trace_ids: list[str]) -> dict[str, list[dict[str, Any]]]:
+        """All observations of some traces, newest first, with whole metadata: in one question where the server takes it."""
+        found: dict[str, list[dict[str, Any]]] = {}
+        if len(trace_ids) > 1 and self._together:
+            wanted = {"type": "stringOptions", "column": "traceId", "operator": "any of", "value": trace_ids}
+            answer = self._asked(trace_ids, {"filter": msgspec.json.encode([wanted]).decode()})
+            self._together = answer is not None
+            found = answer or {}
+        for each in trace_ids:
+            if each not in found:
+                found |= self._asked([each], {"traceId": each}) or {}
+        return found
+
+    def _asked(self, trace_ids: list[str], which: dict[str, Any]) -> dict[str, list[dict[str, Any]]] | None:
+        """Observations by trace; None where the server refuses the filter or does not heed it."""
+        params: dict[str, Any] = {"limit": 1000, "fields": _FIELDS, **which}
+        found: dict[str, list[dict[str, Any]]] = {}
+        cut: set[str] = set()
+        allow = (400,) if "filter" in which else ()
+        taken = False
+        for rows, _ in self._rows("/v2/observations", None, params, allow):
+            taken = True
+            if any(row["traceId"] not in trace_ids for row in rows):
+                return None
+            for row in rows:
+                found.setdefault(row["traceId"], []).append(row)
+                cut |= {key for key, value in (row.get("metadata") or {}).items() if _may_be_cut(value)}
+        if cut:
+            params |= {"fields": "core,metadata", "expandMetadata": ",".join(sorted(cut))}
+            pages = self._rows("/v2/observations", None, params)
+            whole = {(row["traceId"], row["id"]): row["metadata"] for rows, _ in pages for row in rows}
+            for own in found.values():
+                for row in own:
+                    row["metadata"] = whole.get((row["traceId"], row["id"]), row.get("metadata"))
+        return found if taken else None
 
     def scores(self, after: str | None) -> Iterator[tuple[list[dict[str, Any]], str | None]]:
         """Scores."""

@@ -72,15 +72,15 @@ def parse(text: str) -> Place:
     return Place(system, url, f"{system}+{url}" + (f"/{project}" if system == "twinlens" else ""), auth, project)
 
 
-def source(place: Place, rate: float = 0) -> Source:
-    """Open a place to read from."""
+def source(place: Place, rate: float = 0, workers: int = 4) -> Source:
+    """Open a place to read from, with so many requests under way at once."""
     if place.system == FILES:
         return open_files(place.project, place.url)
     if place.system == "mlflow" and not place.url.startswith("http"):
         from twinlens.migrate.mlflow_source import MlflowSource
 
         return MlflowSource(_stored(place.url))
-    http = Http(place.url, auth=place.auth, rate=rate)
+    http = Http(place.url, auth=place.auth, rate=rate, workers=workers)
     if place.system == "mlflow":
         from twinlens.migrate.mlflow_reader import RestReader
         from twinlens.migrate.mlflow_source import MlflowSource
@@ -120,15 +120,18 @@ def check_target(place: Place) -> None:
         )
 
 
-def target(place: Place, *, derive: bool, rate: float = 0, notes: Notes | None = None) -> Target:
+def target(
+    place: Place, *, derive: bool, rate: float = 0, workers: int = 4, notes: Notes | None = None
+) -> Target:  # fmt: skip
     """Open a place to write to.
 
     Args:
+        workers: requests that are under way at once when what it holds is read back.
         derive: what comes is from another product (see ``TwinlensTarget``).
         notes: what the target has to remember, should the migration be interrupted; None for memory.
     """
     check_target(place)
-    http = Http(place.url, auth=place.auth, rate=rate)
+    http = Http(place.url, auth=place.auth, rate=rate, workers=workers)
     if place.system == "mlflow":
         from twinlens.migrate.mlflow_target import MlflowTarget
 

@@ -18,7 +18,7 @@ from sqlalchemy.exc import SQLAlchemyError
 from twinlens.domain.clock import iso_ms
 from twinlens.migrate.errors import MigrationError
 from twinlens.migrate.mlflow_artifacts import StoredArtifacts
-from twinlens.migrate.mlflow_reader import IS_PROMPT, Part
+from twinlens.migrate.mlflow_reader import IS_PROMPT, WHOLE, Part
 from twinlens.migrate.mlflow_wire import pairs_of
 
 _PAGE = 200
@@ -269,8 +269,12 @@ class DatabaseReader:
             for row in rows
         ]  # fmt: skip
 
-    def whole(self, trace_ids: list[str]) -> list[dict[str, Any]]:
+    def whole(self, trace_ids: list[str]) -> Iterator[list[dict[str, Any]]]:
         """See ``MlflowReader``. Spans are in the database, or in a file among the trace's artifacts (MLflow 2)."""
+        for first in range(0, len(trace_ids), WHOLE):
+            yield self._whole(trace_ids[first : first + WHOLE])
+
+    def _whole(self, trace_ids: list[str]) -> list[dict[str, Any]]:
         spans: dict[str, list[Any]] = {}
         for row in self._rows("spans", "WHERE trace_id IN :ids ORDER BY start_time_unix_nano", ids=trace_ids):
             spans.setdefault(row["trace_id"], []).append(msgspec.json.decode(row["content"]))

@@ -20,7 +20,7 @@ from twinlens.migrate.notes import Notes
 
 _MS = 1_000_000
 #: Traces of one call.
-_LINKS, _WHOLE = 100, 10
+_LINKS = 100
 
 
 class EvaluationWriter:
@@ -92,8 +92,8 @@ class EvaluationWriter:
     def _means(self, trace_ids: list[str]) -> dict[str, float]:
         """Means of the numbers (and of yes as 1, no as 0) that traces were scored with, by name."""
         found: dict[str, list[float]] = {}
-        for first in range(0, len(trace_ids), _WHOLE):
-            for said in self._reader.whole(trace_ids[first : first + _WHOLE]):
+        for part in self._reader.whole(trace_ids):
+            for said in part:
                 for assessment in said["trace_info"].get("assessments") or []:
                     score = wire.score_of(assessment, "")
                     if score.value is not None and score.data_type in ("NUMERIC", "BOOLEAN"):

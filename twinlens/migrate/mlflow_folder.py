@@ -16,7 +16,7 @@ import yaml
 from twinlens.migrate.errors import MigrationError
 from twinlens.migrate.mlflow_artifacts import StoredArtifacts
 from twinlens.migrate.mlflow_database import spans_in
-from twinlens.migrate.mlflow_reader import IS_PROMPT, Part
+from twinlens.migrate.mlflow_reader import IS_PROMPT, WHOLE, Part
 from twinlens.migrate.mlflow_wire import pairs_of, time_ns
 
 _PAGE = 100
@@ -188,8 +188,12 @@ class FolderReader:
         took = said.get("execution_duration_ms", said.get("execution_time_ms"))
         return found if took is None else found | {"execution_duration": f"{took / 1000:.3f}s"}
 
-    def whole(self, trace_ids: list[str]) -> list[dict[str, Any]]:
+    def whole(self, trace_ids: list[str]) -> Iterator[list[dict[str, Any]]]:
         """See ``MlflowReader``."""
+        for first in range(0, len(trace_ids), WHOLE):
+            yield self._whole(trace_ids[first : first + WHOLE])
+
+    def _whole(self, trace_ids: list[str]) -> list[dict[str, Any]]:
         found: list[dict[str, Any]] = []
         for trace_id in trace_ids:
             folder = self._traces[trace_id]

@@ -15,6 +15,8 @@ API, API3 = "/api/2.0/mlflow", "/api/3.0/mlflow"
 IS_PROMPT = "mlflow.prompt.is_prompt"
 #: Runs of one call for histories, and how many points a server gives at once.
 RUNS, _POINTS = 100, 25_000
+#: Traces of one part of ``whole``.
+WHOLE = 10
 #: Items of a page, and the token of the next one.
 Part = tuple[list[Any], str | None]
 
@@ -50,8 +52,8 @@ class MlflowReader(Protocol):
         """``TraceInfo`` of an experiment's traces, oldest first."""
         ...
 
-    def whole(self, trace_ids: list[str]) -> list[dict[str, Any]]:
-        """``trace_info`` and ``spans`` of some traces."""
+    def whole(self, trace_ids: list[str]) -> Iterator[list[dict[str, Any]]]:
+        """``trace_info`` and ``spans`` of some traces, in parts that keep their order."""
         ...
 
     def datasets(self) -> Iterator[dict[str, Any]]:
@@ -100,7 +102,7 @@ class RestReader:
         models, _ = next(self.models(experiment_id, None))
         for found, more in self._pages(f"{API}/runs/search", "runs", body, token):
             if models:  # a search does not tell which models a run has read
-                found = [self._run(said["info"]["run_id"]) for said in found]
+                found = list(self._http.each(self._run, (said["info"]["run_id"] for said in found)))
             yield found, more
 
     def _run(self, run_id: str) -> dict[str, Any]:
@@ -166,8 +168,12 @@ class RestReader:
         body: dict[str, Any] = {"locations": [place], "max_results": 100, "order_by": ["timestamp_ms ASC"]}
         return self._pages(f"{API3}/traces/search", "traces", body, token)
 
-    def whole(self, trace_ids: list[str]) -> list[dict[str, Any]]:
+    def whole(self, trace_ids: list[str]) -> Iterator[list[dict[str, Any]]]:
         """See ``MlflowReader``."""
+        parts = [trace_ids[first : first + WHOLE] for first in range(0, len(trace_ids), WHOLE)]
+        return self._http.each(self._whole, parts)
+
+    def _whole(self, trace_ids: list[str]) -> list[dict[str, Any]]:
         answer = self._http.get(f"{API3}/traces/batchGet", params=[("trace_ids", each) for each in trace_ids])
         return answer.get("traces") or []
 

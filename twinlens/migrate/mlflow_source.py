@@ -303,8 +303,7 @@ class MlflowSource:
             if kind == "score":
                 yield Page(list(self._scores(infos)), position)
                 continue
-            for start in range(0, len(infos), 10):
-                found = self._reader.whole([info["trace_id"] for info in infos[start : start + 10]])
+            for found in self._reader.whole([info["trace_id"] for info in infos]):
                 yield Page([self._trace(said) for said in found], part=True)
             yield Page([], position)
         if kind == "score":  # those of sessions and dataset runs

@@ -94,6 +94,10 @@ class Migration:
                 flying.append((page, pool.submit(self._write, page)))
             while flying:
                 self._landed(kind, flying, held)
+        except MigrationError:
+            while flying:  # what came before the failure is done, if it can be
+                self._landed(kind, flying, held)
+            raise
         finally:
             for _, future in flying:
                 future.cancel()

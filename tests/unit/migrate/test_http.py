@@ -80,3 +80,45 @@ def test_never_faster_than_asked(busy: str) -> None:
     for _ in range(5):
         http.get("/x")
     assert time.monotonic() - begun >= 4 / 20
+
+
+def test_answers_come_in_order_and_few_ahead() -> None:
+    """The first is answered last; of many items only some are taken before the first answer is read."""
+    taken: list[int] = []
+    second = threading.Event()
+
+    def items() -> Iterator[int]:
+        for n in range(100):
+            taken.append(n)
+            yield n
+
+    def ask(n: int) -> int:
+        if n == 0:
+            assert second.wait(10)
+        elif n == 1:
+            second.set()
+        return n * n
+
+    answers = Http("http://127.0.0.1:9", workers=3).each(ask, items())
+    assert next(answers) == 0
+    assert len(taken) <= 4
+    assert list(answers) == [n * n for n in range(1, 100)]
+
+
+@pytest.mark.parametrize("where", ["item", "answer"])
+def test_a_failure_comes_after_what_was_before_it(where: str) -> None:
+    def items() -> Iterator[int]:
+        for n in range(9):
+            if (where, n) == ("item", 5):
+                raise MigrationError("no more")
+            yield n
+
+    def ask(n: int) -> int:
+        if (where, n) == ("answer", 5):
+            raise MigrationError("no answer")
+        return n
+
+    seen: list[int] = []
+    with pytest.raises(MigrationError):
+        seen.extend(Http("http://127.0.0.1:9").each(ask, items()))
+    assert seen == [0, 1, 2, 3, 4]
