@@ -84,9 +84,9 @@ class Langfuse(BaseHTTPRequestHandler):
         if path == "/v2/observations":
             if "filter" in query and not self.filters:
                 return None
-            wanted = [query["traceId"]] if "traceId" in query else NAMES
+            wanted = {query["traceId"]} if "traceId" in query else set(NAMES)
             if "filter" in query:
-                wanted = json.loads(query["filter"])[0]["value"]
+                wanted = set(json.loads(query["filter"])[0]["value"])
             start, limit = int(query.get("cursor", 0)), int(query["limit"])
             kept = [o for o in OBSERVATIONS if o["traceId"] in wanted]
             if "expandMetadata" in query:
