@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -155,4 +156,5 @@ def _settled(http: httpx.Client, path: str) -> list[dict[str, str]]:
         rows = http.get(path).json()["deliveries"]
         if all(row["status"] != "pending" for row in rows):
             return rows
+        time.sleep(0.1)
     raise TimeoutError(rows)
