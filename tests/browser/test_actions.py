@@ -45,7 +45,8 @@ def test_edit_and_delete_a_score(live_server: LiveServer, open_page: OpenPage) -
         page.get_by_role("button", name="Edit quality").click()
         page.get_by_label("Value").fill("0.8")
         page.get_by_label("Comment").fill("better")
-        page.get_by_role("button", name="Save").click()
+        with page.expect_response(lambda response: response.request.method != "GET"):
+            page.get_by_role("button", name="Save").click()
         expect(page.get_by_text("better")).to_be_visible()
         [score] = client.get(f"{API}/traces/{trace_id}").json()["scores"]
         assert (score["value"], score["comment"]) == (0.8, "better")
