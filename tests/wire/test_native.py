@@ -17,7 +17,7 @@ from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTrace
 from opentelemetry.proto.common.v1.common_pb2 import AnyValue, KeyValue
 
 from tests.servers import LiveServer
-from twinlens.faces.native import schemas
+from twinlens.faces.native import run_schemas, schemas, trace_schemas
 
 NATIVE = "/api/twinlens/v1"
 P = f"{NATIVE}/projects/default"
@@ -435,11 +435,11 @@ def test_answers_have_the_described_form(client: httpx.Client, traces: list[str]
         (f"{NATIVE}/projects", schemas.ProjectList),
         (f"{NATIVE}/stats", schemas.InstanceStats),
         (f"{P}/overview", schemas.Overview),
-        (f"{P}/traces", schemas.TracePage),
-        (f"{P}/traces/{traces[0]}", schemas.TraceDetail),
-        (f"{P}/traces/{traces[0]}/spans/0000000000000002", schemas.SpanDetail),
-        (f"{P}/experiments", schemas.ExperimentList),
-        (f"{P}/runs", schemas.RunPage),
+        (f"{P}/traces", trace_schemas.TracePage),
+        (f"{P}/traces/{traces[0]}", trace_schemas.TraceDetail),
+        (f"{P}/traces/{traces[0]}/spans/0000000000000002", trace_schemas.SpanDetail),
+        (f"{P}/experiments", run_schemas.ExperimentList),
+        (f"{P}/runs", run_schemas.RunPage),
         (f"{P}/models", schemas.RegisteredModelPage),
     ):
         msgspec.json.decode(client.get(path).raise_for_status().content, type=form)

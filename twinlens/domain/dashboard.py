@@ -6,7 +6,7 @@ widgets. The same widget may stand on several dashboards.
 
 from __future__ import annotations
 
-from typing import Any, Literal, get_args
+from typing import Any, Literal
 
 import msgspec
 
@@ -17,7 +17,6 @@ ChartType = Literal[
     "LINE_TIME_SERIES", "AREA_TIME_SERIES", "BAR_TIME_SERIES", "HORIZONTAL_BAR", "VERTICAL_BAR", "PIE", "NUMBER",
     "HISTOGRAM", "PIVOT_TABLE",
 ]  # fmt: skip
-CHART_TYPES: tuple[ChartType, ...] = get_args(ChartType)
 TIME_SERIES = frozenset({"LINE_TIME_SERIES", "AREA_TIME_SERIES", "BAR_TIME_SERIES"})
 COLUMNS = 12
 MAX_TILES = 100

@@ -16,7 +16,7 @@ from litestar.params import FromPath, QueryParameter
 from litestar.response import Stream
 
 from twinlens.faces.http import AnyRequest, in_thread, services
-from twinlens.faces.native import schemas as s
+from twinlens.faces.native import run_schemas as rs
 from twinlens.faces.native.reply import reading, whole_id
 from twinlens.features.artifacts import Artifact
 
@@ -47,27 +47,27 @@ PathText = Annotated[str, QueryParameter(name="path", description="Path below th
 @get("/projects/{project_id:str}/runs/{run_id:str}/artifacts", summary="List artifacts")
 async def list_artifacts(
     request: AnyRequest, project_id: FromPath[str], run_id: FromPath[str], path_text: PathText = ""
-) -> s.ArtifactList:
+) -> rs.ArtifactList:
     """Direct children of a folder; folders first."""
     allowed, uri = await _root(request, project_id, run_id)
     found = await services(request).artifacts.list_at(allowed, uri, path_text)
     entries = [
-        s.ArtifactRow(path=info.path, name=posixpath.basename(info.path), is_dir=info.is_dir, size=info.size)
+        rs.ArtifactRow(path=info.path, name=posixpath.basename(info.path), is_dir=info.is_dir, size=info.size)
         for info in found
     ]
-    return s.ArtifactList(path=path_text, entries=sorted(entries, key=lambda e: (not e.is_dir, e.name)))
+    return rs.ArtifactList(path=path_text, entries=sorted(entries, key=lambda e: (not e.is_dir, e.name)))
 
 
 @get("/projects/{project_id:str}/runs/{run_id:str}/artifacts/preview", summary="Preview an artifact")
 async def preview_artifact(
     request: AnyRequest, project_id: FromPath[str], run_id: FromPath[str], path_text: PathText
-) -> s.ArtifactPreview:
+) -> rs.ArtifactPreview:
     """The first 256 KiB of text, or where to show the file from."""
     allowed, uri = await _root(request, project_id, run_id)
     artifact = await services(request).artifacts.open_at(allowed, uri, path_text)
     kind = kind_of(artifact.media_type)
     base = f"/api/twinlens/v1/projects/{quote(allowed, safe='')}/runs/{quote(run_id, safe='')}/artifacts/file"
-    preview = s.ArtifactPreview(
+    preview = rs.ArtifactPreview(
         path=path_text,
         kind=kind,
         size=artifact.size,

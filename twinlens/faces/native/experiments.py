@@ -9,7 +9,7 @@ from litestar.params import FromPath, JSONBody, QueryParameter
 
 from twinlens.domain.run import Experiment
 from twinlens.faces.http import AnyRequest, in_thread, services
-from twinlens.faces.native import schemas as s
+from twinlens.faces.native import run_schemas as rs
 from twinlens.faces.native.guard import shown
 from twinlens.faces.native.reply import reading, whole_id, writing
 from twinlens.faces.native.run_rows import experiment_row
@@ -18,18 +18,18 @@ View = Annotated[Literal["active", "deleted", "all"], QueryParameter(description
 
 
 @get("/projects/{project_id:str}/experiments", summary="List experiments")
-async def list_experiments(request: AnyRequest, project_id: FromPath[str], view: View = "active") -> s.ExperimentList:
+async def list_experiments(request: AnyRequest, project_id: FromPath[str], view: View = "active") -> rs.ExperimentList:
     """Newest first, with the number of active runs and the start of the newest one."""
     allowed = await reading(request, whole_id(project_id))
     found: list[Experiment] = await in_thread(services(request).experiments.list, allowed, view)
     may_see = shown(request, "experiment")
-    return s.ExperimentList(experiments=[experiment_row(one) for one in found if may_see(one.experiment_id)])
+    return rs.ExperimentList(experiments=[experiment_row(one) for one in found if may_see(one.experiment_id)])
 
 
 @post("/projects/{project_id:str}/experiments", summary="Create an experiment")
 async def create_experiment(
-    request: AnyRequest, project_id: FromPath[str], data: JSONBody[s.NewExperiment]
-) -> s.ExperimentRow:
+    request: AnyRequest, project_id: FromPath[str], data: JSONBody[rs.NewExperiment]
+) -> rs.ExperimentRow:
     """409 when the name is taken, be it by a deleted experiment."""
     allowed = await writing(request, whole_id(project_id))
     experiments = services(request).experiments
@@ -43,7 +43,7 @@ async def create_experiment(
 @get("/projects/{project_id:str}/experiments/{experiment_id:str}", summary="One experiment")
 async def get_experiment(
     request: AnyRequest, project_id: FromPath[str], experiment_id: FromPath[str]
-) -> s.ExperimentRow:
+) -> rs.ExperimentRow:
     """Deleted or not."""
     allowed = await reading(request, whole_id(project_id))
     return experiment_row(await in_thread(services(request).experiments.get, allowed, experiment_id))
@@ -51,8 +51,8 @@ async def get_experiment(
 
 @patch("/projects/{project_id:str}/experiments/{experiment_id:str}", summary="Rename an experiment")
 async def rename_experiment(
-    request: AnyRequest, project_id: FromPath[str], experiment_id: FromPath[str], data: JSONBody[s.ExperimentEdit]
-) -> s.ExperimentRow:
+    request: AnyRequest, project_id: FromPath[str], experiment_id: FromPath[str], data: JSONBody[rs.ExperimentEdit]
+) -> rs.ExperimentRow:
     """Active ones only."""
     allowed = await writing(request, whole_id(project_id))
     experiments = services(request).experiments
@@ -74,7 +74,7 @@ async def delete_experiment(request: AnyRequest, project_id: FromPath[str], expe
 )
 async def restore_experiment(
     request: AnyRequest, project_id: FromPath[str], experiment_id: FromPath[str]
-) -> s.ExperimentRow:
+) -> rs.ExperimentRow:
     """With the runs that were deleted with it."""
     allowed = await writing(request, whole_id(project_id))
     experiments = services(request).experiments

@@ -6,7 +6,7 @@ from typing import Literal
 
 from msgspec import UNSET, Struct, UnsetType
 
-from twinlens.faces.native.schemas import ScoreRow
+from twinlens.faces.native.trace_schemas import ScoreRow
 
 
 class Category(Struct, kw_only=True):

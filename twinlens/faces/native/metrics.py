@@ -9,7 +9,7 @@ from litestar.params import FromPath, QueryParameter
 
 from twinlens.domain.errors import InvalidArgument
 from twinlens.faces.http import AnyRequest, in_thread, services
-from twinlens.faces.native import schemas as s
+from twinlens.faces.native import run_schemas as rs
 from twinlens.faces.native.reply import reading, whole_id
 from twinlens.faces.native.rows import number
 from twinlens.store.telemetry.interface import MetricBucket
@@ -29,30 +29,30 @@ async def metric_buckets(
     x: Annotated[Literal["step", "time"], QueryParameter(description="What the curve runs over.")] = "step",
     lower: Annotated[int | None, QueryParameter(description="Only from this step, or time in ms.")] = None,
     upper: Annotated[int | None, QueryParameter(description="Only up to this step, or time in ms.")] = None,
-) -> s.SeriesList:
+) -> rs.SeriesList:
     """Runs that do not have a metric are left out. Everything logged before the request is in the answer."""
     allowed = await reading(request, whole_id(project_id))
     if len(run_id) * len(key) > MAX_SERIES:
         raise InvalidArgument(f"at most {MAX_SERIES} curves (runs times keys) at once")
     metrics = services(request).metrics
 
-    def read() -> list[s.Series]:
-        found: list[s.Series] = []
+    def read() -> list[rs.Series]:
+        found: list[rs.Series] = []
         for one in dict.fromkeys(key):
             by_run = metrics.buckets(allowed, run_id, one, buckets=buckets, x=x, lower=lower, upper=upper)
             found += [
-                s.Series(run_id=run, key=one, buckets=[_bucket(bucket) for bucket in by_run[run]])
+                rs.Series(run_id=run, key=one, buckets=[_bucket(bucket) for bucket in by_run[run]])
                 for run in dict.fromkeys(run_id)
                 if by_run.get(run)
             ]
         return found
 
-    return s.SeriesList(series=await in_thread(read))
+    return rs.SeriesList(series=await in_thread(read))
 
 
-def _bucket(bucket: MetricBucket) -> s.SeriesBucket:
+def _bucket(bucket: MetricBucket) -> rs.SeriesBucket:
     empty = bucket.nan_count >= bucket.count  # nothing but NaN: there is no mean
-    return s.SeriesBucket(
+    return rs.SeriesBucket(
         step_min=bucket.step_min,
         step_max=bucket.step_max,
         time_min_ms=bucket.time_min_ms,

@@ -8,7 +8,7 @@ from collections.abc import Iterable, Mapping
 from twinlens.domain.counting import sides, total_tokens
 from twinlens.domain.score import Score
 from twinlens.domain.trace import Span, TraceSummary
-from twinlens.faces.native import schemas as s
+from twinlens.faces.native import trace_schemas as ts
 
 
 def ms(ns: int) -> float:
@@ -40,10 +40,10 @@ def known_cost(cost: Mapping[str, float]) -> float | None:
     return cost["total"] if "total" in cost else sum(cost.values())
 
 
-def trace_row(trace: TraceSummary, scores: Iterable[Score] = ()) -> s.TraceRow:
+def trace_row(trace: TraceSummary, scores: Iterable[Score] = ()) -> ts.TraceRow:
     """A summary as a list row."""
     usage = trace.usage
-    return s.TraceRow(
+    return ts.TraceRow(
         trace_id=trace.trace_id,
         experiment_id=trace.experiment_id,
         name=trace.name,
@@ -80,18 +80,18 @@ def trace_row(trace: TraceSummary, scores: Iterable[Score] = ()) -> s.TraceRow:
     )
 
 
-def badges(scores: Iterable[Score]) -> list[s.ScoreBadge]:
+def badges(scores: Iterable[Score]) -> list[ts.ScoreBadge]:
     """Valid scores by name: numbers averaged, others by their newest value."""
     grouped: dict[str, list[Score]] = {}
     for score in scores:
         if score.valid:
             grouped.setdefault(score.name, []).append(score)
-    found: list[s.ScoreBadge] = []
+    found: list[ts.ScoreBadge] = []
     for name, group in grouped.items():
         newest = max(group, key=lambda one: one.timestamp_ns)
         values = [one.value for one in group if one.value is not None]
         found.append(
-            s.ScoreBadge(
+            ts.ScoreBadge(
                 name=name,
                 value=sum(values) / len(values) if values else None,
                 string_value=newest.string_value if newest.string_value is not None else newest.json_value,
@@ -102,9 +102,9 @@ def badges(scores: Iterable[Score]) -> list[s.ScoreBadge]:
     return sorted(found, key=lambda badge: badge.name)
 
 
-def score_row(score: Score) -> s.ScoreRow:
+def score_row(score: Score) -> ts.ScoreRow:
     """One score."""
-    return s.ScoreRow(
+    return ts.ScoreRow(
         score_id=score.score_id,
         name=score.name,
         data_type=score.data_type,
@@ -125,12 +125,12 @@ def score_row(score: Score) -> s.ScoreRow:
     )
 
 
-def span_row(span: Span, *, previews: bool = True) -> s.SpanRow:
+def span_row(span: Span, *, previews: bool = True) -> ts.SpanRow:
     """One span without payloads. ``previews=False`` leaves those out too, for traces of many thousand spans."""
     usage = span.usage
     inputs, outputs = sides(usage)
     first = span.completion_start_ns
-    return s.SpanRow(
+    return ts.SpanRow(
         span_id=span.span_id,
         parent_id=span.parent_id,
         name=span.name,
@@ -163,17 +163,17 @@ def span_row(span: Span, *, previews: bool = True) -> s.SpanRow:
     )
 
 
-def span_detail(span: Span, scores: Iterable[Score]) -> s.SpanDetail:
+def span_detail(span: Span, scores: Iterable[Score]) -> ts.SpanDetail:
     """One whole span."""
-    return s.SpanDetail(
+    return ts.SpanDetail(
         span=span_row(span),
         input=span.input,
         output=span.output,
         metadata=span.metadata,
         model_parameters=span.model_parameters,
         attributes=span.attributes,
-        events=[s.SpanEventRow(name=e.name, time_ms=ms(e.time_ns), attributes=e.attributes) for e in span.events],
-        links=[s.SpanLinkRow(trace_id=k.trace_id, span_id=k.span_id, attributes=k.attributes) for k in span.links],
+        events=[ts.SpanEventRow(name=e.name, time_ms=ms(e.time_ns), attributes=e.attributes) for e in span.events],
+        links=[ts.SpanLinkRow(trace_id=k.trace_id, span_id=k.span_id, attributes=k.attributes) for k in span.links],
         resource=span.resource,
         scope_name=span.scope.name,
         scope_version=span.scope.version,

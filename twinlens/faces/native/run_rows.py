@@ -6,15 +6,16 @@ from collections.abc import Iterable
 
 from twinlens.domain.registry import ModelVersion, RegisteredModel
 from twinlens.domain.run import Experiment, LatestMetric, Run
+from twinlens.faces.native import run_schemas as rs
 from twinlens.faces.native import schemas as s
 from twinlens.faces.native.rows import number
 
 NOTE_TAG = "mlflow.note.content"
 
 
-def experiment_row(experiment: Experiment) -> s.ExperimentRow:
+def experiment_row(experiment: Experiment) -> rs.ExperimentRow:
     """One experiment."""
-    return s.ExperimentRow(
+    return rs.ExperimentRow(
         experiment_id=experiment.experiment_id,
         name=experiment.name,
         artifact_location=experiment.artifact_location,
@@ -27,15 +28,15 @@ def experiment_row(experiment: Experiment) -> s.ExperimentRow:
     )
 
 
-def metric_values(metrics: Iterable[LatestMetric]) -> dict[str, s.MetricValue]:
+def metric_values(metrics: Iterable[LatestMetric]) -> dict[str, rs.MetricValue]:
     """Newest values by key."""
-    return {m.key: s.MetricValue(value=number(m.value), step=m.step, timestamp_ms=m.timestamp_ms) for m in metrics}
+    return {m.key: rs.MetricValue(value=number(m.value), step=m.step, timestamp_ms=m.timestamp_ms) for m in metrics}
 
 
-def run_row(run: Run) -> s.RunRow:
+def run_row(run: Run) -> rs.RunRow:
     """One run with its metrics, params and tags."""
     ended = run.start_ms is not None and run.end_ms is not None
-    return s.RunRow(
+    return rs.RunRow(
         run_id=run.run_id,
         experiment_id=run.experiment_id,
         name=run.name,

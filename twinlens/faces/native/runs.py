@@ -12,6 +12,7 @@ from litestar.params import FromPath, JSONBody, QueryParameter
 from twinlens.domain.errors import InvalidArgument, TwinlensError
 from twinlens.domain.run import Run
 from twinlens.faces.http import AnyRequest, in_thread, services
+from twinlens.faces.native import run_schemas as rs
 from twinlens.faces.native import schemas as s
 from twinlens.faces.native.experiments import View
 from twinlens.faces.native.reply import Cursor, Limit, reading, whole_id, writing
@@ -41,12 +42,12 @@ async def list_runs(
     view: View = "active",
     limit: Limit = 100,
     cursor: Cursor = None,
-) -> s.RunPage:
+) -> rs.RunPage:
     """Newest first unless ``order_by`` says otherwise; with metrics, params and tags."""
     allowed = await reading(request, whole_id(project_id))
     graph = services(request)
 
-    def read() -> s.RunPage:
+    def read() -> rs.RunPage:
         experiments = experiment_id or [one.experiment_id for one in graph.experiments.list(allowed)]
         page = graph.runs.search(
             allowed,
@@ -57,7 +58,7 @@ async def list_runs(
             limit=limit,
             cursor=cursor,
         )
-        return s.RunPage(
+        return rs.RunPage(
             runs=[run_row(run) for run in page.runs],
             metric_keys=_keys([m.key for m in run.metrics] for run in page.runs),
             param_keys=_keys(run.params for run in page.runs),
@@ -75,7 +76,7 @@ async def compare_runs(
     run_id: Annotated[
         list[str], QueryParameter(name="run_id", description="Two or more runs.", min_items=1, max_items=MAX_COMPARED)
     ],
-) -> s.RunCompare:
+) -> rs.RunCompare:
     """Whole rows in the order asked for, and the keys in which they differ."""
     allowed = await reading(request, whole_id(project_id))
     runs = services(request).runs
@@ -84,7 +85,7 @@ async def compare_runs(
         return [runs.get(allowed, one) for one in run_id]
 
     found = await in_thread(read)
-    return s.RunCompare(
+    return rs.RunCompare(
         runs=[run_row(run) for run in found],
         differing_params=_differing([run.params for run in found]),
         differing_metrics=_differing([{m.key: m.value for m in run.metrics} for run in found]),
@@ -93,21 +94,21 @@ async def compare_runs(
 
 
 @get("/projects/{project_id:str}/runs/{run_id:str}", summary="One run")
-async def get_run(request: AnyRequest, project_id: FromPath[str], run_id: FromPath[str]) -> s.RunDetail:
+async def get_run(request: AnyRequest, project_id: FromPath[str], run_id: FromPath[str]) -> rs.RunDetail:
     """Deleted or not, with its experiment, data sets, models and the number of linked traces."""
     allowed = await reading(request, whole_id(project_id))
     graph = services(request)
 
-    def read() -> s.RunDetail:
+    def read() -> rs.RunDetail:
         run = graph.runs.get(allowed, run_id)
         linked = Query(project_id=allowed, where=Cmp("run_ids", "any of", [run_id]))
-        return s.RunDetail(
+        return rs.RunDetail(
             run=run_row(run),
             experiment=experiment_row(graph.experiments.get(allowed, run.experiment_id)),
             artifact_uri=run.artifact_uri,
             note=run.tags.get(NOTE_TAG),
             datasets=[
-                s.DatasetUse(
+                rs.DatasetUse(
                     name=one.dataset.name,
                     digest=one.dataset.digest,
                     source_type=one.dataset.source_type,
@@ -123,17 +124,17 @@ async def get_run(request: AnyRequest, project_id: FromPath[str], run_id: FromPa
 
 
 @get("/projects/{project_id:str}/runs/{run_id:str}/metrics", summary="Newest value of every metric")
-async def run_metrics(request: AnyRequest, project_id: FromPath[str], run_id: FromPath[str]) -> s.MetricKeys:
+async def run_metrics(request: AnyRequest, project_id: FromPath[str], run_id: FromPath[str]) -> rs.MetricKeys:
     """By key."""
     allowed = await reading(request, whole_id(project_id))
     run = await in_thread(services(request).runs.get, allowed, run_id)
-    return s.MetricKeys(metrics=metric_values(run.metrics))
+    return rs.MetricKeys(metrics=metric_values(run.metrics))
 
 
 @patch("/projects/{project_id:str}/runs/{run_id:str}", summary="Rename, describe, tag a run")
 async def edit_run(
-    request: AnyRequest, project_id: FromPath[str], run_id: FromPath[str], data: JSONBody[s.RunEdit]
-) -> s.RunRow:
+    request: AnyRequest, project_id: FromPath[str], run_id: FromPath[str], data: JSONBody[rs.RunEdit]
+) -> rs.RunRow:
     """Fields left out stay as they are."""
     allowed = await writing(request, whole_id(project_id))
     runs = services(request).runs
@@ -156,14 +157,14 @@ async def edit_run(
 
 
 @post("/projects/{project_id:str}/runs/delete", status_code=200, summary="Delete runs")
-async def delete_runs(request: AnyRequest, project_id: FromPath[str], data: JSONBody[s.RunIds]) -> s.Done:
+async def delete_runs(request: AnyRequest, project_id: FromPath[str], data: JSONBody[rs.RunIds]) -> s.Done:
     """Can be restored."""
     allowed = await writing(request, whole_id(project_id))
     return await _each(services(request).runs.delete, allowed, data.run_ids)
 
 
 @post("/projects/{project_id:str}/runs/restore", status_code=200, summary="Restore runs")
-async def restore_runs(request: AnyRequest, project_id: FromPath[str], data: JSONBody[s.RunIds]) -> s.Done:
+async def restore_runs(request: AnyRequest, project_id: FromPath[str], data: JSONBody[rs.RunIds]) -> s.Done:
     """The opposite of deleting."""
     allowed = await writing(request, whole_id(project_id))
     return await _each(services(request).runs.restore, allowed, data.run_ids)
@@ -181,17 +182,17 @@ async def _each(change: Callable[[str, str], None], project_id: str, run_ids: li
     return s.Done(count=len(run_ids))
 
 
-def _models(graph: Services, project_id: str, run: Run) -> list[s.ModelLink]:
+def _models(graph: Services, project_id: str, run: Run) -> list[rs.ModelLink]:
     """Logged models of a run and the registered versions made from it."""
-    links: list[s.ModelLink] = []
+    links: list[rs.ModelLink] = []
     for model_id in dict.fromkeys([*(output.model_id for output in run.model_outputs), *run.model_inputs]):
         try:
             model = graph.logged_models.get(project_id, model_id)
         except TwinlensError:  # deleted meanwhile
             continue
-        links.append(s.ModelLink(model_id=model_id, name=model.name, version=None, status=model.status))
+        links.append(rs.ModelLink(model_id=model_id, name=model.name, version=None, status=model.status))
     versions = graph.registry.search_versions(project_id, filter=f"run_id = '{run.run_id}'", limit=100).versions
-    links += [s.ModelLink(model_id=v.model_id, name=v.name, version=str(v.version), status=v.status) for v in versions]
+    links += [rs.ModelLink(model_id=v.model_id, name=v.name, version=str(v.version), status=v.status) for v in versions]
     return links
 
 

@@ -11,7 +11,7 @@ from twinlens.domain.errors import InvalidArgument
 from twinlens.domain.ids import canonical_trace_id
 from twinlens.domain.score import Score
 from twinlens.faces.http import AnyRequest, in_thread, project_principal, services
-from twinlens.faces.native import schemas as s
+from twinlens.faces.native import trace_schemas as ts
 from twinlens.faces.native.reply import whole_id, writing
 from twinlens.faces.native.rows import score_row
 from twinlens.features.scores import ScoreDraft
@@ -19,7 +19,7 @@ from twinlens.ingest.batch import Batch
 
 
 @post("/projects/{project_id:str}/scores", summary="Add a score")
-async def add_score(request: AnyRequest, project_id: FromPath[str], data: JSONBody[s.NewScore]) -> s.ScoreRow:
+async def add_score(request: AnyRequest, project_id: FromPath[str], data: JSONBody[ts.NewScore]) -> ts.ScoreRow:
     """To a trace, a span of it, or a session. A score with a known ``score_id`` is replaced."""
     who = await project_principal(request, whole_id(project_id))
     who.require("score")
@@ -46,8 +46,8 @@ async def add_score(request: AnyRequest, project_id: FromPath[str], data: JSONBo
 
 @patch("/projects/{project_id:str}/scores/{score_id:str}", summary="Change a score")
 async def edit_score(
-    request: AnyRequest, project_id: FromPath[str], score_id: FromPath[str], data: JSONBody[s.ScoreEdit]
-) -> s.ScoreRow:
+    request: AnyRequest, project_id: FromPath[str], score_id: FromPath[str], data: JSONBody[ts.ScoreEdit]
+) -> ts.ScoreRow:
     """Value and comment; name and type stay."""
     allowed = await writing(request, whole_id(project_id))
     graph = services(request)

@@ -8,7 +8,7 @@ from litestar import get
 from litestar.params import FromPath
 
 from twinlens.faces.http import AnyRequest, in_thread, services
-from twinlens.faces.native import schemas as s
+from twinlens.faces.native import trace_schemas as ts
 from twinlens.faces.native.reply import Cursor, FromMs, Limit, ToMs, reading, time_range, whole_id
 from twinlens.faces.native.rows import ms
 
@@ -21,17 +21,17 @@ async def list_sessions(
     to_ms: ToMs = None,
     limit: Limit = 50,
     cursor: Cursor = None,
-) -> s.SessionPage:
+) -> ts.SessionPage:
     """Most recently active first; by default of the last 30 days."""
     allowed = await reading(request, whole_id(project_id))
     start, end = time_range(from_ms, to_ms, default_hours=720)
     sessions = services(request).overviews.sessions
     found, following = await in_thread(sessions, allowed, start, end, limit=limit, cursor=cursor)
-    return s.SessionPage(sessions=[_row(row) for row in found], next_cursor=following)
+    return ts.SessionPage(sessions=[_row(row) for row in found], next_cursor=following)
 
 
-def _row(row: dict[str, Any]) -> s.SessionRow:
-    return s.SessionRow(
+def _row(row: dict[str, Any]) -> ts.SessionRow:
+    return ts.SessionRow(
         session_id=row["session_id"],
         traces=int(row["traces"]),
         errors=int(row["errors"] or 0),

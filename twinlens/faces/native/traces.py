@@ -14,6 +14,7 @@ from twinlens.domain.score import Score
 from twinlens.domain.trace import TracePatch, TraceSummary
 from twinlens.faces.http import AnyRequest, in_thread, services
 from twinlens.faces.native import schemas as s
+from twinlens.faces.native import trace_schemas as ts
 from twinlens.faces.native.reply import (
     Cursor,
     FilterText,
@@ -87,7 +88,7 @@ async def list_traces(
     ] = None,
     limit: Limit = 50,
     cursor: Cursor = None,
-) -> s.TracePage:
+) -> ts.TracePage:
     """Newest first unless ``order`` says otherwise. With scores and previews, without payloads."""
     allowed = await reading(request, whole_id(project_id))
     query = Query(
@@ -99,12 +100,12 @@ async def list_traces(
     )
     telemetry = services(request).telemetry
 
-    def read() -> s.TracePage:
+    def read() -> ts.TracePage:
         page = telemetry.traces(query)
         found: list[TraceSummary] = page.rows
         scores = telemetry.scores_for(allowed, [t.trace_id for t in found]) if found else {}
         rows = [trace_row(t, scores.get(t.trace_id, ())) for t in found]
-        return s.TracePage(traces=rows, next_cursor=page.next_cursor)
+        return ts.TracePage(traces=rows, next_cursor=page.next_cursor)
 
     return await in_thread(read)
 
@@ -113,11 +114,11 @@ async def list_traces(
 async def count_traces(
     request: AnyRequest, project_id: FromPath[str], filter_text: FilterText = "", from_ms: FromMs = None, to_ms: ToMs = None,
     experiment_id: Experiment = None, run_id: RunId = None,
-) -> s.CountAnswer:  # fmt: skip
+) -> ts.CountAnswer:  # fmt: skip
     """How many traces the same parameters would list."""
     allowed = await reading(request, whole_id(project_id))
     query = Query(project_id=allowed, where=_where(filter_text, from_ms, to_ms, experiment_id, run_id))
-    return s.CountAnswer(count=await in_thread(services(request).telemetry.count, "traces", query))
+    return ts.CountAnswer(count=await in_thread(services(request).telemetry.count, "traces", query))
 
 
 @get("/projects/{project_id:str}/traces/histogram", summary="Traces over time")
@@ -125,26 +126,26 @@ async def trace_histogram(
     request: AnyRequest, project_id: FromPath[str], filter_text: FilterText = "", from_ms: FromMs = None, to_ms: ToMs = None,
     experiment_id: Experiment = None, run_id: RunId = None,
     buckets: Annotated[int, QueryParameter(ge=1, le=400, description="At most this many bars.")] = 100,
-) -> s.TraceHistogram:  # fmt: skip
+) -> ts.TraceHistogram:  # fmt: skip
     """The same filter as the list, counted over time, without gaps. By default the last 24 hours."""
     allowed = await reading(request, whole_id(project_id))
     start, end = time_range(from_ms, to_ms)
     step = bucket_seconds(end - start, buckets)
     where = _where(filter_text, None, None, experiment_id, run_id)
     bars = await in_thread(services(request).overviews.histogram, allowed, where, start, end, step)
-    return s.TraceHistogram(
+    return ts.TraceHistogram(
         bucket_ms=step * 1_000.0,
-        bars=[s.HistogramBar(start_ms=ms(bar.key), traces=bar.count, errors=bar.errors) for bar in bars],
+        bars=[ts.HistogramBar(start_ms=ms(bar.key), traces=bar.count, errors=bar.errors) for bar in bars],
     )
 
 
 @get("/projects/{project_id:str}/traces/fields", summary="Words of the filter language")
-async def filter_fields(request: AnyRequest, project_id: FromPath[str]) -> s.FilterFields:
+async def filter_fields(request: AnyRequest, project_id: FromPath[str]) -> ts.FilterFields:
     """For help and typeahead."""
     await reading(request, whole_id(project_id))
-    return s.FilterFields(
+    return ts.FilterFields(
         fields=[
-            s.FilterField(
+            ts.FilterField(
                 name=f.name + ("." if f.keyed else ""),
                 type="text" if f.kind == "list" else f.kind,
                 help=f.help,
@@ -166,7 +167,7 @@ async def field_values(
     ],
     prefix: Annotated[str, QueryParameter(description="Only values that contain this text.")] = "",
     limit: Annotated[int, QueryParameter(ge=1, le=200)] = 50,
-) -> s.FieldValues:
+) -> ts.FieldValues:
     """For filter menus and typeahead."""
     allowed = await reading(request, whole_id(project_id))
     name, dot, key = field_name.partition(".")
@@ -181,23 +182,23 @@ async def field_values(
         ("running" if field.target == "status" and value == "unset" else str(value), count) for value, count in found
     ]
     fits = [(value, count) for value, count in shown if prefix.lower() in value.lower()][:limit]
-    return s.FieldValues(values=[s.FieldValue(value=value, count=count) for value, count in fits])
+    return ts.FieldValues(values=[ts.FieldValue(value=value, count=count) for value, count in fits])
 
 
 @get("/projects/{project_id:str}/traces/{trace_id:str}", summary="One trace: skeleton and scores")
-async def get_trace(request: AnyRequest, project_id: FromPath[str], trace_id: FromPath[str]) -> s.TraceDetail:
+async def get_trace(request: AnyRequest, project_id: FromPath[str], trace_id: FromPath[str]) -> ts.TraceDetail:
     """Spans without payloads, by start time; at most 50,000 of them."""
     allowed = await reading(request, whole_id(project_id))
     wanted = canonical_trace_id(whole_id(trace_id))
     telemetry = services(request).telemetry
 
-    def read() -> s.TraceDetail:
+    def read() -> ts.TraceDetail:
         trace = telemetry.trace(allowed, wanted)
         if trace is None:
             raise NotFound(f"there is no trace {wanted!r}")
         spans = telemetry.trace_spans(allowed, [wanted], with_io=False, with_attributes=False).get(wanted, [])
         scores: list[Score] = telemetry.scores_for(allowed, [wanted]).get(wanted, [])
-        return s.TraceDetail(
+        return ts.TraceDetail(
             trace=trace_row(trace, scores),
             root_span_id=trace.root_span_id,
             input=trace.input,
@@ -218,13 +219,13 @@ async def get_trace(request: AnyRequest, project_id: FromPath[str], trace_id: Fr
 @get("/projects/{project_id:str}/traces/{trace_id:str}/spans/{span_id:str}", summary="One whole span")
 async def get_span(
     request: AnyRequest, project_id: FromPath[str], trace_id: FromPath[str], span_id: FromPath[str]
-) -> s.SpanDetail:
+) -> ts.SpanDetail:
     """With input, output, raw attributes, events and links."""
     allowed = await reading(request, whole_id(project_id))
     wanted, span_wanted = canonical_trace_id(whole_id(trace_id)), whole_id(span_id)
     telemetry = services(request).telemetry
 
-    def read() -> s.SpanDetail:
+    def read() -> ts.SpanDetail:
         span = telemetry.span(allowed, wanted, span_wanted)
         if span is None:
             raise NotFound(f"there is no span {span_wanted!r} in trace {wanted!r}")
@@ -236,8 +237,8 @@ async def get_span(
 
 @patch("/projects/{project_id:str}/traces/{trace_id:str}", summary="Bookmark, publish, tag")
 async def edit_trace(
-    request: AnyRequest, project_id: FromPath[str], trace_id: FromPath[str], data: JSONBody[s.TraceEdit]
-) -> s.TraceRow:
+    request: AnyRequest, project_id: FromPath[str], trace_id: FromPath[str], data: JSONBody[ts.TraceEdit]
+) -> ts.TraceRow:
     """Fields left out stay as they are."""
     allowed = await writing(request, whole_id(project_id))
     wanted = canonical_trace_id(whole_id(trace_id))
@@ -255,7 +256,7 @@ async def edit_trace(
     )
     await graph.ingest.submit(Batch(project_id=allowed, patches=[change]))
 
-    def read() -> s.TraceRow:
+    def read() -> ts.TraceRow:
         trace = graph.telemetry.trace(allowed, wanted, with_io=False)
         if trace is None:
             raise NotFound(f"there is no trace {wanted!r}")
@@ -265,7 +266,7 @@ async def edit_trace(
 
 
 @post("/projects/{project_id:str}/traces/delete", status_code=200, summary="Delete traces")
-async def delete_traces(request: AnyRequest, project_id: FromPath[str], data: JSONBody[s.TraceIds]) -> s.Done:
+async def delete_traces(request: AnyRequest, project_id: FromPath[str], data: JSONBody[ts.TraceIds]) -> s.Done:
     """With their spans and scores; gone when this answers. At most 1,000 at once."""
     allowed = await writing(request, whole_id(project_id))
     if len(data.trace_ids) > 1_000:

@@ -175,7 +175,7 @@ function options(latest: { readonly current: ChartProps }, element: HTMLElement)
       {
         stroke: text,
         font,
-        size: 46,
+        size: (u, values) => Math.max(46, 8 + widest(u, values ?? [])),
         gap: 4,
         grid: { stroke: grid, width: 1 },
         ticks: { show: false },
@@ -222,6 +222,15 @@ function options(latest: { readonly current: ChartProps }, element: HTMLElement)
     },
     plugins: [plugin],
   };
+}
+
+/** Width in CSS pixels of the longest label, so that none is cut off. */
+function widest(u: uPlot, labels: readonly string[]): number {
+  u.ctx.save();
+  u.ctx.font = `${10 * devicePixelRatio}px ${getComputedStyle(u.root).fontFamily}`;
+  const width = Math.max(0, ...labels.map((label) => u.ctx.measureText(label).width));
+  u.ctx.restore();
+  return Math.ceil(width / devicePixelRatio);
 }
 
 function yRange(min: number | null, max: number | null, props: ChartProps): uPlot.Range.MinMax {

@@ -6,7 +6,7 @@ import { dateTime } from "@/base/format";
 import { Button } from "@/ui/Button";
 import { type StatusName, StatusText } from "@/ui/Chip";
 import { Input, Select } from "@/ui/Field";
-import { Failure, LoadingRows } from "@/ui/State";
+import { Empty, Failure, LoadingRows } from "@/ui/State";
 import { toast } from "@/ui/toast";
 import { ConfirmButton } from "./ConfirmButton";
 import { scheduledExportQuery } from "./queries";
@@ -47,6 +47,12 @@ export function Exports({ projectId }: { readonly projectId: string }) {
     <>
       {found ? <State projectId={projectId} row={found} /> : null}
       <ExportForm key={found ? "change" : "new"} projectId={projectId} row={found} folder={folder_allowed} />
+      {found ? null : (
+        <Empty title="Nothing is exported yet">
+          Traces, observations and scores go to a bucket as files, on a schedule; each file holds what changed since the
+          one before.
+        </Empty>
+      )}
     </>
   );
 }
