@@ -13,6 +13,7 @@ from tests.servers import LiveServer
 from tests.wire.langfuse.clients import PROGRAMS, run_json
 
 NATIVE = "/api/twinlens/v1/projects/default"
+START = datetime.now(UTC) - timedelta(minutes=30)
 
 
 @pytest.mark.peer
@@ -40,17 +41,16 @@ def test_the_real_client_makes_dashboards(live_server: LiveServer) -> None:
 
 @pytest.fixture(scope="module")
 def native(live_server: LiveServer, send: Any) -> httpx.Client:
-    """The native API, over a project with three calls of two models in the last hour."""
-    start = datetime.now(UTC) - timedelta(minutes=30)
+    """The native API, over a project with three calls of two models half an hour ago."""
     for n, (model, seconds, environment) in enumerate(
         (("gpt-4o", 1, "production"), ("gpt-4o", 3, "staging"), ("gpt-4o-mini", 2, "production"))
     ):
         send(("generation-create", {
             "id": f"d{n}", "traceId": f"t{n}", "model": model, "environment": environment, "name": "answer",
-            "startTime": start.isoformat(), "endTime": (start + timedelta(seconds=seconds)).isoformat(),
+            "startTime": START.isoformat(), "endTime": (START + timedelta(seconds=seconds)).isoformat(),
             "usageDetails": {"input": 100, "output": 50}, "promptName": "greet", "promptVersion": 1,
-        }, start.isoformat()))  # fmt: skip
-    send(("score-create", {"traceId": "t0", "name": "good", "value": 0.5}, start.isoformat()))
+        }, START.isoformat()))  # fmt: skip
+    send(("score-create", {"traceId": "t0", "name": "good", "value": 0.5}, START.isoformat()))
     return live_server.client()
 
 
@@ -75,7 +75,8 @@ def test_widgets_answer_in_the_form_of_their_charts(native: httpx.Client) -> Non
     assert number == [{"max_latency": 3000}]
     line = answer(native, dimensions=["model"], metrics=tokens, chart_type="LINE_TIME_SERIES")
     assert {(row["model"], row["sum_totalTokens"]) for row in line} == {("gpt-4o", 300), ("gpt-4o-mini", 150)}
-    assert all(0 < datetime.now(UTC).timestamp() * 1e3 - row["time_ms"] < 4e6 for row in line)
+    hour = START.replace(minute=0, second=0, microsecond=0)
+    assert {row["time_ms"] for row in line} == {int(hour.timestamp() * 1e3)}
     largest = answer(
         native, dimensions=["model"], metrics=tokens, chart_type="BAR_TIME_SERIES", chart_config={"row_limit": 1}
     )
