@@ -124,7 +124,12 @@ def test_compressed_and_chunked_bodies(
         (b"x", {"content-type": "text/plain"}, "Content-Type"),
         (b"x", {}, "Content-Type"),
         (b"no gzip", {**PROTOBUF, "content-encoding": "gzip"}, "gzip"),
-        (gzip.compress(request(0xC0).SerializeToString())[:-9], {**PROTOBUF, "content-encoding": "gzip"}, "cut off"),
+        # (without the time of day in it: every worker of a parallel run must collect the same tests)
+        (
+            gzip.compress(request(0xC0).SerializeToString(), mtime=0)[:-9],
+            {**PROTOBUF, "content-encoding": "gzip"},
+            "cut off",
+        ),
         (b"x", {**PROTOBUF, "content-encoding": "br"}, "br"),
         (b'{"resourceSpans":[{"scopeSpans":[{"spans":[{"traceId":"00000000000000000000000000000001","spanId":"0000000000000001","attributes":{"a":1}}]}]}]}', JSON, "attributes"),
     ],
