@@ -14,6 +14,7 @@ import sys
 import threading
 import time
 from pathlib import Path
+from typing import Any
 
 from bench.book import Book
 from bench.connection import Connection, encode, encode_json
@@ -29,6 +30,7 @@ SOURCES = {
     "move_twinlens": "twinlens+http://127.0.0.1:{port}/default",
 }
 STEPS = 5  #: points of each metric of a run
+_SCORES, _PROMPTS, _VERSIONS, _DATASETS, _ITEMS = 5_000, 50, 3, 10, 100
 
 
 def measure(folder: Path, book: Book, effort: Effort) -> None:
@@ -41,13 +43,13 @@ def measure(folder: Path, book: Book, effort: Effort) -> None:
             with Twinlens(folder / key) as target:
                 there = address.format(port=source.port)
                 seconds, resident = _move(folder, there, f"twinlens+http://127.0.0.1:{target.port}/default")
-            note = f"{spans:,} spans, {effort.moved_runs:,} runs; {spans / seconds:,.0f} spans/s"
+            note = f"{spans:,} spans, {effort.moved_runs:,} runs, {_SCORES:,} scores; {spans / seconds:,.0f} spans/s"
             book.record(key, source.name, seconds, note=note)
             book.record(f"{key}_memory", source.name, resident / 1e6)
 
 
 def _fill(connection: Connection, effort: Effort) -> int:
-    """Spans over OTLP, runs over MLflow's API; number of spans."""
+    """Spans over OTLP, runs over MLflow's API, the rest over Langfuse's; number of spans."""
     spans = 0
     for body in TraceWriter().requests(effort.moved_spans // 100):
         headers = {"Content-Type": "application/x-protobuf"}
@@ -69,7 +71,40 @@ def _fill(connection: Connection, effort: Effort) -> int:
         }  # fmt: skip
         status, answer = connection.send(encode_json("POST", f"{path}/runs/log-batch", body))
         assert status == 200, answer
+    _fill_small(connection)
     return spans
+
+
+def _fill_small(connection: Connection) -> None:
+    """Scores, prompts with versions, datasets with items and a run of each, over Langfuse's API."""
+    path = "/api/public"
+    page = connection.call("GET", f"{path}/traces?limit=100&fields=core")["data"]
+    for first in range(0, _SCORES, 100):
+        batch: list[Any] = []
+        for n in range(first, first + 100):
+            body = {
+                "id": f"score-{n}",
+                "traceId": page[n % len(page)]["id"],
+                "name": f"quality-{n % 7}",
+                "value": n / _SCORES,
+            }
+            batch.append({"id": f"event-{n}", "type": "score-create", "timestamp": page[0]["timestamp"], "body": body})
+        connection.call("POST", f"{path}/ingestion", {"batch": batch})
+    for n in range(_PROMPTS * _VERSIONS):
+        text = f"Version {n // _PROMPTS}: answer {{{{question}}}} as a polite assistant. " * 5
+        connection.call("POST", f"{path}/v2/prompts", {"name": f"prompt-{n % _PROMPTS}", "prompt": text})
+    for n in range(_DATASETS):
+        connection.call("POST", f"{path}/v2/datasets", {"name": f"dataset-{n}"})
+        for k in range(_ITEMS):
+            item = {
+                "id": f"item-{n}-{k}",
+                "datasetName": f"dataset-{n}",
+                "input": {"question": f"{n} and {k}?"},
+                "expectedOutput": n * k,
+            }
+            connection.call("POST", f"{path}/dataset-items", item)
+            link = {"runName": "first", "datasetItemId": f"item-{n}-{k}", "traceId": page[k % len(page)]["id"]}
+            connection.call("POST", f"{path}/dataset-run-items", link)
 
 
 def _move(folder: Path, there: str, here: str) -> tuple[float, int]:
