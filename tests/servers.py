@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import os
 import re
 import signal
@@ -12,6 +13,8 @@ from pathlib import Path
 from types import TracebackType
 
 import httpx
+
+from tests.zygote import ForkedProcess, Zygote
 
 READY = re.compile(r"Twinlens is ready at (.+)")
 START_SECONDS = 30.0
@@ -24,15 +27,28 @@ def clean_environment() -> dict[str, str]:
     return {name: value for name, value in os.environ.items() if not name.startswith(_FOREIGN)}
 
 
+@functools.cache
+def zygote() -> Zygote:
+    """This worker's process that servers are forked from."""
+    return Zygote()
+
+
 class LiveServer:
     """One server on a free port. ``url`` changes with every start unless ``port`` is given.
 
     Use as a context manager, or ``start`` and ``stop``. ``kill`` is ``kill -9``; ``restart`` starts again on the same
-    data folder.
+    data folder. ``fresh`` starts an interpreter of its own, as users do, instead of a fork of one that has loaded the
+    program (``tests/zygote.py``): for tests of starting itself and of memory.
     """
 
     def __init__(
-        self, data: Path, *, args: list[str] | None = None, env: dict[str, str] | None = None, port: int = 0
+        self,
+        data: Path,
+        *,
+        args: list[str] | None = None,
+        env: dict[str, str] | None = None,
+        port: int = 0,
+        fresh: bool = False,
     ) -> None:
         self.data = data
         self.args = args or []
@@ -40,7 +56,9 @@ class LiveServer:
         self.port = port
         self.urls: list[str] = []
         self.output: list[str] = []
-        self.process: subprocess.Popen[str] | None = None
+        # what an interpreter reads when it starts can't be told to a fork
+        self.fresh = fresh or any(name.startswith(("PYTHON", "LD_")) for name in self.env)
+        self.process: subprocess.Popen[str] | ForkedProcess | None = None
         self._printed = threading.Condition()
 
     @property
@@ -62,13 +80,18 @@ class LiveServer:
         """
         ports = [] if "--port" in self.args else ["--port", str(self.port)]
         self.output = []
-        self.process = subprocess.Popen(
-            [sys.executable, "-m", "twinlens", "serve", *ports, "--data", str(self.data), *self.args],
-            env=clean_environment() | self.env,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.STDOUT,
-            text=True,
-        )
+        command = ["serve", *ports, "--data", str(self.data), *self.args]
+        env = clean_environment() | self.env
+        if self.fresh:
+            self.process = subprocess.Popen(
+                [sys.executable, "-m", "twinlens", *command],
+                env=env,
+                stdout=subprocess.PIPE,
+                stderr=subprocess.STDOUT,
+                text=True,
+            )
+        else:
+            self.process = zygote().spawn(command, env)
         ready = threading.Event()
         threading.Thread(target=self._read, args=(self.process, ready), daemon=True).start()
         if not ready.wait(START_SECONDS) or not self.urls:
@@ -76,7 +99,7 @@ class LiveServer:
             raise RuntimeError("the server did not start:\n" + "".join(self.output))
         return self
 
-    def _read(self, process: subprocess.Popen[str], ready: threading.Event) -> None:
+    def _read(self, process: subprocess.Popen[str] | ForkedProcess, ready: threading.Event) -> None:
         self.urls = []
         assert process.stdout is not None
         for line in process.stdout:
