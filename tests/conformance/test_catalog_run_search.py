@@ -198,7 +198,7 @@ ORDERS: list[list[str]] = [
 def way(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
     """Searches choose how they are done; every way must give the same."""
     if request.param == "always candidates":
-        monkeypatch.setattr(run_search, "_LOOK", -1e9)
+        monkeypatch.setattr(run_search, "_STEP", 1e9)
     if request.param == "never candidates":
         monkeypatch.setattr(run_search, "BOUND", 0)
 

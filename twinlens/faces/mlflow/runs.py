@@ -16,6 +16,15 @@ from twinlens.query.mlflow_filter_runs import run_filter, run_order
 rpcs = RpcTable()
 
 
+class _Metric(msgspec.Struct, gc=False):
+    """``Metric`` on the wire. A page of runs holds thousands, and a struct costs half of what a dict does."""
+
+    key: str
+    value: float | str
+    timestamp: int
+    step: int
+
+
 def run_info(run: Run) -> dict[str, Any]:
     """``RunInfo`` on the wire. ``run_uuid`` repeats the id for clients before 1.0."""
     info: dict[str, Any] = {
@@ -38,9 +47,7 @@ def run_json(run: Run) -> dict[str, Any]:
     """``Run`` on the wire; empty parts of ``data`` are omitted, ``inputs`` and ``outputs`` stay as empty objects."""
     data: dict[str, Any] = {}
     if run.metrics:
-        data["metrics"] = [
-            {"key": m.key, "value": number(m.value), "timestamp": m.timestamp_ms, "step": m.step} for m in run.metrics
-        ]
+        data["metrics"] = [_Metric(m.key, number(m.value), m.timestamp_ms, m.step) for m in run.metrics]
     if run.params:
         data["params"] = tag_list(run.params)
     if run.tags:

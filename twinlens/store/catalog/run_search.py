@@ -3,8 +3,8 @@
 How a search is run (``docs/adr/0006-run-search.md`` has the measurements):
 
 * A bounded look into the index of each condition that must hold tells how selective it is.
-* If few runs can be left, their numbers are fetched from the indexes and intersected; everything else is checked on these
-  candidates.
+* If few runs can be left, their numbers are fetched from the indexes of the most selective conditions and intersected; what
+  these indexes do not answer is checked on the candidates.
 * Else an order by a metric, param or tag walks that key's index in order and stops when the page is full. Runs without
   the key come last, so the search has up to three phases: values, NaN, missing.
 * Else the walk goes through the experiment's runs, newest first.
@@ -44,9 +44,11 @@ from twinlens.store.catalog.runs import (
 from twinlens.store.telemetry.query import And, Cmp, Expr, Not, Or, Order
 
 #: Index entries looked at to judge one condition; a condition with more is not used to find candidates.
-BOUND = 20_000
-#: Costs in microseconds, measured: taking a run's number from an index, and one more look-up by primary key.
-_TAKE, _LOOK = 0.4, 2.5
+BOUND = 50_000
+#: Costs in microseconds, measured: a step of a walk, taking a run's number from an index, and a look-up by primary key.
+_STEP, _TAKE, _LOOK = 0.4, 0.4, 2.2
+#: How a metric can be compared so that its index answers: all but ``!=``, which NaN satisfies too.
+_RANGES = frozenset({"=", "<", "<=", ">", ">=", "in"})
 
 _ATTRIBUTES = frozenset({"run_id", "name", "status", "artifact_uri", "user_id", "start_ms", "end_ms"})
 _DATASETS = {"dataset_name": run_datasets.c.name, "dataset_digest": run_datasets.c.digest}
@@ -61,6 +63,14 @@ class Sort(NamedTuple):
     descending: bool
 
 
+class _Probe(NamedTuple):
+    """Conditions that one index answers, the statement for the runs that satisfy them, and how many these are."""
+
+    conditions: list[Expr]
+    statement: sa.Select[Any]
+    count: int = 0
+
+
 class RunSearch:
     """One search over one connection, within one project."""
 
@@ -71,7 +81,7 @@ class RunSearch:
         self._c = connection
         self._project = project_id
         self._experiments = list(experiment_ids)
-        self._where = where
+        self._where = self._rest = where
         self._orders = list(orders)
         self._view = view
 
@@ -88,6 +98,7 @@ class RunSearch:
             return [], None
         signature = [self._project, self._experiments, repr(self._where), repr(self._orders), self._view]
         start, *behind = decode_cursor(cursor, signature, self._width()) if cursor else (None,)
+        self._rest = self._where
         # A search goes on the way it began, because the way decides what is in the cursor.
         candidates = self._candidates(limit) if start in (None, _WHOLE) else None
         phases = self._phases() if start != _WHOLE and candidates is None else [_WHOLE]
@@ -163,7 +174,7 @@ class RunSearch:
             conditions += self._scope(runs)
         if self._view != "all":
             conditions.append(runs.c.lifecycle == self._view)
-        conditions.append(self._holds(self._where, anchor))
+        conditions.append(self._holds(self._rest, anchor))
         return sa.select(runs.c.run_no).select_from(source).where(*conditions), _distinct(sorts)
 
     def _scope(self, table: Any) -> list[sa.ColumnElement[bool]]:
@@ -222,33 +233,52 @@ class RunSearch:
     # --- candidates --------------------------------------------------------------------------------------------
 
     def _candidates(self, limit: int) -> list[int] | None:
-        """Numbers of the runs that selective conditions leave, or None when walking an order is cheaper."""
+        """Numbers of the runs that selective conditions leave, or None when walking an order is cheaper.
+
+        Afterwards ``_rest`` holds what must still be checked on each run, the rarest first.
+        """
         probes = self._probes()
         if not probes:
             return None
         total = max(1, self._total())
-        small: list[tuple[int, sa.Select[Any]]] = []
-        share = 1.0
-        for probe in probes:
-            counted = sa.select(sa.func.count()).select_from(probe.limit(BOUND).subquery())
-            count = int(self._c.execute(counted).scalar() or 0)
-            share *= min(1.0, count / total)
-            if count < BOUND:
-                small.append((count, probe))
-        if not small:
-            return None
-        per_run = _LOOK * (2 + len(probes) + len(self._orders))
-        walk = min(total, limit / max(share, 1e-9)) * per_run
-        take = sum(count for count, _ in small) * _TAKE + total * share * per_run
-        if walk < take:
+        probes = sorted((self._counted(probe, total) for probe in probes), key=lambda probe: probe.count)
+        shares = [min(1.0, probe.count / total) for probe in probes]
+        known = [condition for probe in probes for condition in probe.conditions]
+        others = [item for item in self._necessary() if not any(item is condition for condition in known)]
+        self._rest = And((*known, *others))
+        walked = min(total, limit / max(math.prod(shares), 1e-9))
+        walk = walked * (_STEP + _checks(shares, len(others)))
+        taken, way = 0.0, 0
+        cheapest = walk
+        for used, probe in enumerate(probes, 1):
+            if probe.count >= BOUND:
+                break
+            taken += probe.count * _TAKE
+            left = total * math.prod(shares[:used])
+            cost = taken + left * (_checks(shares[used:], len(others)) + _LOOK * (1 + len(self._orders)))
+            if cost < cheapest:
+                cheapest, way = cost, used
+        if not way:
             return None
         found: set[int] | None = None
-        for _, probe in sorted(small, key=lambda item: item[0]):
-            numbers = {row[0] for row in fetch(self._c, probe)}
+        for probe in probes[:way]:
+            numbers = {row[0] for row in fetch(self._c, probe.statement)}
             found = numbers if found is None else found & numbers
+            known = known[len(probe.conditions) :]
             if len(found) < 100:
                 break
+        self._rest = And((*known, *others))
         return sorted(found or ())
+
+    def _counted(self, probe: _Probe, total: int) -> _Probe:
+        counted = probe.statement.with_only_columns(sa.func.count())
+        if total > 2 * BOUND:  # counting without a limit costs less than half per entry
+            counted = sa.select(sa.func.count()).select_from(probe.statement.limit(BOUND).subquery())
+        return probe._replace(count=int(self._c.execute(counted).scalar() or 0))
+
+    def _necessary(self) -> tuple[Expr, ...]:
+        """The conditions that must all hold."""
+        return tuple(self._where.items) if isinstance(self._where, And) else (self._where,)
 
     def _total(self) -> int:
         """Active runs in the experiments."""
@@ -258,30 +288,38 @@ class RunSearch:
         )
         return int(self._c.execute(query).scalar() or 0)
 
-    def _probes(self) -> list[sa.Select[Any]]:
-        """Statements for the runs that satisfy a necessary condition, where an index answers them. Bounds of the same
-        metric make one statement."""
+    def _probes(self) -> list[_Probe]:
+        """The necessary conditions that an index answers. Bounds of the same metric make one statement."""
         ranges: dict[str, list[Cmp]] = {}
-        found: list[sa.Select[Any]] = []
-        for where in self._where.items if isinstance(self._where, And) else (self._where,):
+        found: list[_Probe] = []
+        for where in self._necessary():
             if not isinstance(where, Cmp):
                 continue
             if where.field == "run_id" and where.op in ("=", "in"):
                 mine = runs.c.project_id == self._project
-                found.append(sa.select(runs.c.run_no).where(mine, compare(runs.c.run_id, where)))
-            elif where.field == "metric" and where.op != "!=":
+                found.append(_Probe([where], sa.select(runs.c.run_no).where(mine, compare(runs.c.run_id, where))))
+            elif where.field == "metric" and where.op in _RANGES:
                 ranges.setdefault(where.key or "", []).append(where)
             elif where.field in ("param", "tag") and where.op == "=":
                 table = _KEYED[where.field]
                 here = [*self._scope(table), table.c.key == where.key, table.c.head == str(where.value)[:HEAD]]
                 if len(str(where.value)) >= HEAD:
                     here.append(table.c.value == where.value)
-                found.append(sa.select(table.c.run_no).where(*here))
+                found.append(_Probe([where], sa.select(table.c.run_no).where(*here)))
         m = latest_metrics
         for key, bounds in ranges.items():
             fits = [compare(m.c.value, bound) for bound in bounds]
-            found.append(sa.select(m.c.run_no).where(*self._scope(m), m.c.key == key, *fits))
+            found.append(_Probe([*bounds], sa.select(m.c.run_no).where(*self._scope(m), m.c.key == key, *fits)))
         return found
+
+
+def _checks(shares: Sequence[float], others: int) -> float:
+    """Microseconds to check a run's conditions one after the other: the next one only if those before it hold."""
+    passed, cost = 1.0, 0.0
+    for share in [*shares, *[1.0] * others]:
+        cost += passed * _LOOK
+        passed *= share
+    return cost
 
 
 def _fits(table: sa.Table, where: Cmp) -> sa.ColumnElement[bool]:
@@ -360,6 +398,9 @@ def _from_json(value: Any) -> Any:
     return math.inf * value[0] if isinstance(value, list) and value in ([1], [-1]) else value
 
 
+_texts = msgspec.json.Decoder(dict[str, str]).decode
+
+
 class _Loads(NamedTuple):
     """The statements that load runs by number, built once: building them costs as much as running them."""
 
@@ -374,8 +415,15 @@ class _Loads(NamedTuple):
 @cache
 def _loads(dialect: str) -> _Loads:
     def texts(table: sa.Table) -> sa.Select[*tuple[Any, ...]]:
+        """One JSON object per run: handing out a row costs more than a key in it."""
         t = table.c
-        return sa.select(t.run_no, t.key, t.value).where(among(dialect, t.run_no)).order_by(t.run_no, t.key)
+        if dialect == "sqlite":  # reads by primary key, hence in the order of the keys
+            joined: Any = sa.func.json_group_object(t.key, t.value)
+        else:
+            from sqlalchemy.dialects.postgresql import aggregate_order_by  # here: as in ``among``
+
+            joined = sa.cast(sa.func.json_object_agg(t.key, aggregate_order_by(t.value, t.key)), sa.Text)
+        return sa.select(t.run_no, joined).where(among(dialect, t.run_no)).group_by(t.run_no)
 
     m, i, d, o = latest_metrics.c, run_inputs.c, run_datasets.c, run_models.c
     return _Loads(
@@ -404,10 +452,10 @@ def load(connection: sa.Connection, numbers: Sequence[int]) -> list[Run]:
         bound = {"numbers": numbers_value(dialect, part)}
         for run_no, *columns in fetch(connection, loads.runs, bound):
             found[run_no] = run_of(columns)
-        for run_no, key, value in fetch(connection, loads.params, bound):
-            found[run_no].params[key] = value
-        for run_no, key, value in fetch(connection, loads.tags, bound):
-            found[run_no].tags[key] = value
+        for run_no, params in fetch(connection, loads.params, bound):
+            found[run_no].params = _texts(params)
+        for run_no, tags in fetch(connection, loads.tags, bound):
+            found[run_no].tags = _texts(tags)
         metrics = {number: run.metrics for number, run in found.items()}
         for run_no, key, value, timestamp_ms, step in fetch(connection, loads.metrics, bound):
             metrics[run_no].append(LatestMetric(key, math.nan if value is None else value, timestamp_ms, step))
