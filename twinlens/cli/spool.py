@@ -43,7 +43,7 @@ def push(
     except BlockError as error:
         print(f"error: {error}", file=sys.stderr)
         sys.exit(2)
-    root = path or (Path(block.spool["path"]) if block.spool.get("path") else default_root())
+    root = Path(path or block.spool.get("path") or default_root())
     left = 0
     for marker in sorted(root.glob("*/destination.json")):
         destination = json.loads(marker.read_text("utf-8"))["destination"]

@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 from collections.abc import Callable, Generator, Mapping, Sequence
 from contextlib import contextmanager
-from pathlib import Path
 from typing import Any, TypeVar, cast, overload
 
 from opentelemetry import context as otel_context
@@ -67,7 +66,7 @@ def observe(
         return wrap
     if target is None:
         return runtime.current()
-    return runtime.configure(dict(target) if isinstance(target, Mapping) else Path(cast("str", target)))
+    return runtime.configure(dict(target) if isinstance(target, Mapping) else os.fspath(target))
 
 
 def span(name: str, *, as_type: str = "span", **fields: Any) -> Observation:

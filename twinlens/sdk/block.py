@@ -10,13 +10,14 @@ from __future__ import annotations
 import os
 import re
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
-from pathlib import Path
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from twinlens.sdk.block_keys import BACKENDS, BLOCK, Key
 
-_VARIABLE = re.compile(r"\$\{(\w+)(?::-([^}]*))?\}")
+if TYPE_CHECKING:
+    from pathlib import Path
+
+_VARIABLE = r"\$\{(\w+)(?::-([^}]*))?\}"
 _TRUE = {"true", "yes", "on", "1"}
 _FALSE = {"false", "no", "off", "0", ""}
 
@@ -41,32 +42,34 @@ class Written(NamedTuple):
     line: int
 
 
-@dataclass(slots=True)
-class Backend:
+class Backend(NamedTuple):
     """One place that telemetry goes to, with its options as the block's author wrote them (types corrected)."""
 
     name: str
-    options: dict[str, Any] = field(default_factory=dict)
+    options: dict[str, Any]
 
 
-@dataclass(slots=True)
 class Block:
-    """The block, understood."""
+    """The block, understood. (A plain class: loading ``dataclasses`` would cost 3 ms of every agent's start.)"""
 
-    enabled: bool = True
-    backends: list[Backend] = field(default_factory=list)
-    service_name: str | None = None
-    capture_content: bool = True
-    sample_rate: float = 1.0
-    mask: list[str] = field(default_factory=list)
-    tags: list[str] = field(default_factory=list)
-    spool: dict[str, Any] = field(default_factory=dict)
-    variants: dict[str, dict[str, Any]] = field(default_factory=dict)  #: of an A/B test, with their configurations
-    source: str = ""  #: where it was read from
-    found: bool = False  #: a block was there at all
-    remarks: list[Remark] = field(default_factory=list)
-    written: list[Written] = field(default_factory=list)  #: its keys, in the order of the file
-    document: dict[str, Any] = field(default_factory=dict)  #: the whole file
+    def __init__(
+        self, *, enabled: bool = True, backends: list[Backend] | None = None, capture_content: bool = True,
+        sample_rate: float = 1.0, mask: list[str] | None = None, source: str = "",
+    ) -> None:  # fmt: skip
+        self.enabled = enabled
+        self.backends = backends or []
+        self.capture_content = capture_content
+        self.sample_rate = sample_rate
+        self.mask = mask or []
+        self.source = source  #: where it was read from
+        self.found = False  #: a block was there at all
+        self.service_name: str | None = None
+        self.tags: list[str] = []
+        self.spool: dict[str, Any] = {}
+        self.variants: dict[str, dict[str, Any]] = {}  #: of an A/B test, with their configurations
+        self.remarks: list[Remark] = []
+        self.written: list[Written] = []  #: its keys, in the order of the file
+        self.document: dict[str, Any] = {}  #: the whole file
 
     def backend(self, name: str) -> Backend | None:
         """The backend of that name, or None."""
@@ -95,7 +98,9 @@ def read(source: str | Path | Mapping[str, Any] | None = None, environ: Mapping[
         source = named
     if isinstance(source, Mapping):
         return _Reader("", {}, env).understand(dict(source))
-    import yaml  # here, because a block given as a mapping need not pay for it
+    from pathlib import Path  # here, because a block given as a mapping need not pay for them
+
+    import yaml
 
     path = Path(source)
     try:
@@ -183,7 +188,7 @@ class _Reader:
             return {str(k): self._expand(v, f"{path}.{k}") for k, v in value.items()}
         if isinstance(value, list):
             return [self._expand(v, path) for v in value]
-        if not isinstance(value, str):
+        if not isinstance(value, str) or "${" not in value:
             return value
 
         def replace(match: re.Match[str]) -> str:
@@ -195,7 +200,7 @@ class _Reader:
                 return ""
             return found
 
-        return _VARIABLE.sub(replace, value)
+        return re.sub(_VARIABLE, replace, value)
 
     def _general(self, values: dict[str, Any], document: dict[str, Any]) -> None:
         block = self.block

@@ -9,7 +9,6 @@ import os
 import sys
 import threading
 from collections.abc import Mapping
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from opentelemetry import trace
@@ -23,6 +22,8 @@ from twinlens.sdk.provider import Provider, Tracer, numbers
 from twinlens.sdk.span import Span as OwnSpan
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from opentelemetry.context import Context
     from opentelemetry.sdk.trace import ReadableSpan, Span
 
@@ -101,7 +102,7 @@ class Runtime:
         self.problems: list[str] = []
         backends: list[Backend] = []
         couriers: list[Courier] = []
-        root = Path(block.spool["path"]) if block.spool.get("path") else default_root()
+        root = block.spool.get("path") or default_root()
         max_bytes = int(_number(block.spool.get("max_mb"), 256) * (1 << 20))
         max_age_s = _number(block.spool.get("max_age_hours"), 168) * 3600
         for choice in _without_twins(block.backends) if block.enabled else ():
@@ -192,7 +193,7 @@ def configure(source: str | Path | Mapping[str, Any] | Block | None = None) -> R
     try:
         block = source if isinstance(source, Block) else read(source)
         if source is None and not block.source and not block.found and os.environ.get("TWINLENS_URL"):
-            block.backends.append(Choice("twinlens"))
+            block.backends.append(Choice("twinlens", {}))
         said = [f"{block.source or 'observability'}: {remark}" for remark in block.remarks]
     except BlockError as error:
         block, said = Block(enabled=False), [f"{error}; nothing is recorded"]
@@ -240,7 +241,7 @@ def _attach(runtime: Runtime) -> None:
         provider.add_span_processor(_processor)
         _provider, _tracer = provider, provider.get_tracer("twinlens", __version__)
         return
-    name = os.environ.get("OTEL_SERVICE_NAME") or runtime.block.service_name or Path(sys.argv[0] or "agent").stem
+    name = os.environ.get("OTEL_SERVICE_NAME") or runtime.block.service_name or _program()
     attributes = {
         "service.name": name, "telemetry.sdk.name": "opentelemetry", "telemetry.sdk.language": "python",
         "telemetry.distro.name": "twinlens", "telemetry.distro.version": __version__,
@@ -249,6 +250,11 @@ def _attach(runtime: Runtime) -> None:
     if isinstance(provider, trace.ProxyTracerProvider):
         trace.set_tracer_provider(own)
     _provider, _tracer = own, Tracer(own, "twinlens", __version__)
+
+
+def _program() -> str:
+    """What was started, without folder and ending."""
+    return os.path.splitext(os.path.basename(sys.argv[0] or "agent"))[0]
 
 
 def _sdk_provider(attributes: dict[str, str]) -> Any:

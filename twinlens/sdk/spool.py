@@ -16,8 +16,10 @@ import time
 from collections import deque
 from collections.abc import Iterator
 from functools import cached_property
-from pathlib import Path
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+if TYPE_CHECKING:
+    from pathlib import Path
 
 _counter = itertools.count()
 
@@ -30,13 +32,13 @@ class Parcel(NamedTuple):
     body: bytes
 
 
-def default_root() -> Path:
+def default_root() -> str:
     """``TWINLENS_SPOOL``, else a folder in the user's state directory."""
     named = os.environ.get("TWINLENS_SPOOL")
     if named:
-        return Path(named)
-    state = os.environ.get("XDG_STATE_HOME")
-    return (Path(state) if state else Path.home() / ".local" / "state") / "twinlens" / "spool"
+        return named
+    state = os.environ.get("XDG_STATE_HOME") or os.path.expanduser("~/.local/state")
+    return f"{state}/twinlens/spool"
 
 
 class Spool:
@@ -50,7 +52,7 @@ class Spool:
     """
 
     def __init__(
-        self, root: Path, destination: str, *, max_bytes: int = 256 << 20, max_age_s: float = 7 * 86_400
+        self, root: str | Path, destination: str, *, max_bytes: int = 256 << 20, max_age_s: float = 7 * 86_400
     ) -> None:
         self.root = root
         self.destination = destination
@@ -63,9 +65,10 @@ class Spool:
     @cached_property
     def folder(self) -> Path:
         """Where the parcels are."""
-        import hashlib  # here, because the agent's start must not pay for it
+        import hashlib  # here, because the agent's start must not pay for them
+        from pathlib import Path
 
-        return self.root / hashlib.sha256(self.destination.encode()).hexdigest()[:16]
+        return Path(self.root) / hashlib.sha256(self.destination.encode()).hexdigest()[:16]
 
     def put(self, head: dict[str, Any], body: bytes) -> Path:
         """Store a parcel.

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import time
 from typing import TYPE_CHECKING, Any, NamedTuple
-from urllib.parse import urlsplit
 
 from twinlens.sdk.loading import load
 
@@ -38,6 +37,34 @@ class Answer(NamedTuple):
         return 200 <= self.status < 300
 
 
+def split_address(base: str) -> tuple[bool, str, int | None, str]:
+    """Whether it is https, host, port and prefix. (``urllib.parse`` would take 2.5 ms of every agent's start.)
+
+    Args:
+        base: ``[http(s)://]host[:port][/prefix]``; without a scheme it is http.
+
+    Raises:
+        ValueError: it is no such address, or holds a user name.
+    """
+    scheme, mark, rest = base.strip().partition("://")
+    if not mark:
+        scheme, rest = "http", base.strip()
+    place, _, path = rest.partition("?")[0].partition("#")[0].partition("/")
+    if "@" in place:
+        raise ValueError("the address must not hold a user name or password; use the options for them")
+    if place.startswith("["):  # IPv6
+        host, _, port = place[1:].partition("]")
+        port = port[1:] if port.startswith(":") else port and "none"
+    else:
+        host, _, port = place.partition(":")
+    host_fits = host and not any(sign.isspace() or sign in "\\<>" for sign in host)
+    port_fits = not port or (port.isascii() and port.isdigit() and 0 < int(port) < 65_536)
+    if scheme.lower() not in ("http", "https") or not host_fits or not port_fits:
+        raise ValueError(f"{base!r} is not an http(s) address")
+    prefix = path.rstrip("/")
+    return scheme.lower() == "https", host.lower(), int(port) if port else None, f"/{prefix}" if prefix else ""
+
+
 class Connection:
     """A kept-alive connection to one origin.
 
@@ -46,13 +73,7 @@ class Connection:
     """
 
     def __init__(self, base: str) -> None:
-        parts = urlsplit(base if "://" in base else f"http://{base}")
-        if parts.scheme not in ("http", "https") or not parts.hostname:
-            raise ValueError(f"{base!r} is not an http(s) address")
-        self._https = parts.scheme == "https"
-        self._host = parts.hostname
-        self._port = parts.port
-        self.prefix = parts.path.rstrip("/")
+        self._https, self._host, self._port, self.prefix = split_address(base)
         self._connection: http.client.HTTPConnection | None = None
         self._asked: float | None = None
         #: Seconds that the last answer took; None while there was none.

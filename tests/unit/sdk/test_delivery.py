@@ -19,7 +19,7 @@ from twinlens.sdk.backends.langfuse import check_ingestion
 from twinlens.sdk.backends.tracking import playbook
 from twinlens.sdk.delivery import Courier, Refused
 from twinlens.sdk.spool import Spool
-from twinlens.sdk.wire import Answer, Connection, Unreachable
+from twinlens.sdk.wire import Answer, Connection, Unreachable, split_address
 
 
 class Scripted(Remote):
@@ -231,3 +231,25 @@ def test_a_program_that_ends_waits_for_backends_that_answer_only(tmp_path: Path)
     assert time.monotonic() - begun < 5
     assert made.round()
     assert made.spool.given_up_s() == float("inf")
+
+
+@pytest.mark.parametrize(
+    ("base", "found"),
+    [
+        ("http://host", (False, "host", None, "")),
+        ("HTTPS://Host:8443/a/b/", (True, "host", 8443, "/a/b")),
+        ("localhost:3000", (False, "localhost", 3000, "")),
+        ("http://[::1]:5001/x?y=1#z", (False, "::1", 5001, "/x")),
+        ("http://host:/", (False, "host", None, "")),
+        ("ftp://host", None), ("http://", None), ("http://:80", None), ("http://host:port", None), ("http://host:0", None),
+        ("http://host:70000", None), ("http://[::1]80", None), ("http://a b", None), ("", None), ("http://me:secret@host", None),
+    ],
+)  # fmt: skip
+def test_addresses(base: str, found: tuple[bool, str, int | None, str] | None) -> None:
+    """What is no address is refused at the start, without showing a password."""
+    if found is not None:
+        assert split_address(base) == found
+        return
+    with pytest.raises(ValueError, match="address") as refused:
+        split_address(base)
+    assert "secret" not in str(refused.value)

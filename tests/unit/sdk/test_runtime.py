@@ -52,7 +52,10 @@ def test_configuring_leaves_protobuf_and_http_to_the_export_thread(tmp_path: Pat
     block = (
         "{'observability': {'backends': ['mlflow', 'langfuse'], 'langfuse': {'public_key': 'a', 'secret_key': 'b'}}}"
     )
-    run(f"twinlens.observe({block})\nassert not {{'google.protobuf', 'ssl'}} & set(sys.modules)", tmp_path / "x")
+    run(
+        f"twinlens.observe({block})\nassert not {{'google.protobuf', 'ssl', 'dataclasses', 'pathlib', 'random', 'urllib.parse', 'http.client'}} & set(sys.modules)",
+        tmp_path / "x",
+    )
 
 
 def test_it_joins_a_provider_that_is_there(tmp_path: Path) -> None:

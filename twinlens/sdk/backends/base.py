@@ -6,7 +6,6 @@ import json
 import logging
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any, ClassVar
-from urllib.parse import urlsplit
 
 from twinlens.sdk.delivery import Refused
 from twinlens.sdk.wire import Answer, Connection, Unreachable
@@ -63,8 +62,6 @@ class Remote(Backend):
         self.account = account
         self.headers = headers or {}
         self.connection = Connection(self.url)
-        if urlsplit(self.url).username:
-            raise ValueError("the address must not hold a user name or password; use the options for them")
 
     @property
     def destination(self) -> str:

@@ -4,9 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator, Mapping
-from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
-from urllib.parse import quote, urlsplit
 
 from twinlens.sdk.backends.base import JSON, PROTOBUF, Draft, Remote, basic, inside
 from twinlens.sdk.backends.langfuse import check_ingestion
@@ -32,7 +30,7 @@ class Mlflow(Remote):
 
     def __init__(self, options: Mapping[str, Any], environ: Mapping[str, str], source: str = "") -> None:
         url = str(options.get("tracking_uri") or environ.get("MLFLOW_TRACKING_URI") or "http://localhost:5000")
-        if urlsplit(url).scheme not in ("http", "https"):
+        if not url.lower().startswith(("http://", "https://")):
             raise ValueError(f"tracking_uri must be an http(s) address, found {url!r}; local stores need a server")
         user = options.get("username") or environ.get("MLFLOW_TRACKING_USERNAME") or ""
         password = options.get("password") or environ.get("MLFLOW_TRACKING_PASSWORD") or ""
@@ -61,6 +59,8 @@ class Mlflow(Remote):
                 yield head, json.dumps(run.plain(), default=str).encode()
             if batch.late_notes:
                 head = {"kind": "notes", **base, "log": self._wanted}
+                from dataclasses import asdict
+
                 yield head, json.dumps([asdict(note) for note in batch.late_notes], default=str).encode()
         if batch.scores:
             late = [s.score_id for s in batch.late_scores] if "log_metrics" in self._wanted else []
@@ -148,6 +148,8 @@ class Mlflow(Remote):
         Raises:
             Unreachable, Refused.
         """
+        from urllib.parse import quote
+
         status, answer = self.json("GET", f"{_API}/experiments/get-by-name?experiment_name={quote(name, safe='')}")
         if status == 200:
             if inside(answer, "experiment").get("lifecycle_stage") == "deleted":
