@@ -112,3 +112,18 @@ def test_sample_takes_real_points_with_both_ends(telemetry: TelemetryStore, writ
         12,
     ]
     assert telemetry.metric_sample("p", [], "loss", limit=3) == {}
+
+
+def test_points_of_several_runs_and_nan_count_once(telemetry: TelemetryStore, writer: Writer) -> None:
+    points = [point(i, i / 7 if i % 3 else math.nan, run=run) for i in range(90) for run in ("r", "s")]
+    writer.submit_sync(Batch(project_id="p", metrics=[*points, *points[::-1]]))
+    found = telemetry.metric_sample("p", ["s", "r", "absent"], "loss", limit=10)
+    assert {run: [p.step for p in ps] for run, ps in found.items()} == {
+        "r": [*range(0, 90, 10), 89], "s": [*range(0, 90, 10), 89], "absent": []
+    }  # fmt: skip
+    steps: list[int] = []
+    after: tuple[int, int, float] | None = None
+    while page := telemetry.metric_history("p", "s", "loss", after=after, limit=7):
+        steps += [p.step for p in page]
+        after = page[-1].timestamp_ms, page[-1].step, page[-1].value
+    assert steps == list(range(90))

@@ -68,7 +68,7 @@ class _Probe(NamedTuple):
 
     conditions: list[Expr]
     statement: sa.Select[Any]
-    count: int = 0
+    size: int = 0
 
 
 class RunSearch:
@@ -241,8 +241,8 @@ class RunSearch:
         if not probes:
             return None
         total = max(1, self._total())
-        probes = sorted((self._counted(probe, total) for probe in probes), key=lambda probe: probe.count)
-        shares = [min(1.0, probe.count / total) for probe in probes]
+        probes = sorted((self._counted(probe, total) for probe in probes), key=lambda probe: probe.size)
+        shares = [min(1.0, probe.size / total) for probe in probes]
         known = [condition for probe in probes for condition in probe.conditions]
         others = [item for item in self._necessary() if not any(item is condition for condition in known)]
         self._rest = And((*known, *others))
@@ -251,9 +251,9 @@ class RunSearch:
         taken, way = 0.0, 0
         cheapest = walk
         for used, probe in enumerate(probes, 1):
-            if probe.count >= BOUND:
+            if probe.size >= BOUND:
                 break
-            taken += probe.count * _TAKE
+            taken += probe.size * _TAKE
             left = total * math.prod(shares[:used])
             cost = taken + left * (_checks(shares[used:], len(others)) + _LOOK * (1 + len(self._orders)))
             if cost < cheapest:
@@ -274,7 +274,7 @@ class RunSearch:
         counted = probe.statement.with_only_columns(sa.func.count())
         if total > 2 * BOUND:  # counting without a limit costs less than half per entry
             counted = sa.select(sa.func.count()).select_from(probe.statement.limit(BOUND).subquery())
-        return probe._replace(count=int(self._c.execute(counted).scalar() or 0))
+        return probe._replace(size=int(self._c.execute(counted).scalar() or 0))
 
     def _necessary(self) -> tuple[Expr, ...]:
         """The conditions that must all hold."""
