@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
+from typing import Any
 
 import pytest
 from hypothesis import given
@@ -12,7 +13,6 @@ from hypothesis import strategies as st
 from twinlens.ingest import tokens
 
 ROOT = Path(__file__).resolve().parents[3]
-bpe = pytest.importorskip("bpe_openai._bindings", reason="extra 'tokens' is not installed")
 
 #: Kinds of text and the mean error that is promised for each in docs/conventions.md.
 TEXTS = {
@@ -33,15 +33,21 @@ TEXTS = {
 }  # fmt: skip
 
 
+@pytest.fixture(scope="module")
+def bpe() -> Any:
+    """The vocabularies (three seconds to load, so only where they are needed)."""
+    return pytest.importorskip("bpe_openai._bindings", reason="extra 'tokens' is not installed")
+
+
 @pytest.mark.parametrize("kind", TEXTS)
-def test_the_estimate_errs_no_more_than_promised(kind: str) -> None:
+def test_the_estimate_errs_no_more_than_promised(kind: str, bpe: Any) -> None:
     texts, promised = TEXTS[kind]
     exact = bpe.tokenizer_for_encoding("o200k_base").count
     errors = [abs(tokens.estimate(t) - exact(t)) / exact(t) for t in texts]
     assert sum(errors) / len(errors) <= promised
 
 
-def test_counts_are_exact_with_the_vocabulary() -> None:
+def test_counts_are_exact_with_the_vocabulary(bpe: Any) -> None:
     assert tokens.count("hello world, this is a test", "gpt-4o-mini") == 7
     text = "Straßenbahnhaltestelle größer"
     assert tokens.count(text, "gpt-4o") == bpe.tokenizer_for_encoding("o200k_base").count(text)
