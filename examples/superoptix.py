@@ -175,11 +175,12 @@ def main() -> None:
                     check_mlflow(server.url)
                     check_langfuse(server.url)
         if "mlflow" in options.backend:
-            (folder / "mlflow").mkdir()
-            with mlflow_server(folder / "mlflow") as url:
-                project.write(MLFLOW | {"mlflow": MLFLOW["mlflow"] | {"tracking_uri": url}})
-                project.run()
-                check_mlflow(url)
+            for hook in (False, True):
+                (folder / f"mlflow-{hook}").mkdir()
+                with mlflow_server(folder / f"mlflow-{hook}") as url:
+                    project.write(MLFLOW | {"mlflow": MLFLOW["mlflow"] | {"tracking_uri": url}})
+                    project.run(hook=hook)
+                    check_mlflow(url)
 
 
 if __name__ == "__main__":

@@ -307,7 +307,7 @@ AnyRecord = (
 
 #: All kinds in the order in which they are carried. ``spans`` belong to ``trace``.
 KINDS: tuple[str, ...] = (
-    "price", "score_config", "experiment", "run", "logged_model", "metrics", "registered_model", "prompt", "dataset",
+    "price", "experiment", "score_config", "run", "logged_model", "metrics", "registered_model", "prompt", "dataset",
     "dataset_item", "trace", "dataset_run", "dataset_run_item", "score", "comment", "media", "row", "artifact",
 )  # fmt: skip
 

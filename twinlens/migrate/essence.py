@@ -81,6 +81,8 @@ def sums(record: AnyRecord, *, exact: bool) -> Iterator[Sum]:
             return  # not every system tells of the past states of an item
         case RowRecord():
             said = {k: v for k, v in record.values.items() if k not in PROGRESS.get(record.table, ())}
+            if record.table == "evaluation_rules":
+                said["body"] = {k: v for k, v in _json(said.get("body") or "{}").items() if k != "experiment_id"}
             if "experiment_id" in said:  # an experiment may have another number here
                 del said["experiment_id"]
                 yield Sum("row", f"{record.table}/{_digest(said)}", _digest(said))

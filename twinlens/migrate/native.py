@@ -18,6 +18,7 @@ from twinlens.domain.record import (
     RecordPage,
     RowRecord,
     RunRecord,
+    ScoreConfigRecord,
     SpansRecord,
     TraceRecord,
 )
@@ -166,11 +167,23 @@ class TwinlensTarget:
         elif isinstance(record, DatasetRecord):
             used = record.dataset.experiment_ids
             record.dataset.experiment_ids = [self.experiments.get(each, each) for each in used]
-        elif isinstance(record, RowRecord) and str(record.values.get("experiment_id")) in self.experiments:
-            record.values["experiment_id"] = int(self.experiments[str(record.values["experiment_id"])])
+        elif isinstance(record, ScoreConfigRecord):
+            thing = record.config
+        elif isinstance(record, RowRecord):
+            self._map_row(record.values)
+            if record.table == "evaluation_rules":  # says it in its body
+                body = msgspec.json.decode(str(record.values.get("body") or "{}"))
+                self._map_row(body)
+                record.values["body"] = msgspec.json.encode(body).decode()
         if thing is not None:
             thing.experiment_id = self.experiments.get(thing.experiment_id, thing.experiment_id)
         return record
+
+    def _map_row(self, values: dict[str, Any]) -> None:
+        known = values.get("experiment_id")
+        here = self.experiments.get(str(known))
+        if here is not None:
+            values["experiment_id"] = int(here) if isinstance(known, int) else here
 
     def store(self, record: Content, chunks: Iterable[bytes]) -> None:
         """See ``Target.store``."""

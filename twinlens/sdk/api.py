@@ -66,7 +66,9 @@ def observe(
         return wrap
     if target is None:
         return runtime.current()
-    return runtime.configure(dict(target) if isinstance(target, Mapping) else os.fspath(cast("str | os.PathLike[str]", target)))
+    return runtime.configure(
+        dict(target) if isinstance(target, Mapping) else os.fspath(cast("str | os.PathLike[str]", target))
+    )
 
 
 def span(name: str, *, as_type: str = "span", **fields: Any) -> Observation:

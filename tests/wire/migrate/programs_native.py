@@ -54,6 +54,7 @@ def set_up(server: LiveServer, trace_id: str, experiment_id: str) -> None:
             _post(http, "/api/public/v2/prompts", body)
         _post(http, "/api/3.0/mlflow/issues", {"experiment_id": experiment_id, "name": "Too long"})
         _gateway(http, nowhere)
+        _in_experiment(http, experiment_id)
         _mcp(http)
         evaluator = {
             "name": "true", "type": "llm_as_judge", "prompt": "Is {{output}} true?",
@@ -82,6 +83,25 @@ def _mcp(http: httpx.Client) -> None:
     _post(http, f"{at}/aliases", {"alias": "stable", "version": "1.0.0"})
     _post(http, f"{at}/tags", {"key": "team", "value": "a"})
     _post(http, f"{at}/endpoints", {"url": "https://mcp.example.com/", "server_version": "1.0.0"})
+
+
+def _in_experiment(http: httpx.Client, experiment_id: str) -> None:
+    """What names its experiment in each of the ways there are: a column, a field, and inside a body."""
+    schema = {
+        "experiment_id": experiment_id,
+        "name": "how good",
+        "input": {"numeric": {"min_value": 0, "max_value": 1}},
+    }
+    _post(http, "/api/3.0/mlflow/label-schemas/create", schema)
+    judge = {
+        "instructions": "Is {{ outputs }} short?",
+        "model": "gateway:/chat",
+        "feedback_value_type": {"type": "boolean"},
+    }
+    named = {"experiment_id": experiment_id, "name": "short"}
+    scorer = {"serialized_scorer": json.dumps({"name": "short", "instructions_judge_pydantic_data": judge})}
+    _post(http, "/api/3.0/mlflow/scorers/register", named | scorer)
+    _post(http, "/api/3.0/mlflow/scorers/online-config", named | {"sample_rate": 0}, "PUT")
 
 
 def _gateway(http: httpx.Client, nowhere: str) -> None:

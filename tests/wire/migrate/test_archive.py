@@ -179,6 +179,14 @@ def test_into_another_project_with_taken_names(
         assert run["info"]["artifact_uri"].endswith(f"/{number}/{filled.made['parent']}/artifacts")
         trace = http.get(f"/api/3.0/mlflow/traces/{filled.made['trace']}").json()["trace"]["trace_info"]
         assert trace["trace_location"]["mlflow_experiment"]["experiment_id"] == number
+        at = "/api/3.0/mlflow"
+        [scorer] = http.get(f"{at}/scorers/list", params={"experiment_id": number}).json()["scorers"]
+        online = http.get(f"{at}/scorers/online-configs", params={"scorer_ids": [scorer["scorer_id"]]}).json()[
+            "configs"
+        ]
+        assert [each["experiment_id"] for each in online] == [number]
+        schemas = http.get(f"{at}/label-schemas/list", params={"experiment_id": number}).json()["label_schemas"]
+        assert ("how good", number) in {(each["name"], each["experiment_id"]) for each in schemas}
     import_(archive, url=other.url, project="second")
     assert len(everything(other.url, "second")["trace"]) == len(everything(filled.url)["trace"])
 
