@@ -3,16 +3,23 @@
 from __future__ import annotations
 
 import base64
+from collections.abc import Callable
 from dataclasses import replace
 
 import pytest
 
 from twinlens.domain.clock import now_ns
 from twinlens.domain.errors import AlreadyExists, InvalidArgument, NotFound, PermissionDenied, Unauthenticated
+from twinlens.domain.project import Principal
 from twinlens.features.access import COOKIE, Access
+from twinlens.features.audit import Audit
+from twinlens.features.members import Members
+from twinlens.features.permissions import Permissions
 from twinlens.features.projects import Projects
+from twinlens.features.prompts import Prompts
 from twinlens.features.secrets import Hasher
 from twinlens.settings import Settings
+from twinlens.store.catalog.audit import AuditStore
 from twinlens.store.catalog.engine import Catalog
 from twinlens.store.catalog.users import UserStore
 
@@ -186,3 +193,66 @@ def test_another_pepper_knows_no_key(catalog: Catalog, projects: Projects) -> No
     access = Access(SETTINGS, catalog, projects, Hasher("other pepper"))
     with pytest.raises(Unauthenticated):
         access.authenticate(_basic("pk", "sk"))
+
+
+def test_a_change_and_its_audit_entry_are_one(
+    projects: Projects, catalog: Catalog, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    members, permissions, prompts = Members(catalog, projects), Permissions(catalog, projects), Prompts(catalog)
+    prompts.create_version("shop", "p", "x", labels=["a"])
+    role = permissions.create_role("shop", "r").id
+    told = [(e.object_type, e.object_id) for e in Audit(catalog).list("acme")[0]]
+    assert {("prompt", "p"), ("role", str(role)), ("key", projects.keys("shop")[0].id)} <= set(told)
+
+    def state() -> list[object]:
+        return [
+            projects.list(), projects.keys("shop"), projects.organizations(), projects.members(), permissions.roles("shop"),
+            prompts.versions("shop", "p"), prompts.protected("shop"),
+        ]  # fmt: skip
+
+    def full(*_: object) -> None:
+        raise OSError("no room for the audit log")
+
+    before = state()
+    monkeypatch.setattr(AuditStore, "add", full)
+    owner = Principal(project_id="shop", organization_id="acme", scopes=frozenset({"manage"}), instance=True)
+    changes: list[Callable[[], object]] = [
+        lambda: projects.create("new", organization_id="acme"),
+        lambda: projects.update("shop", name="renamed"),
+        lambda: projects.put_organization("other"),
+        lambda: projects.create_key("shop"),
+        lambda: projects.delete_key("shop", projects.keys("shop")[0].id),
+        lambda: members.add_user(owner, "acme", "bob@x.example", role="MEMBER"),
+        lambda: permissions.change_role("shop", role, "s", None),
+        lambda: permissions.delete_role("shop", role),
+        lambda: prompts.create_version("shop", "p", "y", labels=["a"]),
+        lambda: prompts.delete_label("shop", "p", "a"),
+        lambda: prompts.delete("shop", "p"),
+        lambda: prompts.protect("shop", "a"),
+    ]
+    for change in changes:
+        with pytest.raises(OSError, match="no room"):
+            change()
+        assert state() == before
+    with pytest.raises(RuntimeError, match="not in the transaction"):
+        Audit(catalog).record("create", "key", "k", project_id="shop")
+
+
+def test_blocks_inside_a_write_belong_to_it(projects: Projects, catalog: Catalog) -> None:
+    with catalog.write():
+        projects.create("inner", organization_id="acme", project_id="inner")
+        assert projects.get("inner").name == "inner"  # sees what is not committed yet
+        with pytest.raises(AlreadyExists):
+            projects.create_key("shop", public_key="pk", secret_key="another")  # undone alone
+        projects.update("inner", name="kept")
+    assert not catalog.writing
+    assert projects.get("inner").name == "kept"
+
+    def fail() -> None:
+        with catalog.write():
+            projects.update("inner", name="lost")
+            raise ZeroDivisionError
+
+    with pytest.raises(ZeroDivisionError):
+        fail()
+    assert projects.get("inner").name == "kept"

@@ -40,6 +40,18 @@ class PriceTier(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     conditions: tuple[PriceCondition, ...] = ()
 
 
+#: What the tier without conditions is called where its row does not say.
+DEFAULT_TIER = "Standard"
+#: Between a row's id and the name of the tier that priced a span, in ``Span.price_id``; the default tier is left out.
+TIER_MARK = "#"
+
+
+def row_and_tier(price_id: str | None) -> tuple[str | None, str | None]:
+    """The price row that ``Span.price_id`` names, and its tier; None for the row's default tier."""
+    row, _, tier = (price_id or "").partition(TIER_MARK)
+    return row or None, tier or None
+
+
 class Price(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     """A price row of a project.
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Generator
+from contextlib import contextmanager
 from typing import Any
 
 from twinlens.domain.audit import Actor, AuditEntry, acting
@@ -13,12 +15,24 @@ from twinlens.store.catalog.projects import ProjectStore
 
 
 class Audit:
-    """Recorded after a change has been made, in a transaction of its own."""
+    """An entry is stored in the transaction of the change that it tells of: both are durable, or neither."""
 
     def __init__(self, catalog: Catalog, clock: Clock = now_ns) -> None:
+        self._catalog = catalog
         self._store = AuditStore(catalog)
         self._projects = ProjectStore(catalog)
         self._clock = clock
+
+    @contextmanager
+    def together(self) -> Generator[None]:
+        """One transaction for a change and its entry, where the change is made through stores."""
+        with self._catalog.write():
+            yield
+
+    def note(self, action: str, object_type: str, object_id: str, *, project_id: str, **detail: Any) -> None:
+        """Add an entry that tells of no change in the catalog, in a transaction of its own; see ``record``."""
+        with self.together():
+            self.record(action, object_type, object_id, project_id=project_id, **detail)
 
     def record(
         self,
@@ -30,12 +44,17 @@ class Audit:
         organization_id: str | None = None,
         **detail: Any,
     ) -> None:
-        """Add an entry in the name of whoever acts (``domain.audit.acting``).
+        """Add an entry in the name of whoever acts (``domain.audit.acting``), inside the transaction of the change.
 
         Args:
             organization_id: may be left out when the project is named.
             detail: what is new; fields that are None are left out. Never a secret.
+
+        Raises:
+            RuntimeError: outside of a transaction.
         """
+        if not self._catalog.writing:
+            raise RuntimeError(f"the entry about {object_type} {object_id!r} is not in the transaction of its change")
         if organization_id is None:
             project = self._projects.get(project_id or "")
             organization_id = project.organization_id if project else ""

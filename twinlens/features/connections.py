@@ -58,8 +58,9 @@ class ModelConnections:
                 raise AlreadyExists(f"Secret with name '{made.name}' already exists")
             table.add(made)
 
-        self._write(project_id, write)
-        self._audit.record("create", "model_connection", made.connection_id, project_id=project_id, name=made.name)
+        with self._audit.together():
+            self._write(project_id, write)
+            self._audit.record("create", "model_connection", made.connection_id, project_id=project_id, name=made.name)
         return made
 
     def update(
@@ -89,8 +90,9 @@ class ModelConnections:
             table.replace(after)
             return after
 
-        changed = self._write(project_id, write)
-        self._audit.record("update", "model_connection", connection_id, project_id=project_id, name=changed.name)
+        with self._audit.together():
+            changed = self._write(project_id, write)
+            self._audit.record("update", "model_connection", connection_id, project_id=project_id, name=changed.name)
         return changed
 
     def get(self, project_id: str, connection_id: str) -> ModelConnection:
@@ -121,7 +123,7 @@ class ModelConnections:
             found = _one(table.find(connection_id=connection_id), secret_id=connection_id)
             GatewayTable(connection, project_id).orphan_models(connection_id)
             table.delete(connection_id)
-        self._audit.record("delete", "model_connection", connection_id, project_id=project_id, name=found.name)
+            self._audit.record("delete", "model_connection", connection_id, project_id=project_id, name=found.name)
         for each in self._evaluators.list(project_id):
             if each.definition.provider == found.name and each.paused_ns is None:
                 said = f"the model connection {found.name!r} was deleted: choose another one, or add it again"

@@ -249,7 +249,7 @@ def object_attribute(attributes: dict[str, Any], key: str) -> dict[str, Any] | N
     whole = _decoded(attributes, key)
     if isinstance(whole, dict):
         return whole
-    dotted = {name[len(key) + 1 :]: value for name, value in attributes.items() if name.startswith(key + ".")}
+    dotted = {name[len(key) + 1 :]: _decoded(attributes, name) for name in attributes if name.startswith(key + ".")}
     return dotted or None
 
 

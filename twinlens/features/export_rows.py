@@ -11,6 +11,7 @@ import msgspec
 
 from twinlens.domain.clock import iso_ms
 from twinlens.domain.counting import sides, total_tokens
+from twinlens.domain.price import row_and_tier
 from twinlens.domain.score import Score
 from twinlens.domain.trace import Span, TraceSummary
 from twinlens.query.langfuse_filter import TYPE_OF
@@ -67,7 +68,7 @@ def observation_row(
         "io": {"input": _json(span.input), "output": _json(span.output)},
         "metadata": {"metadata": span.metadata},
         "model": {
-            "provided_model_name": span.model, "internal_model_id": span.price_id,
+            "provided_model_name": span.model, "internal_model_id": row_and_tier(span.price_id)[0],
             "model_parameters": span.model_parameters,
         },
         "usage": {

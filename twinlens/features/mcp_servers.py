@@ -65,7 +65,7 @@ class McpServers:
         with self._catalog.write() as connection:
             if not McpTable(connection, project_id).add_server(made):
                 raise AlreadyExists(f"MCP server with name '{server.name}' already exists")
-        self._audit.record("create", "mcp_server", server.name, project_id=project_id)
+            self._audit.record("create", "mcp_server", server.name, project_id=project_id)
         return made
 
     def get(self, project_id: str, name: str) -> McpServer:
@@ -108,7 +108,7 @@ class McpServers:
             row = table.servers(name)[name]
             table.replace_server(msgspec.structs.replace(row, **changes, updated_by=user, updated_ns=self._clock()))
             made = _server(table, name)
-        self._audit.record("update", "mcp_server", name, project_id=project_id, **shown)
+            self._audit.record("update", "mcp_server", name, project_id=project_id, **shown)
         return made
 
     def delete(self, project_id: str, name: str) -> None:
@@ -128,7 +128,7 @@ class McpServers:
                     " Delete or deactivate the active version first."
                 )
             table.drop_server(name)
-        self._audit.record("delete", "mcp_server", name, project_id=project_id)
+            self._audit.record("delete", "mcp_server", name, project_id=project_id)
 
     # --- versions ---------------------------------------------------------------------------------------------------
     def create_version(
@@ -156,7 +156,9 @@ class McpServers:
             _hold(table, name)
             if not table.add_version(made):
                 raise AlreadyExists(f"MCP server version '{name}' version '{version}' already exists")
-        self._audit.record("create", "mcp_server_version", f"{name}/{version}", project_id=project_id, status=status)
+            self._audit.record(
+                "create", "mcp_server_version", f"{name}/{version}", project_id=project_id, status=status
+            )
         return made
 
     def version(self, project_id: str, name: str, version: str) -> McpVersion:
@@ -208,10 +210,10 @@ class McpServers:
         with self._catalog.write() as connection:
             table = McpTable(connection, project_id)
             made = self._change(table, name, version, user, status, **changes)
-        self._audit.record(
-            "update", "mcp_server_version", f"{name}/{version}", project_id=project_id, status=status,
-            changed=sorted(changes) or None,
-        )  # fmt: skip
+            self._audit.record(
+                "update", "mcp_server_version", f"{name}/{version}", project_id=project_id, status=status,
+                changed=sorted(changes) or None,
+            )  # fmt: skip
         return made
 
     def delete_version(self, project_id: str, name: str, version: str, user: str | None = None) -> None:
@@ -223,7 +225,7 @@ class McpServers:
         """
         with self._catalog.write() as connection:
             self._change(McpTable(connection, project_id), name, version, user, "deleted")
-        self._audit.record("delete", "mcp_server_version", f"{name}/{version}", project_id=project_id)
+            self._audit.record("delete", "mcp_server_version", f"{name}/{version}", project_id=project_id)
 
     def _change(
         self, table: McpTable, name: str, version: str, user: str | None, status: Status | None, **changes: Any
@@ -287,7 +289,7 @@ class McpServers:
             table = McpTable(connection, project_id)
             _owner(table, name, version)
             table.put_alias(name, alias, version)
-        self._audit.record("update", "mcp_server", name, project_id=project_id, alias=alias, version=version)
+            self._audit.record("update", "mcp_server", name, project_id=project_id, alias=alias, version=version)
 
     def delete_alias(self, project_id: str, name: str, alias: str) -> None:
         """Remove an alias and the endpoints that follow it.
@@ -300,7 +302,7 @@ class McpServers:
             _hold(table, name)
             if alias == LATEST or not table.drop_alias(name, alias):
                 raise NotFound(f"Alias '{alias}' not found on MCP server '{name}'")
-        self._audit.record("delete", "mcp_server_alias", f"{name}/{alias}", project_id=project_id)
+            self._audit.record("delete", "mcp_server_alias", f"{name}/{alias}", project_id=project_id)
 
     # --- endpoints --------------------------------------------------------------------------------------------------
     def create_endpoint(self, project_id: str, endpoint: McpEndpoint, user: str | None = None) -> McpEndpoint:
@@ -321,7 +323,7 @@ class McpServers:
             _hold(table, made.server_name)
             made.resolved = _filled(table, _served(table, made))
             table.put_endpoint(made)
-        self._audit.record("create", "mcp_access_endpoint", made.endpoint_id, project_id=project_id, url=made.url)
+            self._audit.record("create", "mcp_access_endpoint", made.endpoint_id, project_id=project_id, url=made.url)
         return made
 
     def endpoint(self, project_id: str, name: str, endpoint_id: str) -> McpEndpoint:
@@ -388,7 +390,7 @@ class McpServers:
             made = msgspec.structs.replace(row, **changes, updated_by=user, updated_ns=self._clock())
             made.resolved = _filled(table, _served(table, made))
             table.put_endpoint(made)
-        self._audit.record("update", "mcp_access_endpoint", endpoint_id, project_id=project_id, **changes)
+            self._audit.record("update", "mcp_access_endpoint", endpoint_id, project_id=project_id, **changes)
         return made
 
     def delete_endpoint(self, project_id: str, name: str, endpoint_id: str) -> None:
@@ -401,7 +403,7 @@ class McpServers:
             table = McpTable(connection, project_id)
             _endpoint(table, name, endpoint_id)
             table.drop_endpoint(endpoint_id)
-        self._audit.record("delete", "mcp_access_endpoint", endpoint_id, project_id=project_id)
+            self._audit.record("delete", "mcp_access_endpoint", endpoint_id, project_id=project_id)
 
 
 def _hold(table: McpTable, name: str) -> None:

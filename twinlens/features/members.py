@@ -74,12 +74,13 @@ class Members:
         self._allow(by, check_role(role))
         hashed = None if password is None else hash_password(check_password(password))
         user = User(id=new_uuid(), email=email, name=name[:MAX_NAME], created_ns=now_ns())
-        if not self._users.add(user, hashed):
-            user = self.named(email)
-            if organization_id in self._users.roles(user.id):
-                raise AlreadyExists(f"the user {email!r} exists already")
-        self._users.join(organization_id, user.id, role)
-        self._audit.record("create", "user", user.id, organization_id=organization_id, email=email, role=role)
+        with self._audit.together():
+            if not self._users.add(user, hashed):
+                user = self.named(email)
+                if organization_id in self._users.roles(user.id):
+                    raise AlreadyExists(f"the user {email!r} exists already")
+            self._users.join(organization_id, user.id, role)
+            self._audit.record("create", "user", user.id, organization_id=organization_id, email=email, role=role)
         self._projects.changed()
         return user
 
@@ -91,8 +92,9 @@ class Members:
             PermissionDenied: see ``set_password``.
         """
         self._own(by, organization_id, user_id)
-        self._users.change(user_id, name=name[:MAX_NAME])
-        self._audit.record("update", "user", user_id, organization_id=organization_id, name=name)
+        with self._audit.together():
+            self._users.change(user_id, name=name[:MAX_NAME])
+            self._audit.record("update", "user", user_id, organization_id=organization_id, name=name)
         self._projects.changed()
         return self.user(user_id)
 
@@ -105,8 +107,10 @@ class Members:
             PermissionDenied: somebody else, with a role above the caller's or a member of other organizations too.
         """
         self._own(by, organization_id, user_id)
-        self._users.change(user_id, password_hash=hash_password(check_password(password)))
-        self._audit.record("update", "user", user_id, organization_id=organization_id, password="changed")  # noqa: S106
+        hashed = hash_password(check_password(password))
+        with self._audit.together():
+            self._users.change(user_id, password_hash=hashed)
+            self._audit.record("update", "user", user_id, organization_id=organization_id, password="changed")  # noqa: S106
         self._projects.changed()
 
     def delete_user(self, by: Principal, organization_id: str, user_id: str) -> None:
@@ -116,12 +120,12 @@ class Members:
             NotFound: the organization has no such member.
             InvalidState: the only owner.
         """
-        user = self.member(organization_id, user_id).user
-        self.remove(by, organization_id, user_id)
-        if not self._users.roles(user_id):
-            self._users.delete(user_id)
-            self._audit.record("delete", "user", user_id, organization_id=organization_id, email=user.email)
-            self._projects.changed()
+        with self._audit.together():
+            member = self._leave(by, organization_id, user_id)
+            if not self._users.roles(user_id):
+                self._users.delete(user_id)
+                self._audit.record("delete", "user", user_id, organization_id=organization_id, email=member.user.email)
+        self._projects.changed()
 
     # --- organization ------------------------------------------------------------------------------------------
     def of_organization(self, organization_id: str) -> list[Member]:
@@ -153,11 +157,12 @@ class Members:
         self._allow(by, check_role(role), old)
         if role != "OWNER":
             self._keep_owner(organization_id, user_id)
-        self._users.join(organization_id, user_id, role)
-        self._audit.record(
-            "create" if old is None else "update", "member", user_id,
-            organization_id=organization_id, email=user.email, role=role, was=old,
-        )  # fmt: skip
+        with self._audit.together():
+            self._users.join(organization_id, user_id, role)
+            self._audit.record(
+                "create" if old is None else "update", "member", user_id,
+                organization_id=organization_id, email=user.email, role=role, was=old,
+            )  # fmt: skip
         self._projects.changed()
         return Member(user=user, role=cast("Role", role))
 
@@ -169,12 +174,18 @@ class Members:
             InvalidState: the only owner.
             PermissionDenied: a role above the caller's own.
         """
+        with self._audit.together():
+            member = self._leave(by, organization_id, user_id)
+        self._projects.changed()
+        return member
+
+    def _leave(self, by: Principal, organization_id: str, user_id: str) -> Member:
+        """``remove`` without telling anybody yet."""
         member = self.member(organization_id, user_id)
         self._allow(by, member.role)
         self._keep_owner(organization_id, user_id)
         self._users.leave(organization_id, user_id)
         self._audit.record("delete", "member", user_id, organization_id=organization_id, email=member.user.email)
-        self._projects.changed()
         return member
 
     # --- project -----------------------------------------------------------------------------------------------
@@ -199,11 +210,12 @@ class Members:
         user = self.member(self._projects.get(project_id).organization_id, user_id).user
         old = next((m.role for m in self.of_project(project_id) if m.user.id == user_id), None)
         self._allow(by, check_role(role), old)
-        self._users.join_project(project_id, user_id, role)
-        self._audit.record(
-            "create" if old is None else "update", "member", user_id,
-            project_id=project_id, email=user.email, role=role, was=old,
-        )  # fmt: skip
+        with self._audit.together():
+            self._users.join_project(project_id, user_id, role)
+            self._audit.record(
+                "create" if old is None else "update", "member", user_id,
+                project_id=project_id, email=user.email, role=role, was=old,
+            )  # fmt: skip
         self._projects.changed()
         return Member(user=user, role=cast("Role", role))
 
@@ -218,8 +230,9 @@ class Members:
         if member is None:
             raise NotFound(f"the user {user_id!r} has no role of its own in this project")
         self._allow(by, member.role)
-        self._users.leave_project(project_id, user_id)
-        self._audit.record("delete", "member", user_id, project_id=project_id, email=member.user.email)
+        with self._audit.together():
+            self._users.leave_project(project_id, user_id)
+            self._audit.record("delete", "member", user_id, project_id=project_id, email=member.user.email)
         self._projects.changed()
         return member
 

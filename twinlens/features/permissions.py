@@ -9,7 +9,8 @@ project needs a right in all of it, and is refused to who is denied something in
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Generator, Sequence
+from contextlib import contextmanager
 from typing import TypeVar
 
 import msgspec
@@ -133,8 +134,9 @@ class Permissions:
             AlreadyExists: the project has one of this name.
             InvalidArgument: no name, or one that is kept for grants to single users.
         """
-        made = self._store.add_role(project_id, _role_name(name), description)
-        self._audit.record("create", "role", str(made.id), project_id=project_id, name=name)
+        with self._audit.together():
+            made = self._store.add_role(project_id, _role_name(name), description)
+            self._audit.record("create", "role", str(made.id), project_id=project_id, name=name)
         return made
 
     def role(self, project_id: str, role_id: int) -> GrantRole:
@@ -160,11 +162,14 @@ class Permissions:
             NotFound, AlreadyExists, InvalidArgument: as above.
         """
         old = self.role(project_id, role_id)
-        self._store.change_role(
-            project_id, role_id, old.name if name is None else _role_name(name),
-            old.description if description is None else description,
-        )  # fmt: skip
-        self._audit.record("update", "role", str(role_id), project_id=project_id, name=name, description=description)
+        with self._audit.together():
+            self._store.change_role(
+                project_id, role_id, old.name if name is None else _role_name(name),
+                old.description if description is None else description,
+            )  # fmt: skip
+            self._audit.record(
+                "update", "role", str(role_id), project_id=project_id, name=name, description=description
+            )
         return self.role(project_id, role_id)
 
     def delete_role(self, project_id: str, role_id: int) -> None:
@@ -173,9 +178,9 @@ class Permissions:
         Raises:
             NotFound: there is no such role.
         """
-        if not self._store.delete_role(project_id, role_id):
-            raise NotFound(f"Role with id={role_id} not found")
-        self._changed("delete", project_id, role_id)
+        with self._change("delete", project_id, role_id):
+            if not self._store.delete_role(project_id, role_id):
+                raise NotFound(f"Role with id={role_id} not found")
 
     # --- grants ----------------------------------------------------------------------------------------------------
     def add_grant(self, project_id: str, role_id: int, resource_type: str, pattern: str, permission: str) -> Grant:
@@ -187,11 +192,9 @@ class Permissions:
         """
         self.role(project_id, role_id)
         _check_grant(resource_type, pattern, permission)
-        made = self._store.put_grant(project_id, role_id, resource_type, pattern, permission)
-        self._changed(
-            "update", project_id, role_id, resource_type=resource_type, resource=pattern, permission=permission
-        )
-        return made
+        told = {"resource_type": resource_type, "resource": pattern, "permission": permission}
+        with self._change("update", project_id, role_id, **told):
+            return self._store.put_grant(project_id, role_id, resource_type, pattern, permission)
 
     def change_grant(self, project_id: str, grant_id: int, permission: str) -> Grant:
         """Another permission.
@@ -211,9 +214,11 @@ class Permissions:
             NotFound: there is no such grant.
         """
         old = self._store.grant(project_id, grant_id)
-        if old is None or not self._store.delete_grant(project_id, grant_id):
+        if old is None:
             raise NotFound(f"Role permission with id={grant_id} not found")
-        self._changed("update", project_id, old.role_id, resource_type=old.resource_type, permission="removed")
+        with self._change("update", project_id, old.role_id, resource_type=old.resource_type, permission="removed"):
+            if not self._store.delete_grant(project_id, grant_id):
+                raise NotFound(f"Role permission with id={grant_id} not found")
 
     # --- who has them ----------------------------------------------------------------------------------------------
     def assign(self, project_id: str, role_id: int, user_id: str) -> Assignment:
@@ -223,9 +228,8 @@ class Permissions:
             NotFound: there is no such role.
         """
         self.role(project_id, role_id)
-        made = self._store.assign(project_id, role_id, user_id)
-        self._changed("update", project_id, role_id, user=user_id)
-        return made
+        with self._change("update", project_id, role_id, user=user_id):
+            return self._store.assign(project_id, role_id, user_id)
 
     def unassign(self, project_id: str, role_id: int, user_id: str) -> None:
         """Take a role away.
@@ -233,9 +237,9 @@ class Permissions:
         Raises:
             NotFound: the user does not have it.
         """
-        if not self._store.unassign(project_id, role_id, user_id):
-            raise NotFound(f"User {user_id} is not assigned to role {role_id}")
-        self._changed("update", project_id, role_id, user_removed=user_id)
+        with self._change("update", project_id, role_id, user_removed=user_id):
+            if not self._store.unassign(project_id, role_id, user_id):
+                raise NotFound(f"User {user_id} is not assigned to role {role_id}")
 
     def assignments(self, project_id: str, role_id: int) -> list[Assignment]:
         """Who has a role.
@@ -277,8 +281,12 @@ class Permissions:
             raise NotFound(f"No direct permission on {resource_type} {resource_id!r} for this user")
         self.remove_grant(project_id, found.id)
 
-    def _changed(self, action: str, project_id: str, role_id: int, **detail: str) -> None:
-        self._audit.record(action, "role", str(role_id), project_id=project_id, **detail)
+    @contextmanager
+    def _change(self, action: str, project_id: str, role_id: int, **detail: str) -> Generator[None]:
+        """A change of a role and its entry in one transaction, in force afterwards."""
+        with self._audit.together():
+            yield
+            self._audit.record(action, "role", str(role_id), project_id=project_id, **detail)
         self._projects.changed()
 
 

@@ -104,8 +104,9 @@ class Prices:
         check(price)
         if self._rows.get(project_id, price.id) is not None:
             raise InvalidArgument(f"price {price.id} exists")
-        self._rows.insert(project_id, price)
-        self._audit.record("create", "price", price.id, project_id=project_id, model=price.model_name)
+        with self._audit.together():
+            self._rows.insert(project_id, price)
+            self._audit.record("create", "price", price.id, project_id=project_id, model=price.model_name)
         self._enricher.pricer.invalidate(project_id)
         return price
 
@@ -119,9 +120,10 @@ class Prices:
         old = self.get(project_id, price.id)
         price = msgspec.structs.replace(price, created_ns=old.created_ns, updated_ns=self._clock())
         check(price)
-        if not self._rows.update(project_id, price):
-            raise NotFound(f"price {price.id} not found")
-        self._audit.record("update", "price", price.id, project_id=project_id, model=price.model_name)
+        with self._audit.together():
+            if not self._rows.update(project_id, price):
+                raise NotFound(f"price {price.id} not found")
+            self._audit.record("update", "price", price.id, project_id=project_id, model=price.model_name)
         self._enricher.pricer.invalidate(project_id)
         return price
 
@@ -142,9 +144,10 @@ class Prices:
         Raises:
             NotFound: no such row.
         """
-        if not self._rows.delete(project_id, price_id):
-            raise NotFound(f"price {price_id} not found")
-        self._audit.record("delete", "price", price_id, project_id=project_id)
+        with self._audit.together():
+            if not self._rows.delete(project_id, price_id):
+                raise NotFound(f"price {price_id} not found")
+            self._audit.record("delete", "price", price_id, project_id=project_id)
         self._enricher.pricer.invalidate(project_id)
 
     # --- stored spans ------------------------------------------------------------------------------------------
@@ -248,7 +251,7 @@ def check(price: Price) -> None:
 
 
 def _check_tier(tier: PriceTier) -> None:
-    if not tier.prices:
+    if not tier.prices and not tier.is_default:  # a model may have no price and only be counted
         raise InvalidArgument(f"tier {tier.name!r} has no prices")
     for key, usd in tier.prices.items():
         if not 0 <= usd < float("inf"):

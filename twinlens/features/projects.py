@@ -127,14 +127,17 @@ class Projects:
             if project_id in self._projects.deleted():
                 raise AlreadyExists(f"project {project_id!r} is being deleted; try again in a moment")
         self.organization(organization_id)
-        made = self._projects.put(
-            project_id or new_uuid(),
-            organization_id,
-            check_name(name),
-            metadata=metadata,
-            retention_days=check_retention(retention_days),
-        )
-        self._audit.record("create", "project", made.id, project_id=made.id, name=name, retention_days=retention_days)
+        with self._audit.together():
+            made = self._projects.put(
+                project_id or new_uuid(),
+                organization_id,
+                check_name(name),
+                metadata=metadata,
+                retention_days=check_retention(retention_days),
+            )
+            self._audit.record(
+                "create", "project", made.id, project_id=made.id, name=name, retention_days=retention_days
+            )
         self.changed()
         return made
 
@@ -152,18 +155,22 @@ class Projects:
             InvalidArgument: an empty name, or less than a day.
         """
         old = self.get(project_id)
-        made = self._projects.put(
-            project_id,
-            old.organization_id,
-            old.name if name is None else check_name(name),
-            metadata=old.metadata if metadata is KEEP else metadata,
-            retention_days=old.retention_days if retention_days is KEEP else check_retention(retention_days),
-        )
-        changed = {
-            f: getattr(made, f) for f in ("name", "metadata", "retention_days") if getattr(made, f) != getattr(old, f)
-        }
+        with self._audit.together():
+            made = self._projects.put(
+                project_id,
+                old.organization_id,
+                old.name if name is None else check_name(name),
+                metadata=old.metadata if metadata is KEEP else metadata,
+                retention_days=old.retention_days if retention_days is KEEP else check_retention(retention_days),
+            )
+            changed = {
+                f: getattr(made, f)
+                for f in ("name", "metadata", "retention_days")
+                if getattr(made, f) != getattr(old, f)
+            }
+            if changed:
+                self._audit.record("update", "project", project_id, project_id=project_id, **changed)
         if changed:
-            self._audit.record("update", "project", project_id, project_id=project_id, **changed)
             self.changed()
         return made
 
@@ -177,11 +184,14 @@ class Projects:
         project = self.get(project_id)
         if project_id == self.default_id:
             raise InvalidState("the default project cannot be deleted, as data without a key goes there")
-        if self._projects.mark_deleted(project_id):
-            self._audit.record(
-                "delete", "project", project_id,
-                project_id=project_id, organization_id=project.organization_id, name=project.name,
-            )  # fmt: skip
+        with self._audit.together():
+            marked = self._projects.mark_deleted(project_id)
+            if marked:
+                self._audit.record(
+                    "delete", "project", project_id,
+                    project_id=project_id, organization_id=project.organization_id, name=project.name,
+                )  # fmt: skip
+        if marked:
             self.changed()
 
     # --- organizations -----------------------------------------------------------------------------------------
@@ -196,8 +206,9 @@ class Projects:
             InvalidArgument: no name.
         """
         action = "create" if organization_id is None else "update"
-        made = self._organizations.put(organization_id or new_uuid(), check_name(name, "an organization"))
-        self._audit.record(action, "organization", made.id, organization_id=made.id, name=name)
+        with self._audit.together():
+            made = self._organizations.put(organization_id or new_uuid(), check_name(name, "an organization"))
+            self._audit.record(action, "organization", made.id, organization_id=made.id, name=name)
         self.changed()
         return made
 
@@ -208,9 +219,10 @@ class Projects:
             NotFound: there is none.
             InvalidState: it has projects.
         """
-        if not self._organizations.delete(organization_id):
-            raise NotFound(f"there is no organization {organization_id!r}")
-        self._audit.record("delete", "organization", organization_id, organization_id=organization_id)
+        with self._audit.together():
+            if not self._organizations.delete(organization_id):
+                raise NotFound(f"there is no organization {organization_id!r}")
+            self._audit.record("delete", "organization", organization_id, organization_id=organization_id)
         self.changed()
 
     # --- keys --------------------------------------------------------------------------------------------------
@@ -276,11 +288,12 @@ class Projects:
             created_ns=now_ns(),
             expires_ns=expires_ns,
         )
-        self._keys.add(key, self._hasher.hash(secret))
-        self._audit.record(
-            "create", "key", key.id, project_id=project_id, organization_id=owner, public_key=key.public_key, kind=kind,
-            note=note or None,
-        )  # fmt: skip
+        with self._audit.together():
+            self._keys.add(key, self._hasher.hash(secret))
+            self._audit.record(
+                "create", "key", key.id, project_id=project_id, organization_id=owner, public_key=key.public_key, kind=kind,
+                note=note or None,
+            )  # fmt: skip
         self.changed()
         return key, secret
 
@@ -290,9 +303,10 @@ class Projects:
         Raises:
             NotFound: the project has no such key.
         """
-        if not self._keys.delete(project_id, key_id):
-            raise NotFound(f"there is no key {key_id!r}")
-        self._audit.record("delete", "key", key_id, project_id=project_id)
+        with self._audit.together():
+            if not self._keys.delete(project_id, key_id):
+                raise NotFound(f"there is no key {key_id!r}")
+            self._audit.record("delete", "key", key_id, project_id=project_id)
         self.changed()
 
     def delete_organization_key(self, organization_id: str, key_id: str) -> None:
@@ -301,9 +315,10 @@ class Projects:
         Raises:
             NotFound: the organization has no such key.
         """
-        if not self._keys.delete_of_organization(organization_id, key_id):
-            raise NotFound(f"there is no key {key_id!r}")
-        self._audit.record("delete", "key", key_id, organization_id=organization_id)
+        with self._audit.together():
+            if not self._keys.delete_of_organization(organization_id, key_id):
+                raise NotFound(f"there is no key {key_id!r}")
+            self._audit.record("delete", "key", key_id, organization_id=organization_id)
         self.changed()
 
     def add_user(
@@ -318,10 +333,12 @@ class Projects:
             raise InvalidArgument(f"{email!r} is not an e-mail address")
         if len(password) < 8:
             raise InvalidArgument("a password needs at least 8 characters")
-        user = self._users.put(User(id=new_uuid(), email=email, name=name), hash_password(password))
-        organization_id = organization_id or self.get(self.default_id).organization_id
-        self._users.join(organization_id, user.id, role)
-        self._audit.record("update", "user", user.id, organization_id=organization_id, email=user.email, role=role)
+        hashed = hash_password(password)
+        with self._audit.together():
+            user = self._users.put(User(id=new_uuid(), email=email, name=name), hashed)
+            organization_id = organization_id or self.get(self.default_id).organization_id
+            self._users.join(organization_id, user.id, role)
+            self._audit.record("update", "user", user.id, organization_id=organization_id, email=user.email, role=role)
         self.changed()
         return user
 
@@ -342,9 +359,10 @@ class Projects:
             raise NotFound(f"there is no user {email!r}")
         user = found[0]
         roles = self._users.roles(user.id)
-        self._users.delete(user.id)
-        for organization_id in roles or [""]:
-            self._audit.record("delete", "user", user.id, organization_id=organization_id, email=user.email)
+        with self._audit.together():
+            self._users.delete(user.id)
+            for organization_id in roles or [""]:
+                self._audit.record("delete", "user", user.id, organization_id=organization_id, email=user.email)
         self.changed()
         return user
 

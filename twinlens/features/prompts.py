@@ -7,7 +7,7 @@ its prompts changes, so a moved label is seen by the next read (SDK tests read b
 from __future__ import annotations
 
 import threading
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import suppress
 from typing import Any
 
@@ -147,6 +147,20 @@ class Prompts:
         with self._catalog.read() as connection:
             return PromptTable(connection, project_id).page(chosen, limit, offset)
 
+    def search(
+        self, project_id: str, matches: Callable[[PromptVersion], bool], *, limit: int = 50, offset: int = 0
+    ) -> tuple[list[Prompt], int]:
+        """A page of prompts by name with the versions for which ``matches`` holds, and the number of all that have some."""
+        found: dict[str, Prompt] = {}
+        with self._catalog.read() as connection:
+            for row in filter(matches, PromptTable(connection, project_id).every_version()):
+                prompt = found.setdefault(row.name, Prompt(name=row.name, type=row.type, versions=[], labels={}))
+                prompt.type, prompt.tags, prompt.last_config = row.type, row.tags, row.config
+                prompt.versions.append(row.version)
+                prompt.labels |= dict.fromkeys(row.labels, row.version)
+                prompt.updated_ns = max(prompt.updated_ns, row.updated_ns)
+        return list(found.values())[offset : offset + limit], len(found)
+
     # --- writing -----------------------------------------------------------------------------------------------
     def create(
         self, project_id: str, name: str, *, description: str = "", properties: Mapping[str, str] | None = None,
@@ -239,12 +253,12 @@ class Prompts:
                 self._fire_aliases(connection, project_id, name, row.version, wanted)
                 if dependencies:
                     _resolved(table, stored)  # refuses cycles, missing and chat inclusions; the transaction undoes all
+                if labels:
+                    self._audit.record(
+                        "update", "prompt", name, project_id=project_id, version=row.version, labels=list(labels)
+                    )
         except IntegrityError as error:
             raise Conflict(f"Prompt '{name}' is being created by someone else, try again") from error
-        if labels:
-            self._audit.record(
-                "update", "prompt", name, project_id=project_id, version=row.version, labels=list(labels)
-            )
         self._changed(project_id, name)
         return stored
 
@@ -282,7 +296,7 @@ class Prompts:
             row = _find(table, name, version, None)
             _resolved(table, row)
             self._fire_aliases(connection, project_id, name, version, dict.fromkeys(labels))
-        self._audit.record("update", "prompt", name, project_id=project_id, version=version, labels=list(labels))
+            self._audit.record("update", "prompt", name, project_id=project_id, version=version, labels=list(labels))
         self._changed(project_id, name)
         return row
 
@@ -303,8 +317,7 @@ class Prompts:
             dropped = table.drop_label(name, label) > 0
             if dropped:
                 self._fire(connection, project_id, "prompt_alias.deleted", name=name, alias=label)
-        if dropped:
-            self._audit.record("delete", "prompt", name, project_id=project_id, labels=[label])
+                self._audit.record("delete", "prompt", name, project_id=project_id, labels=[label])
         self._changed(project_id, name)
         return dropped
 
@@ -418,7 +431,7 @@ class Prompts:
                 table.drop(name)
                 if self._permissions is not None:
                     self._permissions.removed(connection, project_id, ("registered_model", "prompt"), name)
-        self._audit.record("delete", "prompt", name, project_id=project_id, versions=sorted(doomed))
+            self._audit.record("delete", "prompt", name, project_id=project_id, versions=sorted(doomed))
         self._changed(project_id, name)
         if self._permissions is not None:
             self._permissions.settled()
@@ -440,7 +453,7 @@ class Prompts:
         rules.check_alias(label)
         with self._catalog.write() as connection:
             PromptTable(connection, project_id).protect(label)
-        self._audit.record("create", "protected label", label, project_id=project_id)
+            self._audit.record("create", "protected label", label, project_id=project_id)
 
     def unprotect(self, project_id: str, label: str) -> None:
         """Let everybody who may change prompts move a label again.
@@ -451,7 +464,7 @@ class Prompts:
         with self._catalog.write() as connection:
             if not PromptTable(connection, project_id).unprotect(label):
                 raise NotFound(f"Label '{label}' is not protected")
-        self._audit.record("delete", "protected label", label, project_id=project_id)
+            self._audit.record("delete", "protected label", label, project_id=project_id)
 
     def forget(self, project_id: str) -> None:
         """The project has been removed; one of the same id may be created again."""

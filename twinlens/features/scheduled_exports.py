@@ -100,10 +100,10 @@ class ScheduledExports:
                 )
             export = msgspec.structs.replace(export, updated_ns=now, next_ns=now, error=None, error_ns=None)
             table.put(export)
-        self._audit.record(
-            "update" if old else "create", "scheduled_export", export.export_id, project_id=project_id,
-            bucket=export.bucket, enabled=export.enabled,
-        )  # fmt: skip
+            self._audit.record(
+                "update" if old else "create", "scheduled_export", export.export_id, project_id=project_id,
+                bucket=export.bucket, enabled=export.enabled,
+            )  # fmt: skip
         self.wake.set()
         return export
 
@@ -116,7 +116,7 @@ class ScheduledExports:
         with self._catalog.write() as connection:
             if not ScheduledExportTable(connection, project_id).drop():
                 raise NotFound("Blob storage integration not found")
-        self._audit.record("delete", "scheduled_export", project_id, project_id=project_id)
+            self._audit.record("delete", "scheduled_export", project_id, project_id=project_id)
 
     def status(self, project_id: str, export: ScheduledExport) -> Status:
         """What clients are told of an export."""

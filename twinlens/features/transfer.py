@@ -89,10 +89,9 @@ class Transfer:
             raise PermissionDenied(
                 f"importing {', '.join(held)} needs the 'manage' right, or the project's own key pair"
             )
-        written = self._writer.write(project_id, records, derive=derive)
-        if held:
-            self._audit.record("import", "project", project_id, project_id=project_id, tables=held)
-        return written
+        if held:  # before: what the records change takes several transactions, and a failure keeps the first ones
+            self._audit.note("import", "project", project_id, project_id=project_id, tables=held)
+        return self._writer.write(project_id, records, derive=derive)
 
     # --- artifacts -----------------------------------------------------------------------------------------------------
     def root(self, project_id: str, owner: str, owner_id: str) -> str:

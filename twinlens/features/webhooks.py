@@ -93,7 +93,7 @@ class Webhooks:
             if len(table.all()) >= MAX_WEBHOOKS:
                 raise InvalidArgument(f"A project has at most {MAX_WEBHOOKS} webhooks: delete one first.")
             table.add(made)
-        self._audit.record("create", "webhook", webhook_id, project_id=project_id, name=made.name, url=made.url)
+            self._audit.record("create", "webhook", webhook_id, project_id=project_id, name=made.name, url=made.url)
         return made
 
     def get(self, project_id: str, webhook_id: str) -> Webhook:
@@ -127,9 +127,9 @@ class Webhooks:
             made = msgspec.structs.replace(before, **changes, updated_ns=self._clock())
             made.check()
             table.replace(made)
+            shown = {name: value for name, value in changes.items() if name != "sealed"}
+            self._audit.record("update", "webhook", webhook_id, project_id=project_id, **shown)
         self.wake.set()
-        shown = {name: value for name, value in changes.items() if name != "sealed"}
-        self._audit.record("update", "webhook", webhook_id, project_id=project_id, **shown)
         return made
 
     def delete(self, project_id: str, webhook_id: str) -> None:
@@ -141,7 +141,7 @@ class Webhooks:
         with self._catalog.write() as connection:
             if not WebhookTable(connection, project_id).drop(webhook_id):
                 raise _unknown(webhook_id)
-        self._audit.record("delete", "webhook", webhook_id, project_id=project_id)
+            self._audit.record("delete", "webhook", webhook_id, project_id=project_id)
 
     def test(self, project_id: str, webhook_id: str, event: str | None = None) -> Answer | str:
         """Send an example of an event (the webhook's first unless one is named) once, now: the answer, or why there is none.

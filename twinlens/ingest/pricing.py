@@ -6,7 +6,7 @@ import re
 import threading
 from collections.abc import Callable, Mapping, Sequence
 
-from twinlens.domain.price import Price, PriceCondition, PriceTier
+from twinlens.domain.price import TIER_MARK, Price, PriceCondition, PriceTier
 from twinlens.domain.trace import Span
 from twinlens.ingest.bundled_prices import BundledPrices, Quote, references
 from twinlens.ingest.usage import CANONICAL, SPELLINGS
@@ -158,7 +158,7 @@ class Pricer:
 
 
 def _price_id(row: _Row, tier: PriceTier) -> str:
-    return row.price.id if tier is row.default else f"{row.price.id}#{tier.name}"
+    return row.price.id if tier is row.default else f"{row.price.id}{TIER_MARK}{tier.name}"
 
 
 def cost_by_rows(usage: Mapping[str, int], prices: Mapping[str, float]) -> dict[str, float]:

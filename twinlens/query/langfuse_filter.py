@@ -67,7 +67,12 @@ def _field(name: str, convert: Convert | None = None) -> Column:
     return Column(field=name, convert=convert)
 
 
-def _time(value: Any) -> int:
+def time_value(value: Any) -> int:
+    """The nanoseconds of a datetime condition.
+
+    Raises:
+        InvalidArgument: not a time.
+    """
     if not isinstance(value, str):
         raise InvalidArgument("filter: a datetime value must be an ISO-8601 text")
     try:
@@ -198,7 +203,7 @@ _SCORES = {
 
 TRACES: Mapping[str, Column] = {
     **_NUMBERS, **_SCORES,
-    "id": _field("trace_id"), "name": _field("name"), "timestamp": _field("start_ns", _time),
+    "id": _field("trace_id"), "name": _field("name"), "timestamp": _field("start_ns", time_value),
     "userId": _field("user_id"), "sessionId": _field("session_id"), "environment": _field("environment"),
     "version": _field("version"), "release": _field("release"), "tags": _field("tags"),
     "bookmarked": _field("bookmarked"), "metadata": _field("metadata"), "level": _field("level", _upper),
@@ -209,7 +214,7 @@ TRACES: Mapping[str, Column] = {
 OBSERVATIONS: Mapping[str, Column] = {
     **_NUMBERS, **_SCORES,
     "id": _field("span_id"), "type": _enumerated("kind", KINDS_OF), "name": _field("name"),
-    "traceId": _field("trace_id"), "startTime": _field("start_ns", _time), "endTime": _field("end_ns", _time),
+    "traceId": _field("trace_id"), "startTime": _field("start_ns", time_value), "endTime": _field("end_ns", time_value),
     "environment": _field("environment"), "traceEnvironment": _field("environment"), "version": _field("version"),
     "level": _field("level", _upper), "statusMessage": _field("status_message"), "userId": _inherited("user_id"),
     "sessionId": _inherited("session_id"), "traceName": _field("trace_name"), "traceTags": _field("tags"),
@@ -224,7 +229,7 @@ OBSERVATIONS: Mapping[str, Column] = {
 SCORES: Mapping[str, Column] = {
     "id": _field("score_id"), "name": _field("name"), "value": _field("value"),
     "stringValue": _field("string_value"), "dataType": _field("data_type"),
-    "source": _enumerated("source", SOURCES_OF), "timestamp": _field("timestamp_ns", _time),
+    "source": _enumerated("source", SOURCES_OF), "timestamp": _field("timestamp_ns", time_value),
     "comment": _field("comment"), "traceId": _field("trace_id"), "observationId": _field("span_id"),
     "sessionId": _field("session_id"), "datasetRunId": _field("dataset_run_id"),
     "environment": _field("environment"), "configId": _field("config_id"), "queueId": _field("queue_id"),
@@ -245,11 +250,19 @@ def parse(text: str, columns: Mapping[str, Column]) -> Expr:
     Raises:
         InvalidArgument: not such an array, an unknown column, an operator or value that does not fit its type.
     """
+    return build(decode_items(text), columns)
+
+
+def decode_items(text: str) -> list[Item]:
+    """The conditions of a ``filter`` parameter.
+
+    Raises:
+        InvalidArgument: not such an array.
+    """
     try:
-        items = _items.decode(text)
+        return _items.decode(text)
     except msgspec.DecodeError as error:
         raise InvalidArgument(f"filter: {error}") from None
-    return build(items, columns)
 
 
 def build(items: list[Item], columns: Mapping[str, Column]) -> Expr:
@@ -269,7 +282,7 @@ def _condition(item: Item, columns: Mapping[str, Column]) -> Expr:
     if item.type in _OBJECTS and not item.key:
         raise InvalidArgument(f"filter: type {item.type} needs a key")
     op: Op = _OPS.get(item.operator, item.operator)  # type: ignore[assignment]
-    value = None if op in ("is null", "is not null") else _value(item)
+    value = None if op in ("is null", "is not null") else typed_value(item)
     if column.build is not None:
         return column.build(item, op, value)
     if value is not None and column.convert is not None:
@@ -284,7 +297,12 @@ def _condition(item: Item, columns: Mapping[str, Column]) -> Expr:
     return Cmp(column.field, op, value, item.key if keyed else None)
 
 
-def _value(item: Item) -> Any:
+def typed_value(item: Item) -> Any:
+    """The value of a condition.
+
+    Raises:
+        InvalidArgument: not of the declared type.
+    """
     value, kind = item.value, item.type
     if kind == "datetime":
         fits = isinstance(value, str)

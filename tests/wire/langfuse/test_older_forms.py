@@ -70,6 +70,25 @@ def test_a_model_can_be_read_by_id(http: httpx.Client) -> None:
     assert http.get(f"/models/{made['id']}").status_code == 404
 
 
+def test_feedback_is_kept_for_administrators(http: httpx.Client) -> None:
+    body = {"targetType": "skill", "target": "langfuse", "feedback": "It helped.", "goal": "Find slow traces"}
+    made = http.post("/feedback", json=body)
+    assert made.status_code == 201
+    for bad in ({"targetType": "x"}, {"target": ""}, {"feedback": "x" * 3_001}, {"referenceUrl": "file:///etc/passwd"}):
+        assert http.post("/feedback", json=body | bad).status_code == 400
+    log = http.get(str(http.base_url.copy_with(path="/api/twinlens/v1/projects/default/audit"))).json()["entries"]
+    [entry] = [e for e in log if e["object_type"] == "feedback"]
+    assert (entry["object_id"], entry["detail"]["feedback"]) == (made.json()["id"], "It helped.")
+
+
+def test_spans_of_an_unknown_form_are_refused(http: httpx.Client) -> None:
+    for version, status in (("4", 200), ("5", 400), ("new", 400)):
+        answer = http.post(
+            "/otel/v1/traces", json={"resourceSpans": []}, headers={"x-langfuse-ingestion-version": version}
+        )
+        assert answer.status_code == status
+
+
 def test_metrics_over_otlp_are_taken(http: httpx.Client) -> None:
     """OpenLIT sends them to the same base address; a 404 there would fill its user's log."""
     answer = http.post("/otel/v1/metrics", json={"resourceMetrics": []})

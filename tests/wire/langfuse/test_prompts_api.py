@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from typing import Any
 
 import httpx
@@ -70,6 +71,42 @@ def test_lists(http: httpx.Client) -> None:
     assert http.get("/v2/prompts", params={"label": "l"}).json()["meta"]["totalItems"] == 11
     future = {"fromUpdatedAt": "2100-01-01T00:00:00Z"}
     assert http.get("/v2/prompts", params=future).json()["data"] == []
+
+
+#: (type, column, operator, value, key) and the versions of ``f/One`` and ``f/two`` that it leaves.
+PROMPT_FILTERS: list[tuple[tuple[Any, ...], dict[str, list[int]]]] = [
+    (("string", "name", "contains", "ONE"), {"f/One": [1, 2]}),
+    (("string", "name", "does not contain", "o_e"), {"f/two": [1]}),
+    (("string", "name", "ends with", "\\_wo"), {}),
+    (("string", "type", "=", "text"), {"f/One": [1, 2], "f/two": [1]}),
+    (("stringOptions", "name", "none of", ["f/One"]), {"f/two": [1]}),
+    (("number", "version", ">", 1), {"f/One": [2]}),
+    (("datetime", "updatedAt", "<", "2020-01-01T00:00:00Z"), {}),
+    (("arrayOptions", "labels", "any of", ["a", "b"]), {"f/One": [1], "f/two": [1]}),
+    (("arrayOptions", "tags", "all of", ["x", "y"]), {"f/two": [1]}),
+    (("stringObject", "config", "=", "0.5", "temperature"), {"f/One": [2]}),
+    (("stringObject", "config", "is not set", "", "temperature"), {"f/One": [1], "f/two": [1]}),
+]
+
+
+def test_lists_by_filter(http: httpx.Client) -> None:
+    for body in (
+        {"name": "f/One", "labels": ["a"]}, {"name": "f/One", "tags": ["x"], "config": {"temperature": 0.5}},
+        {"name": "f/two", "labels": ["b"], "tags": ["x", "y"]},
+    ):  # fmt: skip
+        http.post("/v2/prompts", json={"prompt": "x", **body})
+    names = ("type", "column", "operator", "value", "key")
+    mine = dict(zip(names, ("string", "name", "starts with", "f/"), strict=False))
+    for condition, expected in PROMPT_FILTERS:
+        text = json.dumps([mine, dict(zip(names, condition, strict=False))])
+        found = http.get("/v2/prompts", params={"filter": text, "name": "ignored"}).json()
+        assert {row["name"]: row["versions"] for row in found["data"]} == expected, condition
+        assert found["meta"]["totalItems"] == len(expected)
+    [row] = http.get("/v2/prompts", params={"filter": text, "limit": 1}).json()["data"]
+    assert (row["labels"], row["lastConfig"]) == (["a"], {})  # of the version that matches
+    for bad in ("{", '[{"type": "string", "column": "nope", "operator": "=", "value": "x"}]',
+                '[{"type": "number", "column": "version", "operator": "~", "value": 1}]'):  # fmt: skip
+        assert http.get("/v2/prompts", params={"filter": bad}).status_code == 400
 
 
 @pytest.mark.parametrize(

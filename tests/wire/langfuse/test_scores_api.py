@@ -29,10 +29,13 @@ def test_an_array_of_scores(http: httpx.Client) -> None:
     good = {"traceId": "many", "name": "n", "value": 1}
     answer = http.post("/scores", json=[good, good | {"value": "text"}])
     assert (answer.status_code, answer.json()) == (202, {"message": "Accepted"})
-    answer = http.post("/scores", json=[good, {"name": "no target", "value": 1}, {"value": []}, 5])
+    answer = http.post(
+        "/scores",
+        json=[good, {"name": "no target", "value": 1}, {"value": []}, 5, good | {"timestamp": "2026-11-23T10:00:00"}],
+    )
     assert answer.status_code == 207
-    assert (answer.json()["accepted"], answer.json()["rejected"]) == (1, 3)
-    assert len(answer.json()["errors"]) == 3
+    assert (answer.json()["accepted"], answer.json()["rejected"]) == (1, 4)
+    assert len(answer.json()["errors"]) == 4
     assert http.get("/v3/scores", params={"traceId": "many"}).json()["meta"] == {"limit": 50}
     assert len(http.get("/v3/scores", params={"traceId": "many"}).json()["data"]) == 3
     big = [good | {"comment": "x" * 1000}] * 1000
@@ -205,12 +208,19 @@ def test_models_are_price_rows(http: httpx.Client, send: Send) -> None:
     assert changed["pricingTiers"][1]["conditions"][0]["value"] == 100
     usage = {"input": 101, "output": 1}
     send(("generation-create", {"id": "tiered", "traceId": "t-priced", "model": "house-2", "usage": usage}))
-    assert http.get("/observations/tiered").json()["calculatedTotalCost"] == 204
+    row = http.get("/observations/tiered").json()
+    assert (row["calculatedTotalCost"], row["modelId"]) == (204, model["id"])
+    asked = {"traceId": "t-priced", "fields": "core,usage,model"}
+    rows = {row["id"]: row for row in http.get("/v2/observations", params=asked).json()["data"]}
+    assert {id: rows[id]["usagePricingTierName"] for id in rows} == {"priced": "Standard", "tiered": "Long"}
+    assert rows["tiered"]["internalModelId"] == model["id"]
     assert http.get("/models").json()["meta"]["totalItems"] == 1
     assert http.delete(f"/models/{model['id']}").status_code == 204
     assert http.get(f"/models/{model['id']}").status_code == 404
     assert http.post("/models", json=body | {"matchPattern": "("}).status_code == 400
-    assert http.post("/models", json={"modelName": "x", "matchPattern": "x"}).status_code == 400
+    assert http.post("/models", json=body | {"pricingTiers": tiers}).status_code == 400
+    unpriced = http.post("/models", json={"modelName": "x", "matchPattern": "unpriced"})
+    assert (unpriced.status_code, unpriced.json()["prices"]) == (200, {})
 
 
 def test_comments(http: httpx.Client, send: Send) -> None:

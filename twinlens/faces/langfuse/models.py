@@ -6,14 +6,12 @@ from typing import Any
 
 import msgspec
 
-from twinlens.domain.price import Comparison, Price, PriceCondition, PriceTier, Unit
+from twinlens.domain.price import DEFAULT_TIER, Comparison, Price, PriceCondition, PriceTier, Unit
 from twinlens.faces.http import in_thread
 from twinlens.faces.langfuse.errors import BadRequest, issue
 from twinlens.faces.langfuse.wire import Call, PageQuery, Reply, Result, RouteTable, iso, time_of
 
 routes = RouteTable()
-
-DEFAULT_TIER = "Standard"
 
 
 class Condition(msgspec.Struct, rename="camel", kw_only=True, omit_defaults=True):
@@ -56,14 +54,14 @@ class ModelBody(msgspec.Struct, rename="camel", kw_only=True):
         """The price row this body describes.
 
         Raises:
-            BadRequest: neither or both kinds of prices, or an unknown tokenizer.
+            BadRequest: both kinds of prices, or an unknown tokenizer.
         """
         flat = {
             key: usd
             for key, usd in (("input", self.input_price), ("output", self.output_price), ("total", self.total_price))
             if usd is not None
         }
-        if bool(flat) == bool(self.pricing_tiers):
+        if flat and self.pricing_tiers:
             raise BadRequest(issue("Give either inputPrice/outputPrice/totalPrice or pricingTiers", "pricingTiers"))
         if self.tokenizer_id not in (None, "openai", "claude"):
             raise BadRequest(issue("tokenizerId must be openai or claude", "tokenizerId"))

@@ -13,6 +13,7 @@ from twinlens.faces.http import in_thread
 from twinlens.faces.langfuse.errors import BadRequest, issue
 from twinlens.faces.langfuse.wire import Call, PageQuery, Reply, Result, RouteTable, iso, time_of
 from twinlens.features.prompts import PromptFilter
+from twinlens.query import langfuse_prompt_filter
 
 routes = RouteTable()
 
@@ -161,13 +162,20 @@ class ListPrompts(PageQuery, rename="camel", kw_only=True):
     version: int | None = None
     from_updated_at: str | None = None
     to_updated_at: str | None = None
+    filter: str | None = None
 
 
 @routes.on("GET", "/v2/prompts", scope="read")
 async def list_prompts(call: Call) -> Result:
-    """A page of prompts by name. A name that ends in ``/`` means the folder."""
+    """A page of prompts by name. A name that ends in ``/`` means the folder; ``filter`` takes the place of the other conditions."""
     query = call.query(ListPrompts)
     limit, offset = query.window()
+    if query.filter is not None:
+        matches = langfuse_prompt_filter.parse(query.filter)
+        found, total = await in_thread(
+            call.services.prompts.search, call.project_id, matches, limit=limit, offset=offset
+        )
+        return _page(query, found, total)
     folder = query.name is not None and query.name.endswith("/")
     chosen = PromptFilter(
         name=None if folder else query.name, name_prefix=query.name if folder else None, label=query.label,
@@ -176,8 +184,12 @@ async def list_prompts(call: Call) -> Result:
         to_updated_ns=time_of(query.to_updated_at, "toUpdatedAt"),
     )  # fmt: skip
     found, total = await in_thread(call.services.prompts.list, call.project_id, chosen, limit=limit, offset=offset)
-    data = [meta_row(prompt) for prompt in found]
+    return _page(query, found, total)
+
+
+def _page(query: PageQuery, found: list[Prompt], total: int) -> dict[str, Any]:
     meta = query.meta(total)
+    data = [meta_row(prompt) for prompt in found]
     return {"data": data, "meta": meta, "pagination": meta}  # SDK 2's first versions read ``pagination``
 
 

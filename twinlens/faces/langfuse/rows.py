@@ -9,6 +9,7 @@ from typing import Any, TypeVar
 import msgspec
 
 from twinlens.domain.counting import total_tokens
+from twinlens.domain.price import DEFAULT_TIER, row_and_tier
 from twinlens.domain.score import Score
 from twinlens.domain.trace import Span, TraceSummary
 from twinlens.faces.langfuse.wire import iso, raw_json
@@ -131,7 +132,7 @@ def observation_v1(span: Span, project_id: str, prompt_ids: PromptIds) -> dict[s
         "metadata": span.metadata,
         "model": span.model,
         "modelParameters": span.model_parameters,
-        "modelId": span.price_id,
+        "modelId": row_and_tier(span.price_id)[0],
         **_prompt(span, prompt_ids),
         "usage": {**counts, "unit": "TOKENS", **costs},
         "usageDetails": span.usage,
@@ -192,15 +193,20 @@ def _io(span: Span) -> dict[str, Any]:
 def _model(span: Span) -> dict[str, Any]:
     # the server renamed providedModelName in 4.42; clients up to 4.14 read the old name, from 4.18 the new one
     return {
-        "model": span.model, "providedModelName": span.model, "internalModelId": span.price_id,
+        "model": span.model, "providedModelName": span.model, "internalModelId": row_and_tier(span.price_id)[0],
         "modelParameters": span.model_parameters,
     }  # fmt: skip
+
+
+def _tier(span: Span) -> str | None:
+    """The price tier by name, where a price row computed the cost."""
+    return (row_and_tier(span.price_id)[1] or DEFAULT_TIER) if span.cost_source == "computed" else None
 
 
 def _usage(span: Span) -> dict[str, Any]:
     return {
         "usageDetails": span.usage, "costDetails": span.cost, "totalCost": span.total_cost if span.cost else None,
-        "usagePricingTierName": None, "inputUsage": side(span.usage, "input"), "outputUsage": side(span.usage, "output"),
+        "usagePricingTierName": _tier(span), "inputUsage": side(span.usage, "input"), "outputUsage": side(span.usage, "output"),
         "totalUsage": total_tokens(span.usage), "inputCost": side(span.cost, "input"),
         "outputCost": side(span.cost, "output"),
     }  # fmt: skip
@@ -244,7 +250,10 @@ def observation_v2(
             "public": bool(owner and owner.public),
         }
     prices = {side: unit_price(span, side) for side in SIDES} if "model" in groups else {}
-    return row | {"modelId": span.price_id, **{f"{side}Price": _decimal(prices.get(side)) for side in SIDES}}
+    return row | {
+        "modelId": row_and_tier(span.price_id)[0],
+        **{f"{side}Price": _decimal(prices.get(side)) for side in SIDES},
+    }
 
 
 def _decimal(price: float | None) -> str | None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import Any
 
 import msgspec
@@ -27,6 +28,7 @@ routes = RouteTable()
 MAX_ARRAY = 1_000_000
 V3_GROUPS = frozenset({"core", "details", "subject", "annotation"})
 _NEWEST = (Order("timestamp_ns"),)
+_ZONE = re.compile(r"(Z|[+-]\d\d:?\d\d)\s*$", re.IGNORECASE)
 _VALID = Cmp("valid", "=", True)
 _OPERATORS = {"<": "<", ">": ">", "<=": "<=", ">=": ">=", "!=": "!=", "=": "=", "": "="}
 
@@ -34,7 +36,7 @@ _OPERATORS = {"<": "<", ">": ">", "<=": "<=", ">=": ">=", "!=": "!=", "=": "=", 
 # --- create ----------------------------------------------------------------------------------------------------
 @routes.on("POST", "/scores", scope="score")
 async def create(call: Call) -> Result:
-    """One object: 200 with its id. An array (SDK 5): 202, or 207 when some of it was refused."""
+    """One object: 200 with its id. An array (SDK 5): 202, or 207 when some of it was refused; times need a zone there."""
     body = await call.body()
     if body.lstrip()[:1] == b"[":
         return await _create_many(call, body)
@@ -50,7 +52,10 @@ async def _create_many(call: Call, body: bytes) -> Result:
     errors: list[dict[str, str]] = []
     for index, raw in enumerate(msgspec.json.decode(body, type=list[msgspec.Raw])):
         try:
-            good.append(await _accept(call, msgspec.json.decode(raw, type=ScoreBody)))
+            score = msgspec.json.decode(raw, type=ScoreBody)
+            if score.timestamp is not None and _ZONE.search(score.timestamp) is None:
+                raise InvalidArgument("timestamp: a time zone is needed")
+            good.append(await _accept(call, score))
         except InvalidArgument as error:
             errors.append({"message": f"[{index}] {error.message}"})
         except msgspec.DecodeError as error:

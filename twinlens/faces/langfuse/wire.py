@@ -86,13 +86,13 @@ class Call:
         return msgspec.convert({k: v for k, v in values.items() if v != "" or k in _EMPTY_MEANS}, type, strict=False)
 
     async def json(self, type: type[T]) -> T:
-        """The body.
+        """The body; an empty one is an object without fields, as generated clients send nothing when all is optional.
 
         Raises:
             msgspec.DecodeError: not JSON, or not of this shape.
             TooLarge: over the server's limit.
         """
-        return msgspec.json.decode(await self.body(), type=type)
+        return msgspec.json.decode(await self.body() or b"{}", type=type)
 
     async def body(self) -> bytes:
         """The body as bytes, decompressed, its nesting checked.

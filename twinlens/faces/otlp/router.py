@@ -27,6 +27,8 @@ AnyRequest = Request[Any, Any, Any]
 RPC_CODES = {400: 3, 401: 16, 403: 7, 404: 5, 409: 6, 413: 8, 429: 8, 500: 13, 503: 14}
 EXPERIMENT = "x-mlflow-experiment-id"
 RUN = "x-mlflow-run-id"
+INGESTION_VERSION = "x-langfuse-ingestion-version"
+NEWEST_INGESTION = 4
 
 
 def failure(found: Problem, encoding: str) -> Response[bytes]:
@@ -69,6 +71,20 @@ def _header(request: AnyRequest, name: str) -> str | None:
     return value or None
 
 
+def _check_ingestion_version(text: str | None) -> None:
+    """Refuse spans in a form that is newer than what we know (Langfuse server v4.16).
+
+    Raises:
+        InvalidArgument: not a number, or too high.
+    """
+    try:
+        known = text is None or float(text) <= NEWEST_INGESTION
+    except ValueError:
+        known = False
+    if not known:
+        raise InvalidArgument(f"{INGESTION_VERSION} must be a number up to {NEWEST_INGESTION}, got {text!r}")
+
+
 def router(services: Services) -> Router:
     """The OTLP receivers."""
     receiver = Receiver(services)
@@ -93,7 +109,13 @@ def router(services: Services) -> Router:
 
     @post("/api/public/otel/v1/traces", status_code=200)
     async def langfuse_traces(request: AnyRequest) -> Response[bytes]:
-        return await answer(request, spans(request), langfuse=True)
+        store = spans(request)
+
+        async def checked(who: Principal, body: bytes, encoding: str) -> None:
+            _check_ingestion_version(_header(request, INGESTION_VERSION))
+            await store(who, body, encoding)
+
+        return await answer(request, checked, langfuse=True)
 
     @post("/api/public/otel/v1/metrics", status_code=200)
     async def langfuse_metrics(request: AnyRequest) -> Response[bytes]:

@@ -6,6 +6,8 @@ Contract for every module of this package:
 * ``with catalog.read() as c`` sees a snapshot. ``with catalog.write() as c`` is one transaction: committed when the block
   ends, rolled back when it raises, durable (fsync) when the block has ended. On SQLite one writer runs at a time and
   starts with ``BEGIN IMMEDIATE``, so a reader that turns writer never meets ``database is locked``.
+* Inside a ``write`` block, further ``write`` and ``read`` blocks of the same thread belong to its transaction: a change and what is
+  written down about it (the audit log) are durable together or not at all. An inner ``write`` that raises is undone alone.
 * Functions are blocking and thread-safe; faces call them through ``twinlens.faces.http.in_thread``.
 * SQL is SQLAlchemy Core and the same on both engines; where one is needed, ``upsert`` picks the dialect's insert.
 """
@@ -14,7 +16,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Generator
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -53,6 +55,7 @@ class Catalog:
         self.url = sa.make_url(f"sqlite:///{url}" if isinstance(url, Path) else url)
         self.is_sqlite = self.url.get_backend_name() == "sqlite"
         self._lock = threading.RLock()
+        self._here = threading.local()  #: ``connection``: this thread's write transaction
         if self.is_sqlite:
             self.engine = sa.create_engine(
                 self.url, connect_args={"check_same_thread": False, "timeout": 30}, pool_size=16, max_overflow=16
@@ -68,23 +71,38 @@ class Catalog:
 
     @contextmanager
     def read(self) -> Generator[sa.Connection]:
-        """A connection inside a read transaction."""
+        """A connection inside a read transaction, or in this thread's write transaction."""
+        if (own := self._own()) is not None:
+            yield own
+            return
         with _translated(), self._reader.connect() as connection:
             yield connection
 
     @contextmanager
     def write(self) -> Generator[sa.Connection]:
-        """A connection inside a write transaction, committed at the end of the block."""
-        if not self.is_sqlite:
-            with _translated(), self.engine.begin() as connection:
-                yield connection
+        """A connection inside a write transaction, committed at the end of the outermost block of this thread."""
+        if (own := self._own()) is not None:
+            with own.begin_nested():
+                yield own
             return
-        with (
-            self._lock,
-            _translated(),
-            self.engine.connect().execution_options(twinlens_write=True) as connection,
-            connection.begin(),
-        ):
+        with self._lock if self.is_sqlite else nullcontext(), _translated(), self._begin() as connection:
+            self._here.connection = connection
+            try:
+                yield connection
+            finally:
+                self._here.connection = None
+
+    @property
+    def writing(self) -> bool:
+        """Whether this thread is inside a write block."""
+        return self._own() is not None
+
+    def _own(self) -> sa.Connection | None:
+        return getattr(self._here, "connection", None)
+
+    @contextmanager
+    def _begin(self) -> Generator[sa.Connection]:
+        with self.engine.connect().execution_options(twinlens_write=True) as connection, connection.begin():
             yield connection
 
     def close(self) -> None:

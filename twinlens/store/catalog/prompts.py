@@ -201,6 +201,11 @@ class PromptTable:
         ).first()
         return None if row is None else (row[0], row[1])
 
+    def every_version(self) -> list[PromptVersion]:
+        """All versions of all prompts, by name, ascending."""
+        names = self._c.execute(sa.select(prompts.c.name).where(self._mine(prompts)).order_by(prompts.c.name)).scalars()
+        return [version for name in names.all() for version in self.versions(name)]
+
     def versions(self, name: str) -> list[PromptVersion]:
         """All versions, ascending."""
         rows = self._c.execute(
