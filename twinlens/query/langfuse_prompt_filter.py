@@ -39,7 +39,7 @@ _COMPARE: Mapping[str, Callable[[Any, Any], bool]] = {
     "=": lambda a, b: a == b, ">": lambda a, b: a > b, "<": lambda a, b: a < b,
     ">=": lambda a, b: a >= b, "<=": lambda a, b: a <= b,
 }  # fmt: skip
-_WILD = {"%": ".*", "_": "."}
+_WILD: Mapping[str, str] = {"%": ".*", "_": "."}
 
 
 def parse(text: str) -> Callable[[PromptVersion], bool]:
@@ -87,9 +87,10 @@ def _text(found: str, operator: str, value: str) -> bool:
         return found == value
     if operator == "is not empty":
         return found != ""
+    parts: list[str] = re.findall(r"\\.|.", value, re.DOTALL)
     pattern = "".join(
-        _WILD.get(part, re.escape(part[-1])) for part in re.findall(r"\\.|.", value, re.DOTALL)
-    )  # an escaped character is the last of its pair
+        _WILD.get(part) or re.escape(part[-1]) for part in parts
+    )  # an escaped one is the last of its pair
     before = "" if operator == "starts with" else ".*"
     after = "" if operator == "ends with" else ".*"
     matches = re.fullmatch(before + pattern + after, found, re.DOTALL | re.IGNORECASE) is not None
