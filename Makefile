@@ -9,12 +9,13 @@ UI_STAMP := ui/node_modules/.installed
 WEB := twinlens/web/index.html
 UI_SOURCES := $(shell find ui/src ui/public -type f 2>/dev/null) ui/index.html ui/vite.config.ts ui/package.json
 # Tests that start servers are grouped by file, so that workers never share one; a third worker computes while others wait.
-PYTEST := $(BIN)/python -m pytest -n 3 --dist loadfile
+# The order of files is ours (tests/conftest.py): long ones first.
+PYTEST := $(BIN)/python -m pytest -n 3 --dist loadfile --no-loadscope-reorder
 
 # Byte code is most of a cold start; a shell that forbids it would make every start compile everything again.
 unexport PYTHONDONTWRITEBYTECODE
 
-.PHONY: help demo serve test check lint types unit conformance wire guide browser ui ui-test envs system bench examples superoptix docs clean
+.PHONY: help demo serve test check lint types unit conformance wire guide browser ui ui-test envs system bytecode bench examples superoptix docs clean
 
 help:  ## Show this list
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
@@ -48,9 +49,12 @@ serve: $(STAMP) $(WEB)  ## Start a server on your own data (ARGS="--port 5001 --
 # What must be installed and checked first runs side by side: one part waits for the network while the other computes.
 # The browser's driver keeps an event loop running in its process, so its tests get processes of their own.
 test: system $(STAMP)  ## Everything: linters, types, UI, all suites
-	$(MAKE) -j 3 --output-sync=target lint types ui-test envs
+	$(MAKE) -j 3 --output-sync=target lint types ui-test envs bytecode
 	$(PYTEST) tests --ignore tests/browser
 	$(PYTEST) tests/browser
+
+bytecode: $(STAMP)
+	@$(BIN)/python -m pytest --collect-only -qq tests >/dev/null  # compiled once instead of by every worker
 
 lint: $(STAMP)  ## Formatting, linting, layering
 	$(BIN)/ruff format --check .
