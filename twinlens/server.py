@@ -217,6 +217,7 @@ class Instance:
         annotation = AnnotationQueues(catalog, score_configs, known=may_review)
         datasets = Datasets(catalog)
         traces = Traces(telemetry, ingest, live, annotation)
+        assessments = Assessments(telemetry, ingest, traces)
         evaluation_runs = EvaluationRuns(runs, experiments, datasets, traces, telemetry)
         deployments = Deployments(catalog, Targets(registry, prompts, logged_models, runs), live)
         dataset_experiments = DatasetExperiments(datasets, telemetry, evaluation_runs)
@@ -263,7 +264,7 @@ class Instance:
             live=live,
             traces=traces,
             trace_files=TraceFiles(traces, ingest, prices),
-            assessments=Assessments(telemetry, ingest, traces),
+            assessments=assessments,
             overviews=Overviews(telemetry),
             prices=prices,
             experiments=experiments,
@@ -283,7 +284,7 @@ class Instance:
             comments=Comments(catalog, telemetry),
             annotation=annotation,
             reviews=Reviews(annotation, ingest, telemetry),
-            issues=Issues(catalog, telemetry),
+            issues=Issues(catalog, telemetry, assessments),
             mcp_servers=McpServers(catalog),
             dashboards=Dashboards(catalog, telemetry),
             datasets=datasets,

@@ -443,3 +443,76 @@ def test_answers_have_the_described_form(client: httpx.Client, traces: list[str]
         (f"{P}/models", schemas.RegisteredModelPage),
     ):
         msgspec.json.decode(client.get(path).raise_for_status().content, type=form)
+
+
+def test_issues_skills_and_mcp_servers(client: httpx.Client) -> None:
+    """What the browser needs of the three registries; the faces they come from are tested with their clients."""
+    traces = [f"{number:032x}" for number in range(0xB1, 0xB5)]
+    for trace in traces:
+        send_trace(client, trace, user="issue")
+
+    def say(method: str, path: str, body: Any = None, status: int = 200) -> Any:
+        answer = client.request(method, P + path, json=body)
+        assert answer.status_code == status, answer.text
+        return answer.json() if answer.content else None
+
+    issue = say("POST", "/issues", {"name": "Wrong tool", "severity": "high", "categories": ["tools"]}, 201)
+    one = f"/issues/{issue['issue_id']}"
+    assert say("POST", one + "/traces", {"trace_ids": [*traces[:2], traces[0]], "comment": "See"})["trace_count"] == 2
+    assert say("POST", one + "/traces", {"trace_ids": traces[1:3]})["trace_count"] == 3
+    say("POST", one + "/traces", {"trace_ids": [traces[3], "nowhere"]}, 404)
+    found = client.get(P + "/traces", params={"filter": f"score.{issue['issue_id']}:1"}).json()["traces"]
+    assert {row["trace_id"] for row in found} == set(traces[:3])
+    assert {(score["kind"], score["count"]) for row in found for score in row["scores"]} == {("issue", 1)}
+    of_mlflow = client.get(f"/api/3.0/mlflow/traces/tr-{traces[0]}").json()["trace"]["trace_info"]["assessments"]
+    assert [(a["issue"]["issue_name"], a["rationale"]) for a in of_mlflow] == [(issue["issue_id"], "See")]
+    assert say("PATCH", one, {"status": "resolved", "root_causes": ["prompt"]})["status"] == "resolved"
+    assert say("PATCH", one, {"status": "lost"}, 400)
+    [row] = say("GET", "/issues")["issues"]
+    assert (row["trace_count"], row["root_causes"], row["categories"]) == (3, ["prompt"], ["tools"])
+
+    text = "---\nname: report\ndescription: Writes one.\n---\nWrite."
+    files = [{"path": "SKILL.md", "text": text}, {"path": "a.py", "text": "1"}]
+    first = say("POST", "/skills", {"files": files}, 201)
+    kept = {"path": "b.py", "sha256": next(f["sha256"] for f in first["files"] if f["path"] == "a.py")}
+    say("POST", "/skills", {"files": [{**files[0], "text": text + "!"}, kept], "commit_message": "more"}, 201)
+    say("PATCH", "/skills/report/versions/1", {"labels": ["production"]})
+    say("PATCH", "/skills/report", {"tags": ["docs"]})
+    [row] = say("GET", "/skills")["skills"]
+    assert (row["latest_version"], row["production"], row["files"], row["tags"]) == (2, 1, 2, ["docs"])
+    versions = say("GET", "/skills/report")["versions"]
+    assert [(v["version"], v["commit_message"]) for v in versions] == [(2, "more"), (1, None)]
+    assert say("GET", "/skills/report/versions/2/file?path=b.py")["text"] == "1"
+    say("GET", "/skills/report/versions/2/file?path=a.py", None, 404)
+    say("POST", "/skills", {"files": [{"path": "SKILL.md", "text": "no front matter"}]}, 400)
+    say("DELETE", "/skills/report/versions/2", None, 204)
+    say("DELETE", "/skills/report/versions/1", None, 204)
+    say("GET", "/skills/report", None, 404)
+
+    document = {"name": "com.example/weather", "version": "1.0.0", "description": "Forecasts."}
+    say("POST", "/mcp-servers", {"server_json": {**document, "version": 1}}, 400)
+    say("POST", "/mcp-servers", {"server_json": document, "tools": [{"name": "forecast"}], "status": "active"}, 201)
+    say("POST", "/mcp-servers", {"server_json": {**document, "version": "1.1.0"}}, 201)
+    at = "/mcp-servers/com.example%2Fweather"
+    say("PUT", at + "/aliases/stable", {"version": "1.0.0"}, 204)
+    say("PUT", at + "/tags/team", {"value": "a"}, 204)
+    address = say("POST", at + "/endpoints", {"url": "https://x.example/mcp", "alias": "stable"}, 201)
+    assert address["resolved_version"] == "1.0.0"
+    assert say("PATCH", at + "/versions/1.1.0", {"status": "active"})["status"] == "active"
+    say("PATCH", at + "/versions/1.1.0", {"status": "deleted"}, 400)
+    detail = say("GET", at)
+    assert [v["version"] for v in detail["versions"]] == ["1.1.0", "1.0.0"]
+    assert (detail["server"]["latest_version"], detail["server"]["tools"], detail["server"]["tags"]) == (
+        "1.1.0", None, {"team": "a"},
+    )  # fmt: skip
+    assert [e["url"] for e in detail["endpoints"]] == ["https://x.example/mcp"]
+    say("DELETE", at + f"/endpoints/{address['endpoint_id']}", None, 204)
+    say("DELETE", at + "/aliases/stable", None, 204)
+    say("DELETE", at + "/tags/team", None, 204)
+    say("DELETE", at + "/versions/1.0.0", None, 400)
+    say("PATCH", at + "/versions/1.0.0", {"status": "deprecated"})
+    say("DELETE", at + "/versions/1.0.0", None, 204)
+    say("DELETE", at, None, 400)
+    say("PATCH", at + "/versions/1.1.0", {"status": "draft"})
+    say("DELETE", at, None, 204)
+    assert say("GET", "/mcp-servers")["servers"] == []

@@ -6,7 +6,7 @@ An assessment that ``overrides`` another makes that one invalid; deleting it mak
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import msgspec
@@ -62,6 +62,19 @@ class Assessments:
             changed.append(msgspec.structs.replace(replaced, valid=False, updated_ns=now))
         self._ingest.submit_sync(Batch(project_id=project_id, scores=changed))
         return score
+
+    def mark(self, project_id: str, trace_ids: Sequence[str], score: Score) -> None:
+        """Put the same assessment on several traces, in one commit.
+
+        Raises:
+            NotFound: one of them is not there.
+            InvalidArgument: a rule is broken.
+        """
+        now = self._clock()
+        found = [self._traces.summary(project_id, trace_id).trace_id for trace_id in dict.fromkeys(trace_ids)]
+        if found:
+            made = [prepared(score, trace_id, now) for trace_id in found]
+            self._ingest.submit_sync(Batch(project_id=project_id, scores=made))
 
     def update(self, project_id: str, trace_id: str, score_id: str, changes: Mapping[str, Any]) -> Score:
         """Change fields of an assessment; others stay. Metadata is united with what is there.

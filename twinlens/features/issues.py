@@ -8,23 +8,29 @@ from typing import Any
 import msgspec
 
 from twinlens.domain.clock import Clock, now_ns
-from twinlens.domain.errors import NotFound
-from twinlens.domain.ids import new_hex
+from twinlens.domain.errors import InvalidArgument, NotFound
+from twinlens.domain.ids import canonical_trace_id, new_hex
 from twinlens.domain.issue import SEVERITIES, Issue
+from twinlens.domain.score import Score
+from twinlens.features.assessments import Assessments
 from twinlens.store.catalog.engine import Catalog
 from twinlens.store.catalog.issues import Condition, IssueTable
 from twinlens.store.telemetry.interface import TelemetryStore
 from twinlens.store.telemetry.query import And, Cmp, Query
 
 _PAGE = 1_000
+_MOST_LINKS = 500
 
 
 class Issues:
     """All methods block."""
 
-    def __init__(self, catalog: Catalog, telemetry: TelemetryStore, clock: Clock = now_ns) -> None:
+    def __init__(
+        self, catalog: Catalog, telemetry: TelemetryStore, assessments: Assessments, clock: Clock = now_ns
+    ) -> None:
         self._table = IssueTable(catalog)
         self._telemetry = telemetry
+        self._assessments = assessments
         self._clock = clock
 
     def create(self, project_id: str, issue: Issue) -> Issue:
@@ -61,6 +67,39 @@ class Issues:
         changed.check()
         self._table.replace(project_id, changed)
         return changed
+
+    def counted(self, project_id: str, issue_id: str) -> tuple[Issue, int]:
+        """One issue with the number of traces that show it.
+
+        Raises:
+            NotFound: no such issue.
+        """
+        found = self.get(project_id, issue_id)
+        return found, len(self._traces(project_id, [issue_id]).get(issue_id, ()))
+
+    def link(
+        self, project_id: str, issue_id: str, trace_ids: Sequence[str], *, by: str | None, comment: str | None = None
+    ) -> None:
+        """Say that traces show an issue; those that do already stay as they are.
+
+        Args:
+            by: the person who says so.
+
+        Raises:
+            InvalidArgument: too many traces.
+            NotFound: no such issue, or no such trace (then none is linked).
+        """
+        if len(trace_ids) > _MOST_LINKS:
+            raise InvalidArgument(f"at most {_MOST_LINKS} traces are linked at once")
+        self.get(project_id, issue_id)
+        known = self._traces(project_id, [issue_id]).get(issue_id, set())
+        self._assessments.mark(
+            project_id, [id for id in map(canonical_trace_id, trace_ids) if id not in known],
+            Score(
+                score_id="", name=issue_id, kind="issue", data_type="BOOLEAN", value=1.0, string_value="True",
+                source="human", source_id=by, comment=comment,
+            ),
+        )  # fmt: skip
 
     def search(
         self, project_id: str, *, experiment_id: str | None, conditions: Sequence[Condition], counted: bool

@@ -109,6 +109,18 @@ class Skills:
             table = SkillTable(connection, project_id)
             return _pick(table, name, version, label or (PRODUCTION if version is None else None))
 
+    def versions(self, project_id: str, name: str) -> Sequence[SkillVersion]:
+        """All versions of a skill, newest first.
+
+        Raises:
+            NotFound: no such skill.
+        """
+        with self._catalog.read() as connection:
+            found = SkillTable(connection, project_id).versions(name)
+        if not found:
+            raise NotFound(f"Skill not found: '{name}'")
+        return found[::-1]
+
     def list(self, project_id: str, chosen: SkillFilter = SkillFilter()) -> list[Skill]:
         """All skills that match, by name."""
         with self._catalog.read() as connection:

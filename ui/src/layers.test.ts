@@ -26,6 +26,7 @@ const LENDERS: Record<string, readonly string[]> = {
   datasets: ["overview"],
   prompts: ["overview"],
   sessions: ["trace"],
+  issues: ["traces"],
 };
 
 const files = readdirSync(SRC, { recursive: true, withFileTypes: true })

@@ -3,7 +3,7 @@
 
 from __future__ import annotations
 
-from typing import Any, TypeVar, cast
+from typing import Any, TypeVar
 
 import msgspec
 from msgspec import UNSET, UnsetType
@@ -14,15 +14,6 @@ from twinlens.faces.mlflow.errors import invalid
 Shape = TypeVar("Shape", bound=msgspec.Struct)
 
 _TOOL = ("name", "title", "description", "inputSchema", "outputSchema", "annotations", "icons", "execution")
-
-
-class Icon(msgspec.Struct):
-    """An icon, or whatever an icon may hold besides."""
-
-    src: str
-    sizes: list[str] | None = None
-    mimeType: str | None = None
-    theme: str | None = None
 
 
 class Tool(msgspec.Struct):
@@ -111,49 +102,6 @@ class NewTag(msgspec.Struct):
     value: str
 
 
-class _Variable(msgspec.Struct):
-    name: str
-    description: str | None = None
-    isRequired: bool | None = None
-    isSecret: bool | None = None
-
-
-class _Package(msgspec.Struct):
-    registryType: str
-    identifier: str
-    transport: Any
-    registryBaseUrl: str | None = None
-    version: str | None = None
-    environmentVariables: list[_Variable] | None = None
-
-
-class _Remote(msgspec.Struct):
-    type: str | None = None
-    url: str | None = None
-
-
-class _Repository(msgspec.Struct):
-    url: str
-    source: str
-    id: str | None = None
-    subfolder: str | None = None
-
-
-class _ServerJson(msgspec.Struct):
-    """What of a ``server.json`` has to have its type; the rest is kept as it is."""
-
-    name: str
-    version: str
-    title: str | None = None
-    description: str | None = None
-    icons: list[Icon] | None = None
-    packages: list[_Package] | None = None
-    remotes: list[_Remote] | None = None
-    repository: _Repository | None = None
-    websiteUrl: str | None = None
-    meta: dict[str, Any] | None = msgspec.field(default=None, name="_meta")
-
-
 def read(body: bytes, shape: type[Shape]) -> Shape:
     """A request's body.
 
@@ -164,22 +112,6 @@ def read(body: bytes, shape: type[Shape]) -> Shape:
         return msgspec.json.decode(body or b"{}", type=shape)
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
         raise invalid(f"Invalid request: {error}") from None
-
-
-def server_document(sent: dict[str, Any]) -> dict[str, Any]:
-    """A ``server.json``, taken out of the envelope in which registries hand it out.
-
-    Raises:
-        MlflowError: a field that is needed is missing, or one has the wrong type.
-    """
-    inner = sent.get("server")
-    if not {"name", "version"} <= sent.keys() and isinstance(inner, dict):
-        sent = cast("dict[str, Any]", inner)
-    try:
-        msgspec.convert(sent, type=_ServerJson)
-    except msgspec.ValidationError as error:
-        raise invalid(f"Invalid request: server_json: {error}") from None
-    return sent
 
 
 def given(**fields: Any) -> dict[str, Any]:

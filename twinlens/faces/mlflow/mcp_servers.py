@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from msgspec import UNSET
 
+from twinlens.domain.mcp_document import server_document
 from twinlens.domain.mcp_server import McpContent, McpEndpoint, McpServer
 from twinlens.faces.mlflow import mcp_json as wire
 from twinlens.faces.mlflow.errors import invalid
@@ -98,7 +99,7 @@ def delete_version(call: Call) -> Reply:
 def create_version(call: Call) -> Reply:
     """Add a version, and the server if it is new."""
     body = wire.read(call.body, wire.NewVersion)
-    document, name = wire.server_document(body.server_json), call.path["name"]
+    document, name = server_document(body.server_json), call.path["name"]
     if document["name"] != name:
         raise invalid(f"server_json.name '{document['name']}' does not match path parameter '{name}'")
     content = McpContent(

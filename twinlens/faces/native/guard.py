@@ -1,8 +1,8 @@
 """Judges a caller before a request's body is read, so that no handler can forget to.
 
 Reading needs ``read``; everything else needs a right to change something, and the handler says which. Where a path or query names a
-run, experiment, trace, model or prompt, the grants of a user count for that thing (``features.permissions``); lists of experiments, models
-and prompts leave out what the user may not read.
+run, experiment, trace, model, prompt or MCP server, the grants of a user count for that thing (``features.permissions``); lists of
+experiments, models, prompts and MCP servers leave out what the user may not read.
 """
 
 from __future__ import annotations
@@ -26,12 +26,12 @@ _CHANGING = frozenset({"ingest", "score", "write", "manage", "organization"})
 #: First word of a path behind the project, its parameter, and what that names.
 _NAMED: dict[str, tuple[str, Kind]] = {
     "experiments": ("experiment_id", "experiment"), "runs": ("run_id", "run"), "traces": ("trace_id", "trace"),
-    "models": ("name", "model"), "prompts": ("name", "model"),
+    "models": ("name", "model"), "prompts": ("name", "model"), "mcp-servers": ("name", "mcp_server"),
 }  # fmt: skip
 #: Words whose query may say what the answer is about.
 _ASKED = frozenset({"runs", "traces", "metrics"})
 _QUERY: dict[str, Kind] = {"run_id": "run", "experiment_id": "experiment"}
-_LISTED = frozenset({"experiments", "models", "prompts"})
+_LISTED = frozenset({"experiments", "models", "prompts", "mcp-servers"})
 _ASKER = "twinlens_asker"  #: in the request's scope: the caller as signed in, before a grant admitted it
 
 
@@ -76,6 +76,8 @@ async def _by_grants(
     names: list[tuple[Kind, str]] = []
     if word in _NAMED and _NAMED[word][0] in connection.path_params:
         parameter, kind = _NAMED[word]
+        if kind == "mcp_server" and "version" in connection.path_params:
+            kind = "mcp_server_version"
         names = [(kind, whole_id(connection.path_params[parameter]))]
     elif word in _ASKED and method == "GET":
         query = connection.query_params

@@ -26,8 +26,10 @@ from twinlens.faces.native import (
     garbage,
     gateway,
     instance,
+    issues,
     lineage,
     live,
+    mcp_servers,
     metrics,
     models,
     overview,
@@ -36,6 +38,7 @@ from twinlens.faces.native import (
     runs,
     scores,
     sessions,
+    skills,
     traces,
     transfer,
     webhooks,
@@ -73,6 +76,9 @@ _MODULES = (
     webhooks,
     exports,
     gateway,
+    issues,
+    skills,
+    mcp_servers,
 )
 
 

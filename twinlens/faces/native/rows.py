@@ -96,6 +96,7 @@ def badges(scores: Iterable[Score]) -> list[ts.ScoreBadge]:
                 value=sum(values) / len(values) if values else None,
                 string_value=newest.string_value if newest.string_value is not None else newest.json_value,
                 data_type=newest.data_type,
+                kind=newest.kind,
                 count=len(group),
             )
         )

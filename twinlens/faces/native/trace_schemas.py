@@ -14,6 +14,7 @@ class ScoreBadge(Struct, kw_only=True):
     value: float | None
     string_value: str | None
     data_type: str
+    kind: str = "feedback"  #: feedback | expectation | issue; then the name is an issue's id
     count: int = 1
 
 

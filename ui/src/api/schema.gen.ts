@@ -2415,6 +2415,326 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/api/twinlens/v1/projects/{project_id}/issues": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * List issues
+         * @description All of them, with the number of traces that show each.
+         */
+        get: operations["list_issues"];
+        put?: never;
+        /**
+         * Add an issue
+         * @description It begins as pending.
+         */
+        post: operations["create_issue"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/twinlens/v1/projects/{project_id}/issues/{issue_id}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * One issue
+         * @description With the number of traces that show it.
+         */
+        get: operations["get_issue"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        /**
+         * Change an issue
+         * @description Its status says whether somebody still has to look.
+         */
+        patch: operations["edit_issue"];
+        trace?: never;
+    };
+    "/api/twinlens/v1/projects/{project_id}/issues/{issue_id}/traces": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Say that traces show an issue
+         * @description A trace that is linked already stays as it is.
+         */
+        post: operations["link_traces"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/twinlens/v1/projects/{project_id}/skills": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * List skills
+         * @description With what their newest versions say.
+         */
+        get: operations["list_skills"];
+        put?: never;
+        /**
+         * Add a version of a skill
+         * @description And the skill if it is new. It takes the label ``latest``.
+         */
+        post: operations["add_skill_version"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/twinlens/v1/projects/{project_id}/skills/{name}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * One skill
+         * @description With all its versions, newest first.
+         */
+        get: operations["get_skill"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        /**
+         * Tag a skill
+         * @description These tags and no others.
+         */
+        patch: operations["tag_skill"];
+        trace?: never;
+    };
+    "/api/twinlens/v1/projects/{project_id}/skills/{name}/versions/{version}/file": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * A file of a skill
+         * @description Its text.
+         */
+        get: operations["get_skill_file"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/twinlens/v1/projects/{project_id}/skills/{name}/versions/{version}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        post?: never;
+        /**
+         * Delete a version of a skill
+         * @description With the last version the skill goes.
+         */
+        delete: operations["delete_skill_version"];
+        options?: never;
+        head?: never;
+        /**
+         * Label a version of a skill
+         * @description These labels and no others; versions that had them lose them. ``latest`` stays where it is.
+         */
+        patch: operations["label_skill"];
+        trace?: never;
+    };
+    "/api/twinlens/v1/projects/{project_id}/mcp-servers": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * List MCP servers
+         * @description By name.
+         */
+        get: operations["list_mcp_servers"];
+        put?: never;
+        /**
+         * Register a version of an MCP server
+         * @description And the server if it is new.
+         */
+        post: operations["add_mcp_version"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/twinlens/v1/projects/{project_id}/mcp-servers/{name}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * One MCP server
+         * @description With its versions, newest first, and its addresses.
+         */
+        get: operations["get_mcp_server"];
+        put?: never;
+        post?: never;
+        /**
+         * Delete an MCP server
+         * @description Refused while a version is active.
+         */
+        delete: operations["delete_mcp_server"];
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/twinlens/v1/projects/{project_id}/mcp-servers/{name}/versions/{version}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        post?: never;
+        /**
+         * Delete a version of an MCP server
+         * @description Not an active one; its number is not used again.
+         */
+        delete: operations["delete_mcp_version"];
+        options?: never;
+        head?: never;
+        /**
+         * Change the status of an MCP server's version
+         * @description 400 names the steps that are allowed.
+         */
+        patch: operations["edit_mcp_version"];
+        trace?: never;
+    };
+    "/api/twinlens/v1/projects/{project_id}/mcp-servers/{name}/aliases/{alias}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        /**
+         * Put or move an alias of an MCP server
+         * @description Addresses that follow it serve the new version at once.
+         */
+        put: operations["set_mcp_alias"];
+        post?: never;
+        /**
+         * Remove an alias of an MCP server
+         * @description With the addresses that follow it.
+         */
+        delete: operations["delete_mcp_alias"];
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/twinlens/v1/projects/{project_id}/mcp-servers/{name}/tags/{key}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        /**
+         * Put or change a tag of an MCP server
+         * @description Of the server, not of a version.
+         */
+        put: operations["set_mcp_tag"];
+        post?: never;
+        /**
+         * Remove a tag of an MCP server
+         * @description Of the server, not of a version.
+         */
+        delete: operations["delete_mcp_tag"];
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/twinlens/v1/projects/{project_id}/mcp-servers/{name}/endpoints": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Add an address of an MCP server
+         * @description It is told to clients and never called from here.
+         */
+        post: operations["add_mcp_endpoint"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/twinlens/v1/projects/{project_id}/mcp-servers/{name}/endpoints/{endpoint_id}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        post?: never;
+        /**
+         * Remove an address of an MCP server
+         * @description Gone at once.
+         */
+        delete: operations["delete_mcp_endpoint"];
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
 }
 export type webhooks = Record<string, never>;
 export interface components {
@@ -2991,6 +3311,42 @@ export interface components {
             data_bytes: number;
             free_bytes: number;
         };
+        /** IssueChange */
+        IssueChange: {
+            name?: string;
+            description?: string;
+            status?: "pending" | "rejected" | "resolved";
+            severity?: ("not_an_issue" | "low" | "medium" | "high") | null;
+            root_causes?: string[];
+            categories?: string[];
+        };
+        /** IssueList */
+        IssueList: {
+            issues: components["schemas"]["IssueRow"][];
+        };
+        /** IssueRow */
+        IssueRow: {
+            issue_id: string;
+            experiment_id: string;
+            name: string;
+            description: string;
+            /** @enum {string} */
+            status: "pending" | "rejected" | "resolved";
+            /** @enum {null|string} */
+            severity: "not_an_issue" | "low" | "medium" | "high" | null;
+            root_causes: string[];
+            categories: string[];
+            source_run_id: string | null;
+            created_by: string | null;
+            trace_count: number;
+            created_ms: number;
+            updated_ms: number;
+        };
+        /** IssueTraces */
+        IssueTraces: {
+            trace_ids: string[];
+            comment?: string | null;
+        };
         /** ItemDetail */
         ItemDetail: {
             item: components["schemas"]["ItemRow"];
@@ -3082,6 +3438,80 @@ export interface components {
             data?: {
                 [key: string]: unknown;
             };
+        };
+        /** McpAliasTarget */
+        McpAliasTarget: {
+            version: string;
+        };
+        /** McpEndpointRow */
+        McpEndpointRow: {
+            endpoint_id: string;
+            url: string;
+            /** @enum {string} */
+            transport_type: "streamable-http" | "sse";
+            version: string | null;
+            alias: string | null;
+            resolved_version: string | null;
+            updated_ms: number;
+        };
+        /** McpServerDetail */
+        McpServerDetail: {
+            server: components["schemas"]["McpServerRow"];
+            versions: components["schemas"]["McpVersionRow"][];
+            endpoints: components["schemas"]["McpEndpointRow"][];
+        };
+        /** McpServerList */
+        McpServerList: {
+            servers: components["schemas"]["McpServerRow"][];
+        };
+        /** McpServerRow */
+        McpServerRow: {
+            name: string;
+            title: string | null;
+            description: string | null;
+            /** @enum {null|string} */
+            status: "draft" | "active" | "deprecated" | "deleted" | null;
+            latest_version: string | null;
+            aliases: {
+                [key: string]: string;
+            };
+            tags: {
+                [key: string]: string;
+            };
+            tools: number | null;
+            endpoints: number;
+            created_by: string | null;
+            created_ms: number;
+            updated_ms: number;
+        };
+        /** McpTagValue */
+        McpTagValue: {
+            value: string;
+        };
+        /** McpVersionChange */
+        McpVersionChange: {
+            /** @enum {string} */
+            status: "draft" | "active" | "deprecated" | "deleted";
+        };
+        /** McpVersionRow */
+        McpVersionRow: {
+            version: string;
+            /** @enum {string} */
+            status: "draft" | "active" | "deprecated" | "deleted";
+            server_json: {
+                [key: string]: unknown;
+            };
+            tools: {
+                [key: string]: unknown;
+            }[] | null;
+            source: string | null;
+            aliases: string[];
+            tags: {
+                [key: string]: string;
+            };
+            created_by: string | null;
+            created_ms: number;
+            updated_ms: number;
         };
         /** MemberInfo */
         MemberInfo: {
@@ -3255,6 +3685,18 @@ export interface components {
                 [key: string]: string;
             };
         };
+        /** NewIssue */
+        NewIssue: {
+            name: string;
+            /** @default  */
+            description?: string;
+            /** @default 0 */
+            experiment_id?: string;
+            /** @enum {null|string} */
+            severity?: "not_an_issue" | "low" | "medium" | "high" | null;
+            root_causes?: string[];
+            categories?: string[];
+        };
         /** NewItems */
         NewItems: {
             objects: components["schemas"]["QueueObject"][];
@@ -3268,6 +3710,32 @@ export interface components {
              * @enum {string}
              */
             kind?: "project" | "read-only" | "ingest-only" | "organization";
+        };
+        /** NewMcpEndpoint */
+        NewMcpEndpoint: {
+            url: string;
+            /**
+             * @default streamable-http
+             * @enum {string}
+             */
+            transport_type?: "streamable-http" | "sse";
+            version?: string | null;
+            alias?: string | null;
+        };
+        /** NewMcpVersion */
+        NewMcpVersion: {
+            server_json: {
+                [key: string]: unknown;
+            };
+            tools?: {
+                [key: string]: unknown;
+            }[] | null;
+            /**
+             * @default draft
+             * @enum {string}
+             */
+            status?: "draft" | "active" | "deprecated" | "deleted";
+            source?: string | null;
         };
         /** NewPrice */
         NewPrice: {
@@ -3351,6 +3819,17 @@ export interface components {
             min_value?: number | null;
             max_value?: number | null;
             categories?: components["schemas"]["Category"][] | null;
+        };
+        /** NewSkill */
+        NewSkill: {
+            files: components["schemas"]["NewSkillFile"][];
+            commit_message?: string | null;
+        };
+        /** NewSkillFile */
+        NewSkillFile: {
+            path: string;
+            text?: string | null;
+            sha256?: string | null;
         };
         /** NewUser */
         NewUser: {
@@ -3886,6 +4365,8 @@ export interface components {
             value: number | null;
             string_value: string | null;
             data_type: string;
+            /** @default feedback */
+            kind?: string;
             /** @default 1 */
             count?: number;
         };
@@ -4016,6 +4497,59 @@ export interface components {
         SignIn: {
             email: string;
             password: string;
+        };
+        /** SkillDetail */
+        SkillDetail: {
+            name: string;
+            tags: string[];
+            versions: components["schemas"]["SkillVersionRow"][];
+        };
+        /** SkillFileRow */
+        SkillFileRow: {
+            path: string;
+            sha256: string;
+            bytes: number;
+        };
+        /** SkillLabels */
+        SkillLabels: {
+            labels: string[];
+        };
+        /** SkillList */
+        SkillList: {
+            skills: components["schemas"]["SkillRow"][];
+        };
+        /** SkillRow */
+        SkillRow: {
+            name: string;
+            description: string;
+            tags: string[];
+            latest_version: number;
+            production: number | null;
+            files: number;
+            updated_ms: number;
+        };
+        /** SkillTags */
+        SkillTags: {
+            tags: string[];
+        };
+        /** SkillText */
+        SkillText: {
+            path: string;
+            text: string;
+        };
+        /** SkillVersionRow */
+        SkillVersionRow: {
+            version: number;
+            description: string;
+            frontmatter: {
+                [key: string]: unknown;
+            };
+            labels: string[];
+            files: components["schemas"]["SkillFileRow"][];
+            commit_message: string | null;
+            created_by: string;
+            created_ms: number;
+            updated_ms: number;
         };
         /** SnippetKeys */
         SnippetKeys: {
@@ -9588,6 +10122,812 @@ export interface operations {
             path: {
                 project_id: string;
                 budget_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Request fulfilled, nothing follows */
+            204: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            /** @description Any error. */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    list_issues: {
+        parameters: {
+            query?: {
+                /** @description Only of this experiment. */
+                experiment_id?: string | null;
+            };
+            header?: never;
+            path: {
+                project_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Request fulfilled, document follows */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["IssueList"];
+                };
+            };
+            /** @description Any error. */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    create_issue: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                project_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["NewIssue"];
+            };
+        };
+        responses: {
+            /** @description Document created, URL follows */
+            201: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["IssueRow"];
+                };
+            };
+            /** @description Any error. */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    get_issue: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                project_id: string;
+                issue_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Request fulfilled, document follows */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["IssueRow"];
+                };
+            };
+            /** @description Any error. */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    edit_issue: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                project_id: string;
+                issue_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["IssueChange"];
+            };
+        };
+        responses: {
+            /** @description Request fulfilled, document follows */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["IssueRow"];
+                };
+            };
+            /** @description Any error. */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    link_traces: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                project_id: string;
+                issue_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["IssueTraces"];
+            };
+        };
+        responses: {
+            /** @description Request fulfilled, document follows */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["IssueRow"];
+                };
+            };
+            /** @description Any error. */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    list_skills: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                project_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Request fulfilled, document follows */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["SkillList"];
+                };
+            };
+            /** @description Any error. */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    add_skill_version: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                project_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["NewSkill"];
+            };
+        };
+        responses: {
+            /** @description Document created, URL follows */
+            201: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["SkillVersionRow"];
+                };
+            };
+            /** @description Any error. */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    get_skill: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                project_id: string;
+                name: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Request fulfilled, document follows */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["SkillDetail"];
+                };
+            };
+            /** @description Any error. */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    tag_skill: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                project_id: string;
+                name: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["SkillTags"];
+            };
+        };
+        responses: {
+            /** @description Request fulfilled, document follows */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["SkillVersionRow"];
+                };
+            };
+            /** @description Any error. */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    get_skill_file: {
+        parameters: {
+            query: {
+                /** @description As the version lists it. */
+                path: string;
+            };
+            header?: never;
+            path: {
+                project_id: string;
+                name: string;
+                version: number;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Request fulfilled, document follows */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["SkillText"];
+                };
+            };
+            /** @description Any error. */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    delete_skill_version: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                project_id: string;
+                name: string;
+                version: number;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Request fulfilled, nothing follows */
+            204: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            /** @description Any error. */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    label_skill: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                project_id: string;
+                name: string;
+                version: number;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["SkillLabels"];
+            };
+        };
+        responses: {
+            /** @description Request fulfilled, document follows */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["SkillVersionRow"];
+                };
+            };
+            /** @description Any error. */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    list_mcp_servers: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                project_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Request fulfilled, document follows */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["McpServerList"];
+                };
+            };
+            /** @description Any error. */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    add_mcp_version: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                project_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["NewMcpVersion"];
+            };
+        };
+        responses: {
+            /** @description Document created, URL follows */
+            201: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["McpVersionRow"];
+                };
+            };
+            /** @description Any error. */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    get_mcp_server: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                project_id: string;
+                name: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Request fulfilled, document follows */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["McpServerDetail"];
+                };
+            };
+            /** @description Any error. */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    delete_mcp_server: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                project_id: string;
+                name: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Request fulfilled, nothing follows */
+            204: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            /** @description Any error. */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    delete_mcp_version: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                project_id: string;
+                name: string;
+                version: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Request fulfilled, nothing follows */
+            204: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            /** @description Any error. */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    edit_mcp_version: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                project_id: string;
+                name: string;
+                version: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["McpVersionChange"];
+            };
+        };
+        responses: {
+            /** @description Request fulfilled, document follows */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["McpVersionRow"];
+                };
+            };
+            /** @description Any error. */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    set_mcp_alias: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                project_id: string;
+                name: string;
+                alias: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["McpAliasTarget"];
+            };
+        };
+        responses: {
+            /** @description Request fulfilled, nothing follows */
+            204: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            /** @description Any error. */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    delete_mcp_alias: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                project_id: string;
+                name: string;
+                alias: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Request fulfilled, nothing follows */
+            204: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            /** @description Any error. */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    set_mcp_tag: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                project_id: string;
+                name: string;
+                key: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["McpTagValue"];
+            };
+        };
+        responses: {
+            /** @description Request fulfilled, nothing follows */
+            204: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            /** @description Any error. */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    delete_mcp_tag: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                project_id: string;
+                name: string;
+                key: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Request fulfilled, nothing follows */
+            204: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            /** @description Any error. */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    add_mcp_endpoint: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                project_id: string;
+                name: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["NewMcpEndpoint"];
+            };
+        };
+        responses: {
+            /** @description Document created, URL follows */
+            201: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["McpEndpointRow"];
+                };
+            };
+            /** @description Any error. */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    delete_mcp_endpoint: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                project_id: string;
+                name: string;
+                endpoint_id: string;
             };
             cookie?: never;
         };

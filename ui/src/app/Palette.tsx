@@ -3,7 +3,8 @@ import { useQuery } from "@tanstack/react-query";
 import { useNavigate } from "@tanstack/react-router";
 import { useDeferredValue, useEffect, useMemo, useRef, useState } from "react";
 import { api } from "@/api/client";
-import { experimentsQuery, modelsQuery, projectsQuery } from "@/api/queries";
+import { experimentsQuery, modelsQuery, projectsQuery, promptsQuery } from "@/api/queries";
+import { issuesQuery, mcpServersQuery, skillsQuery } from "@/api/registries";
 import { shortId } from "@/base/format";
 import { fuzzy } from "@/base/fuzzy";
 import { canonicalTraceId } from "@/base/links";
@@ -45,6 +46,10 @@ export function Palette({ projectId, onClose, onKeys }: PaletteProps) {
   const projects = useQuery(projectsQuery);
   const experiments = useQuery(experimentsQuery(projectId));
   const models = useQuery(modelsQuery(projectId));
+  const prompts = useQuery(promptsQuery(projectId));
+  const issues = useQuery(issuesQuery(projectId));
+  const skills = useQuery(skillsQuery(projectId));
+  const servers = useQuery(mcpServersQuery(projectId));
   const found = useQuery({
     queryKey: [projectId, "palette", wanted],
     enabled: wanted.length >= 2,
@@ -86,6 +91,9 @@ export function Palette({ projectId, onClose, onKeys }: PaletteProps) {
       { id: "m", group: "Pages", label: "Models", run: go("/project/$projectId/models") },
       { id: "d", group: "Pages", label: "Deployments", run: go("/project/$projectId/deployments") },
       { id: "p", group: "Pages", label: "Prompts", run: go("/project/$projectId/prompts") },
+      { id: "i", group: "Pages", label: "Issues", run: go("/project/$projectId/issues") },
+      { id: "l", group: "Pages", label: "Skills", run: go("/project/$projectId/skills") },
+      { id: "c", group: "Pages", label: "MCP servers", run: go("/project/$projectId/mcp-servers") },
       ...SETTINGS.map(([tab, label]) => ({
         id: `settings:${tab}`,
         group: "Settings",
@@ -106,6 +114,31 @@ export function Palette({ projectId, onClose, onKeys }: PaletteProps) {
         label: m.name,
         run: go("/project/$projectId/models/$name", { name: m.name }),
       })),
+      ...(prompts.data?.prompts ?? []).map((p) => ({
+        id: `pr:${p.name}`,
+        group: "Prompts",
+        label: p.name,
+        run: go("/project/$projectId/prompts/$name", { name: p.name }),
+      })),
+      ...(issues.data?.issues ?? []).map((i) => ({
+        id: `i:${i.issue_id}`,
+        group: "Issues",
+        label: i.name,
+        detail: i.status,
+        run: go("/project/$projectId/issues/$issueId", { issueId: i.issue_id }),
+      })),
+      ...(skills.data?.skills ?? []).map((s) => ({
+        id: `sk:${s.name}`,
+        group: "Skills",
+        label: s.name,
+        run: go("/project/$projectId/skills/$name", { name: s.name }),
+      })),
+      ...(servers.data?.servers ?? []).map((s) => ({
+        id: `mcp:${s.name}`,
+        group: "MCP servers",
+        label: s.name,
+        run: go("/project/$projectId/mcp-servers/$name", { name: s.name }),
+      })),
       ...(projects.data?.projects ?? [])
         .filter((p) => p.id !== projectId)
         .map((p) => ({
@@ -123,7 +156,7 @@ export function Palette({ projectId, onClose, onKeys }: PaletteProps) {
           .sort((a, b) => b.score - a.score)
           .map((m) => m.c)
           .slice(0, 12)
-      : all.slice(0, 22);
+      : all.slice(0, 26);
     const remote: Command[] =
       wanted.length < 2
         ? []
@@ -155,7 +188,21 @@ export function Palette({ projectId, onClose, onKeys }: PaletteProps) {
       });
     }
     return [...matching, ...remote];
-  }, [wanted, projectId, experiments.data, models.data, projects.data, found.data, navigate, onClose, onKeys]);
+  }, [
+    wanted,
+    projectId,
+    experiments.data,
+    models.data,
+    prompts.data,
+    issues.data,
+    skills.data,
+    servers.data,
+    projects.data,
+    found.data,
+    navigate,
+    onClose,
+    onKeys,
+  ]);
 
   const current = Math.min(at, commands.length - 1);
   useEffect(() => {
@@ -176,7 +223,7 @@ export function Palette({ projectId, onClose, onKeys }: PaletteProps) {
       <input
         data-autofocus
         className={css.input}
-        placeholder="Search pages, experiments, runs, traces, ids…"
+        placeholder="Search pages, experiments, runs, traces, prompts, issues, ids…"
         role="combobox"
         aria-expanded="true"
         aria-controls="palette-list"

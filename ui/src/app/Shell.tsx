@@ -3,18 +3,21 @@ import { useQuery, useQueryClient } from "@tanstack/react-query";
 import { Link, Outlet, useNavigate, useRouterState } from "@tanstack/react-router";
 import {
   Boxes,
+  Bug,
   Check,
   ChevronsUpDown,
   CircleUser,
   ClipboardCheck,
   FlaskConical,
   Gauge,
+  GraduationCap,
   Keyboard,
   LayoutDashboard,
   ListTree,
   MessagesSquare,
   Monitor,
   Moon,
+  Plug,
   Rocket,
   Rows3,
   Rows4,
@@ -40,20 +43,43 @@ import { useProjectId } from "./url";
 const Palette = lazy(() => import("./Palette").then((m) => ({ default: m.Palette })));
 const CheatSheet = lazy(() => import("./CheatSheet").then((m) => ({ default: m.CheatSheet })));
 
+/** The pages of a project, in the groups that the navigation shows. */
 const NAV = [
-  { to: "/project/$projectId", label: "Overview", icon: Gauge, keys: "g o", exact: true },
-  { to: "/project/$projectId/dashboards", label: "Dashboards", icon: LayoutDashboard, keys: "g b", exact: false },
-  { to: "/project/$projectId/traces", label: "Traces", icon: ListTree, keys: "g t", exact: false },
-  { to: "/project/$projectId/sessions", label: "Sessions", icon: MessagesSquare, keys: "g s", exact: false },
-  { to: "/project/$projectId/annotation", label: "Annotation", icon: ClipboardCheck, keys: "g a", exact: false },
-  { to: "/project/$projectId/experiments", label: "Experiments", icon: FlaskConical, keys: "g e", exact: false },
-  { to: "/project/$projectId/datasets", label: "Datasets", icon: TableProperties, keys: "g i", exact: false },
-  { to: "/project/$projectId/evaluators", label: "Evaluators", icon: Scale, keys: "g j", exact: false },
-  { to: "/project/$projectId/models", label: "Models", icon: Boxes, keys: "g m", exact: false },
-  { to: "/project/$projectId/deployments", label: "Deployments", icon: Rocket, keys: "g d", exact: false },
-  { to: "/project/$projectId/prompts", label: "Prompts", icon: TextQuote, keys: "g p", exact: false },
-  { to: "/project/$projectId/settings", label: "Settings", icon: Settings, keys: "g ,", exact: false },
+  {
+    group: "Observe",
+    pages: [
+      { to: "/project/$projectId", label: "Overview", icon: Gauge, keys: "g o", exact: true },
+      { to: "/project/$projectId/dashboards", label: "Dashboards", icon: LayoutDashboard, keys: "g b", exact: false },
+      { to: "/project/$projectId/traces", label: "Traces", icon: ListTree, keys: "g t", exact: false },
+      { to: "/project/$projectId/sessions", label: "Sessions", icon: MessagesSquare, keys: "g s", exact: false },
+      { to: "/project/$projectId/issues", label: "Issues", icon: Bug, keys: "g u", exact: false },
+    ],
+  },
+  {
+    group: "Improve",
+    pages: [
+      { to: "/project/$projectId/annotation", label: "Annotation", icon: ClipboardCheck, keys: "g a", exact: false },
+      { to: "/project/$projectId/experiments", label: "Experiments", icon: FlaskConical, keys: "g e", exact: false },
+      { to: "/project/$projectId/datasets", label: "Datasets", icon: TableProperties, keys: "g i", exact: false },
+      { to: "/project/$projectId/evaluators", label: "Evaluators", icon: Scale, keys: "g j", exact: false },
+    ],
+  },
+  {
+    group: "Ship",
+    pages: [
+      { to: "/project/$projectId/models", label: "Models", icon: Boxes, keys: "g m", exact: false },
+      { to: "/project/$projectId/prompts", label: "Prompts", icon: TextQuote, keys: "g p", exact: false },
+      { to: "/project/$projectId/skills", label: "Skills", icon: GraduationCap, keys: "g k", exact: false },
+      { to: "/project/$projectId/mcp-servers", label: "MCP servers", icon: Plug, keys: "g c", exact: false },
+      { to: "/project/$projectId/deployments", label: "Deployments", icon: Rocket, keys: "g d", exact: false },
+    ],
+  },
+  {
+    group: "",
+    pages: [{ to: "/project/$projectId/settings", label: "Settings", icon: Settings, keys: "g ,", exact: false }],
+  },
 ] as const;
+const PAGES = NAV.flatMap((group) => [...group.pages]);
 
 /** The frame around every page of a project: navigation, project switcher, palette, live status. */
 export function Shell() {
@@ -72,7 +98,7 @@ export function Shell() {
   useHotkeys([
     { keys: "mod+k", label: "Search and commands", group: "Everywhere", inFields: true, run: () => setOpen("palette") },
     { keys: "?", label: "This list", group: "Everywhere", run: () => setOpen("keys") },
-    ...NAV.map((item) => ({
+    ...PAGES.map((item) => ({
       keys: item.keys,
       label: `Go to ${item.label.toLowerCase()}`,
       group: "Everywhere",
@@ -97,18 +123,23 @@ export function Shell() {
           <span className={css.keys}>{keyCaps("mod+k", isApple).join(isApple ? "" : " ")}</span>
         </button>
         <nav aria-label="Pages">
-          {NAV.map((item) => (
-            <Link
-              key={item.to}
-              to={item.to}
-              params={{ projectId }}
-              activeOptions={{ exact: item.exact, includeSearch: false }}
-              className={css.item}
-              title={item.label}
-            >
-              <item.icon size={16} aria-hidden="true" />
-              <span className={css.label}>{item.label}</span>
-            </Link>
+          {NAV.map(({ group, pages }) => (
+            <div key={group} className={css.group}>
+              {group ? <span className={css.heading}>{group}</span> : null}
+              {pages.map((item) => (
+                <Link
+                  key={item.to}
+                  to={item.to}
+                  params={{ projectId }}
+                  activeOptions={{ exact: item.exact, includeSearch: false }}
+                  className={css.item}
+                  title={item.label}
+                >
+                  <item.icon size={16} aria-hidden="true" />
+                  <span className={css.label}>{item.label}</span>
+                </Link>
+              ))}
+            </div>
           ))}
         </nav>
         <div className={css.grow} />

@@ -167,6 +167,30 @@ const dashboardRoute = child(
   "/dashboards/$dashboardId",
   lazyRouteComponent(() => import("@/pages/dashboards/DashboardPage"), "DashboardPage"),
 );
+const issuesRoute = child(
+  "/issues",
+  lazyRouteComponent(() => import("@/pages/issues/IssuesPage"), "IssuesPage"),
+);
+const issueRoute = child(
+  "/issues/$issueId",
+  lazyRouteComponent(() => import("@/pages/issues/IssuePage"), "IssuePage"),
+);
+const skillsRoute = child(
+  "/skills",
+  lazyRouteComponent(() => import("@/pages/skills/SkillsPage"), "SkillsPage"),
+);
+const skillRoute = child(
+  "/skills/$name",
+  lazyRouteComponent(() => import("@/pages/skills/SkillPage"), "SkillPage"),
+);
+const mcpServersRoute = child(
+  "/mcp-servers",
+  lazyRouteComponent(() => import("@/pages/mcp/McpServersPage"), "McpServersPage"),
+);
+const mcpServerRoute = child(
+  "/mcp-servers/$name",
+  lazyRouteComponent(() => import("@/pages/mcp/McpServerPage"), "McpServerPage"),
+);
 const settingsRoute = child(
   "/settings",
   lazyRouteComponent(() => import("@/pages/settings/SettingsPage"), "SettingsPage"),
@@ -204,6 +228,12 @@ const routeTree = rootRoute.addChildren([
     promptRoute,
     dashboardsRoute,
     dashboardRoute,
+    issuesRoute,
+    issueRoute,
+    skillsRoute,
+    skillRoute,
+    mcpServersRoute,
+    mcpServerRoute,
     settingsRoute,
   ]),
 ]);

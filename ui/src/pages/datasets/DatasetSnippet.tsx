@@ -1,7 +1,6 @@
 import { useQuery } from "@tanstack/react-query";
 import { sessionQuery } from "@/api/queries";
-import css from "@/pages/overview/Onboarding.module.css";
-import { CopyButton } from "@/ui/Copy";
+import { Snippet } from "@/ui/Snippet";
 
 /** How a first dataset comes about, with either client. */
 export function DatasetSnippet() {
@@ -24,19 +23,8 @@ from langfuse import Langfuse
 langfuse = Langfuse(host="${base_url}", public_key="${keys.public_key}", secret_key="${keys.secret_key}")
 langfuse.create_dataset_item(dataset_name="capitals", input={"country": "Spain"}, expected_output="Madrid")`;
   return (
-    <div className={css.box}>
-      <h2>Make your first dataset</h2>
-      <p className={css.lead}>
-        Examples to evaluate with, their history, and every run over them. Both clients see the same rows.
-      </p>
-      <div className={css.code}>
-        <div className={css.copy}>
-          <CopyButton text={code} label="Copy the snippet" small={false} />
-        </div>
-        <pre>
-          <code>{code}</code>
-        </pre>
-      </div>
-    </div>
+    <Snippet title="Make your first dataset" code={code}>
+      Examples to evaluate with, their history, and every run over them. Both clients see the same rows.
+    </Snippet>
   );
 }

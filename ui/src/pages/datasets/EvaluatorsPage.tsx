@@ -8,11 +8,10 @@ import { evaluationsQuery, evaluatorsQuery, sessionQuery } from "@/api/queries";
 import type { EvaluatorRow } from "@/api/types";
 import { usePageSearch, useProjectId, useSetSearch } from "@/app/url";
 import { dateTime, integer, percent } from "@/base/format";
-import onboarding from "@/pages/overview/Onboarding.module.css";
 import { Button, IconButton } from "@/ui/Button";
-import { CopyButton } from "@/ui/Copy";
 import { type Column, DataTable } from "@/ui/DataTable";
 import { PageHeader, page } from "@/ui/Page";
+import { Snippet } from "@/ui/Snippet";
 import { Failure, LoadingRows } from "@/ui/State";
 import { toast } from "@/ui/toast";
 import css from "./Datasets.module.css";
@@ -81,7 +80,7 @@ export function EvaluatorsPage() {
         <Failure error={query.error} retry={() => void query.refetch()} />
       ) : rows.length === 0 ? (
         <div className={page.scroll}>
-          <Snippet />
+          <Lesson />
         </div>
       ) : (
         <div className={css.split}>
@@ -167,7 +166,7 @@ function Detail({ projectId, row, onClose }: DetailProps) {
   );
 }
 
-function Snippet() {
+function Lesson() {
   const session = useQuery(sessionQuery);
   if (!session.data) return null;
   const code = `# pip install mlflow
@@ -188,21 +187,9 @@ from mlflow.tracking._tracking_service.utils import _get_store
 
 _get_store().upsert_online_scoring_config("0", "polite", sample_rate=1.0)`;
   return (
-    <div className={onboarding.box}>
-      <h2>Let a model judge what arrives</h2>
-      <p className={onboarding.lead}>
-        Start the server with <code>TWINLENS_JUDGE_BASE_URL</code> and <code>TWINLENS_JUDGE_API_KEY</code> of an
-        OpenAI-compatible endpoint. Langfuse’s <code>/v2/evaluators</code> and <code>/v2/evaluation-rules</code> work
-        too.
-      </p>
-      <div className={onboarding.code}>
-        <div className={onboarding.copy}>
-          <CopyButton text={code} label="Copy the snippet" small={false} />
-        </div>
-        <pre>
-          <code>{code}</code>
-        </pre>
-      </div>
-    </div>
+    <Snippet title="Let a model judge what arrives" code={code}>
+      Start the server with <code>TWINLENS_JUDGE_BASE_URL</code> and <code>TWINLENS_JUDGE_API_KEY</code> of an
+      OpenAI-compatible endpoint. Langfuse’s <code>/v2/evaluators</code> and <code>/v2/evaluation-rules</code> work too.
+    </Snippet>
   );
 }

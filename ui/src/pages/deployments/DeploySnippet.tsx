@@ -1,7 +1,6 @@
 import { useQuery } from "@tanstack/react-query";
 import { sessionQuery } from "@/api/queries";
-import css from "@/pages/overview/Onboarding.module.css";
-import { CopyButton } from "@/ui/Copy";
+import { Snippet } from "@/ui/Snippet";
 
 /** How a first deployment is declared, and how traces show what is live. */
 export function DeploySnippet() {
@@ -22,19 +21,8 @@ twinlens.deployments.rollback("support-agent@production", server=here)
 # Traces show what is really live when they say who sends them:
 # export OTEL_RESOURCE_ATTRIBUTES=service.name=support-agent,service.version=1.4.0,deployment.environment.name=production`;
   return (
-    <div className={css.box}>
-      <h2>Declare your first deployment</h2>
-      <p className={css.lead}>
-        Which version of a model, prompt or agent serves where, since when, by whom, and what traces show instead.
-      </p>
-      <div className={css.code}>
-        <div className={css.copy}>
-          <CopyButton text={code} label="Copy the snippet" small={false} />
-        </div>
-        <pre>
-          <code>{code}</code>
-        </pre>
-      </div>
-    </div>
+    <Snippet title="Declare your first deployment" code={code}>
+      Which version of a model, prompt or agent serves where, since when, by whom, and what traces show instead.
+    </Snippet>
   );
 }

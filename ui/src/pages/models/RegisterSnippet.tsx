@@ -1,7 +1,6 @@
 import { useQuery } from "@tanstack/react-query";
 import { sessionQuery } from "@/api/queries";
-import css from "@/pages/overview/Onboarding.module.css";
-import { CopyButton } from "@/ui/Copy";
+import { Snippet } from "@/ui/Snippet";
 
 /** How a first model gets into the registry. */
 export function RegisterSnippet() {
@@ -20,17 +19,8 @@ with mlflow.start_run():
 mlflow.MlflowClient().set_registered_model_alias("first-model", "champion", 1)
 mlflow.sklearn.load_model("models:/first-model@champion")`;
   return (
-    <div className={css.box}>
-      <h2>Register your first model</h2>
-      <p className={css.lead}>Versions, aliases and the runs they came from are kept here.</p>
-      <div className={css.code}>
-        <div className={css.copy}>
-          <CopyButton text={code} label="Copy the snippet" small={false} />
-        </div>
-        <pre>
-          <code>{code}</code>
-        </pre>
-      </div>
-    </div>
+    <Snippet title="Register your first model" code={code}>
+      Versions, aliases and the runs they came from are kept here.
+    </Snippet>
   );
 }

@@ -6,8 +6,8 @@ import { useLive } from "@/api/live";
 import { sessionQuery } from "@/api/queries";
 import type { LiveEvent } from "@/api/types";
 import { shortId } from "@/base/format";
-import { CopyButton } from "@/ui/Copy";
-import css from "./Onboarding.module.css";
+import { Code } from "@/ui/Snippet";
+import css from "@/ui/Snippet.module.css";
 import { snippets } from "./snippets";
 
 interface OnboardingProps {
@@ -45,14 +45,7 @@ export function Onboarding({ projectId, first = "trace" }: OnboardingProps) {
         </Tabs.List>
         {all.map((s) => (
           <Tabs.Panel key={s.id} value={s.id}>
-            <div className={css.code}>
-              <div className={css.copy}>
-                <CopyButton text={s.code} label="Copy the snippet" small={false} />
-              </div>
-              <pre>
-                <code>{s.code}</code>
-              </pre>
-            </div>
+            <Code code={s.code} />
           </Tabs.Panel>
         ))}
       </Tabs>

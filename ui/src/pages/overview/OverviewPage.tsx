@@ -391,9 +391,12 @@ function RecentTraces({
               </Link>
             </td>
             <td>
-              {(t.scores ?? []).slice(0, 2).map((s) => (
-                <ScoreChip key={s.name} score={s} />
-              ))}
+              {(t.scores ?? [])
+                .filter((s) => s.kind !== "issue")
+                .slice(0, 2)
+                .map((s) => (
+                  <ScoreChip key={s.name} score={s} />
+                ))}
             </td>
             <td className={css.right}>{duration(t.latency_ms)}</td>
             <td className={css.right}>{money(t.total_cost)}</td>

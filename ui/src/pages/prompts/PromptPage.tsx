@@ -4,7 +4,6 @@ import { Plus, Trash2 } from "lucide-react";
 import { useState } from "react";
 import { useLive } from "@/api/live";
 import { promptQuery } from "@/api/queries";
-import type { PromptVersionRow } from "@/api/types";
 import { usePageSearch, useProjectId, useSetSearch } from "@/app/url";
 import { dateTime } from "@/base/format";
 import { Button, IconButton } from "@/ui/Button";
@@ -14,12 +13,12 @@ import { useHotkeys } from "@/ui/hotkeys";
 import { PageHeader } from "@/ui/Page";
 import { Segmented } from "@/ui/Segmented";
 import { Failure, LoadingRows } from "@/ui/State";
+import { Versions } from "@/ui/Versions";
 import { CodePanel } from "./CodePanel";
 import { DeleteDialog } from "./DeleteDialog";
 import { DiffPanel } from "./DiffPanel";
 import { LabelChip } from "./LabelChip";
 import { LabelDialog } from "./LabelDialog";
-import css from "./Prompts.module.css";
 import { TemplatePanel } from "./TemplatePanel";
 import { UsagePanel } from "./UsagePanel";
 
@@ -115,27 +114,37 @@ export function PromptPage() {
       ) : query.isError ? (
         <Failure error={query.error} retry={() => void query.refetch()} />
       ) : chosen ? (
-        <div className={css.split}>
-          <VersionList versions={versions} at={at} locked={query.data.protected_labels} onChoose={go} />
-          <section className={css.main} aria-label={`Version ${chosen.version}`}>
-            <div className={css.tabs}>
-              <Segmented label="View" value={tab} options={TABS} onChange={(value) => setSearch({ tab: value })} />
-              {query.data.prompt.tags.map((tag) => (
-                <Chip key={tag}>{tag}</Chip>
-              ))}
-            </div>
-            <div className={css.body}>
-              {tab === "prompt" ? (
-                <TemplatePanel projectId={projectId} name={name} version={chosen} />
-              ) : tab === "compare" ? (
-                <DiffPanel versions={versions} after={chosen} />
-              ) : tab === "usage" ? (
-                <UsagePanel projectId={projectId} name={name} />
-              ) : (
-                <CodePanel name={name} version={chosen} type={query.data.prompt.type} />
-              )}
-            </div>
-          </section>
+        <>
+          <Versions
+            versions={versions.map((v) => ({
+              id: v.version,
+              chips: v.labels.map((label) => (
+                <LabelChip key={label} label={label} locked={query.data.protected_labels.includes(label)} />
+              )),
+              message: v.commit_message,
+              note: `${dateTime(v.created_ms)} · ${v.created_by}`,
+            }))}
+            at={at}
+            onChoose={go}
+            bar={
+              <>
+                <Segmented label="View" value={tab} options={TABS} onChange={(value) => setSearch({ tab: value })} />
+                {query.data.prompt.tags.map((tag) => (
+                  <Chip key={tag}>{tag}</Chip>
+                ))}
+              </>
+            }
+          >
+            {tab === "prompt" ? (
+              <TemplatePanel projectId={projectId} name={name} version={chosen} />
+            ) : tab === "compare" ? (
+              <DiffPanel versions={versions} after={chosen} />
+            ) : tab === "usage" ? (
+              <UsagePanel projectId={projectId} name={name} />
+            ) : (
+              <CodePanel name={name} version={chosen} type={query.data.prompt.type} />
+            )}
+          </Versions>
           {labelling ? (
             <LabelDialog
               projectId={projectId}
@@ -159,38 +168,8 @@ export function PromptPage() {
               }}
             />
           ) : null}
-        </div>
+        </>
       ) : null}
     </>
-  );
-}
-
-interface VersionListProps {
-  readonly versions: readonly PromptVersionRow[];
-  readonly at: number;
-  readonly locked: readonly string[];
-  readonly onChoose: (index: number) => void;
-}
-
-function VersionList({ versions, at, locked, onChoose }: VersionListProps) {
-  return (
-    <ol className={css.versions} aria-label="Versions">
-      {versions.map((v, i) => (
-        <li key={v.version}>
-          <button type="button" className={css.version} aria-current={i === at} onClick={() => onChoose(i)}>
-            <span className={css.number}>
-              <strong>Version {v.version}</strong>
-              {v.labels.map((label) => (
-                <LabelChip key={label} label={label} locked={locked.includes(label)} />
-              ))}
-            </span>
-            {v.commit_message ? <span className={css.message}>{v.commit_message}</span> : null}
-            <span className="muted">
-              {dateTime(v.created_ms)} · {v.created_by}
-            </span>
-          </button>
-        </li>
-      ))}
-    </ol>
   );
 }

@@ -1,7 +1,6 @@
 import { useQuery } from "@tanstack/react-query";
 import { sessionQuery } from "@/api/queries";
-import css from "@/pages/overview/Onboarding.module.css";
-import { CopyButton } from "@/ui/Copy";
+import { Snippet } from "@/ui/Snippet";
 
 /** How a first prompt gets here from code; the button above makes one by hand. */
 export function PromptSnippet() {
@@ -21,20 +20,9 @@ langfuse.create_prompt(
 prompt = langfuse.get_prompt("support/greeting")  # kept in memory, refreshed in the background
 print(prompt.compile(customer="Ada"))`;
   return (
-    <div className={css.box}>
-      <h2>Write your first prompt</h2>
-      <p className={css.lead}>
-        Versions, labels and what each version did in production are kept here. MLflow loads the same prompt with{" "}
-        <code>mlflow.genai.load_prompt</code>.
-      </p>
-      <div className={css.code}>
-        <div className={css.copy}>
-          <CopyButton text={code} label="Copy the snippet" small={false} />
-        </div>
-        <pre>
-          <code>{code}</code>
-        </pre>
-      </div>
-    </div>
+    <Snippet title="Write your first prompt" code={code}>
+      Versions, labels and what each version did in production are kept here. MLflow loads the same prompt with{" "}
+      <code>mlflow.genai.load_prompt</code>.
+    </Snippet>
   );
 }

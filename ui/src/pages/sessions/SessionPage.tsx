@@ -116,9 +116,11 @@ function Turn({ projectId, trace }: { readonly projectId: string; readonly trace
         </Link>
         <span>{dateTime(trace.start_ms)}</span>
         <span className={css.right}>
-          {(trace.scores ?? []).map((s) => (
-            <ScoreChip key={s.name} score={s} />
-          ))}
+          {(trace.scores ?? [])
+            .filter((s) => s.kind !== "issue")
+            .map((s) => (
+              <ScoreChip key={s.name} score={s} />
+            ))}
           <span>{duration(trace.latency_ms)}</span>
           {trace.total_tokens > 0 ? <span>{compact(trace.total_tokens)} tokens</span> : null}
           <span>{money(trace.total_cost)}</span>

@@ -4,10 +4,10 @@ import { api } from "@/api/client";
 import type { components } from "@/api/schema.gen";
 import { dateTime, duration } from "@/base/format";
 import { Button } from "@/ui/Button";
+import { ConfirmButton } from "@/ui/ConfirmButton";
 import { Input, Select } from "@/ui/Field";
 import { Empty, Failure, LoadingRows } from "@/ui/State";
 import { toast } from "@/ui/toast";
-import { ConfirmButton } from "./ConfirmButton";
 import { connectionsQuery } from "./queries";
 import css from "./Settings.module.css";
 

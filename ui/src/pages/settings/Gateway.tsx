@@ -5,11 +5,11 @@ import type { components } from "@/api/schema.gen";
 import { compact, dateTime, integer, money } from "@/base/format";
 import { Button } from "@/ui/Button";
 import { StatusText } from "@/ui/Chip";
+import { ConfirmButton } from "@/ui/ConfirmButton";
 import { CopyButton } from "@/ui/Copy";
 import { Input, Select } from "@/ui/Field";
 import { Empty, Failure, LoadingRows } from "@/ui/State";
 import { toast } from "@/ui/toast";
-import { ConfirmButton } from "./ConfirmButton";
 import { connectionsQuery, gatewayQuery } from "./queries";
 import css from "./Settings.module.css";
 

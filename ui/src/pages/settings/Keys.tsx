@@ -3,12 +3,12 @@ import { useState } from "react";
 import { api } from "@/api/client";
 import { ago, dateTime } from "@/base/format";
 import { Button } from "@/ui/Button";
+import { ConfirmButton } from "@/ui/ConfirmButton";
 import { CopyButton } from "@/ui/Copy";
 import { Input, Select } from "@/ui/Field";
 import { Empty, Failure, LoadingRows } from "@/ui/State";
 import { useNow } from "@/ui/time";
 import { toast } from "@/ui/toast";
-import { ConfirmButton } from "./ConfirmButton";
 import { keysQuery } from "./queries";
 import css from "./Settings.module.css";
 

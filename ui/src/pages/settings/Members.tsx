@@ -2,10 +2,10 @@ import { useMutation, useQuery, useQueryClient } from "@tanstack/react-query";
 import { useState } from "react";
 import { api } from "@/api/client";
 import { Button } from "@/ui/Button";
+import { ConfirmButton } from "@/ui/ConfirmButton";
 import { Input, Select } from "@/ui/Field";
 import { Empty, Failure, LoadingRows } from "@/ui/State";
 import { toast } from "@/ui/toast";
-import { ConfirmButton } from "./ConfirmButton";
 import { membersQuery } from "./queries";
 import css from "./Settings.module.css";
 

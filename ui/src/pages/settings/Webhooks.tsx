@@ -5,10 +5,10 @@ import type { components } from "@/api/schema.gen";
 import { dateTime } from "@/base/format";
 import { Button } from "@/ui/Button";
 import { type StatusName, StatusText } from "@/ui/Chip";
+import { ConfirmButton } from "@/ui/ConfirmButton";
 import { Input } from "@/ui/Field";
 import { Empty, Failure, LoadingRows } from "@/ui/State";
 import { toast } from "@/ui/toast";
-import { ConfirmButton } from "./ConfirmButton";
 import { deliveriesQuery, webhooksQuery } from "./queries";
 import css from "./Settings.module.css";
 

@@ -9,6 +9,7 @@ import { Button, IconButton } from "@/ui/Button";
 import { Chip, scoreText, scoreTone } from "@/ui/Chip";
 import { Input, TextArea } from "@/ui/Field";
 import { useHotkeys } from "@/ui/hotkeys";
+import { IssueChip } from "@/ui/IssueChip";
 import { useNow } from "@/ui/time";
 import { toast } from "@/ui/toast";
 import css from "./Scores.module.css";
@@ -94,6 +95,7 @@ export function Scores({ projectId, traceId, spanId, scores, names }: ScoresProp
           ) : (
             <ScoreItem
               key={score.score_id}
+              projectId={projectId}
               score={score}
               onEdit={() => setEditing(score.score_id)}
               onRemove={() => remove.mutate(score.score_id)}
@@ -106,10 +108,12 @@ export function Scores({ projectId, traceId, spanId, scores, names }: ScoresProp
 }
 
 function ScoreItem({
+  projectId,
   score,
   onEdit,
   onRemove,
 }: {
+  readonly projectId: string;
   readonly score: ScoreRow;
   readonly onEdit: () => void;
   readonly onRemove: () => void;
@@ -118,19 +122,27 @@ function ScoreItem({
   return (
     <div className={css.score} data-valid={score.valid}>
       <div className={css.line}>
-        <span className={css.name}>{score.name}</span>
-        <Chip tone={scoreTone(score)}>
-          <span className={css.value}>{score.json_value ?? scoreText(score)}</span>
-        </Chip>
-        {score.kind === "feedback" ? null : <Chip>{score.kind}</Chip>}
+        {score.kind === "issue" ? (
+          <IssueChip projectId={projectId} issueId={score.name} />
+        ) : (
+          <>
+            <span className={css.name}>{score.name}</span>
+            <Chip tone={scoreTone(score)}>
+              <span className={css.value}>{score.json_value ?? scoreText(score)}</span>
+            </Chip>
+            {score.kind === "feedback" ? null : <Chip>{score.kind}</Chip>}
+          </>
+        )}
         {score.valid ? null : <Chip tone="warn">overridden</Chip>}
         <span className={css.by} title={dateTime(score.timestamp_ms)}>
           {score.source}
           {score.source_id ? ` · ${score.source_id}` : ""} · {ago(score.timestamp_ms, now)}
         </span>
-        <IconButton label={`Edit ${score.name}`} small onClick={onEdit}>
-          <Pencil size={13} aria-hidden="true" />
-        </IconButton>
+        {score.kind === "issue" ? null : (
+          <IconButton label={`Edit ${score.name}`} small onClick={onEdit}>
+            <Pencil size={13} aria-hidden="true" />
+          </IconButton>
+        )}
         <IconButton label={`Delete ${score.name}`} small onClick={onRemove}>
           <Trash2 size={13} aria-hidden="true" />
         </IconButton>

@@ -3,6 +3,7 @@ import type { TraceDetail } from "@/api/types";
 import { writeTerm } from "@/base/filter";
 import { dateTime, duration } from "@/base/format";
 import { Chip, ScoreChip, StatusText, traceStatus } from "@/ui/Chip";
+import { IssueChip } from "@/ui/IssueChip";
 import css from "./TraceView.module.css";
 import { Usage } from "./Usage";
 import { traceCostSource } from "./use-trace";
@@ -56,9 +57,13 @@ export function TraceFacts({ projectId, detail }: { readonly projectId: string; 
           <Chip>{tag}</Chip>
         </Link>
       ))}
-      {(trace.scores ?? []).map((score) => (
-        <ScoreChip key={score.name} score={score} />
-      ))}
+      {(trace.scores ?? []).map((score) =>
+        score.kind === "issue" ? (
+          <IssueChip key={score.name} projectId={projectId} issueId={score.name} />
+        ) : (
+          <ScoreChip key={score.name} score={score} />
+        ),
+      )}
     </div>
   );
 }

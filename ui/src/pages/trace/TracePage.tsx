@@ -1,6 +1,6 @@
 import { useMutation, useQueryClient } from "@tanstack/react-query";
 import { Link, useNavigate, useParams } from "@tanstack/react-router";
-import { Bookmark, ChevronDown, ChevronUp, ClipboardPlus, Trash2 } from "lucide-react";
+import { Bookmark, Bug, ChevronDown, ChevronUp, ClipboardPlus, Trash2 } from "lucide-react";
 import { useState } from "react";
 import { api } from "@/api/client";
 import { usePageSearch, useProjectId } from "@/app/url";
@@ -12,6 +12,7 @@ import { useHotkeys } from "@/ui/hotkeys";
 import { PageHeader } from "@/ui/Page";
 import { Empty, Failure } from "@/ui/State";
 import { toast } from "@/ui/toast";
+import { AddToIssue } from "./AddToIssue";
 import { AddToQueue } from "./AddToQueue";
 import { TraceLoading, TraceView } from "./TraceView";
 import { useTrace } from "./use-trace";
@@ -22,6 +23,7 @@ export function TracePage() {
   const traceId = canonicalTraceId(params.traceId);
   const { q, span } = usePageSearch();
   const [queueing, setQueueing] = useState(false);
+  const [filing, setFiling] = useState(false);
   const one = span && span !== "trace" ? span : null;
   const navigate = useNavigate();
   const remove = useMutation({
@@ -70,6 +72,7 @@ export function TracePage() {
     { keys: "j", label: "Next (older) trace", group: "Trace", run: () => void neighbour(false) },
     { keys: "k", label: "Previous (newer) trace", group: "Trace", run: () => void neighbour(true) },
     { keys: "a", label: "Add to an annotation queue", group: "Trace", run: () => setQueueing(true) },
+    { keys: "i", label: "Add to an issue", group: "Trace", run: () => setFiling(true) },
     {
       keys: "escape",
       label: "Back to the list",
@@ -124,6 +127,9 @@ export function TracePage() {
         <IconButton label="Add to an annotation queue" keys="a" onClick={() => setQueueing(true)}>
           <ClipboardPlus size={15} aria-hidden="true" />
         </IconButton>
+        <IconButton label="Add to an issue" keys="i" onClick={() => setFiling(true)}>
+          <Bug size={15} aria-hidden="true" />
+        </IconButton>
         <CopyButton text={() => window.location.href} label="Copy a link" kind="link" small={false} />
         <Button
           look={sure ? "danger" : "ghost"}
@@ -147,6 +153,7 @@ export function TracePage() {
       ) : (
         <TraceLoading />
       )}
+      {filing ? <AddToIssue projectId={projectId} ids={[traceId]} onClose={() => setFiling(false)} /> : null}
       {queueing ? (
         <AddToQueue
           projectId={projectId}

@@ -1,6 +1,6 @@
 import { useMutation, useQuery } from "@tanstack/react-query";
 import { useNavigate } from "@tanstack/react-router";
-import { ArrowUp, ClipboardPlus, Gauge, Pause, Play, TableProperties, Tag, Trash2 } from "lucide-react";
+import { ArrowUp, Bug, ClipboardPlus, Gauge, Pause, Play, TableProperties, Tag, Trash2 } from "lucide-react";
 import { lazy, Suspense, useCallback, useMemo, useState } from "react";
 import { ApiError, api } from "@/api/client";
 import { anyTraceQuery, traceCountQuery, traceFieldsQuery, traceValuesQuery } from "@/api/queries";
@@ -28,6 +28,7 @@ import { useTraceList } from "./use-trace-list";
 
 const AddToDataset = lazy(() => import("./AddToDataset").then((m) => ({ default: m.AddToDataset })));
 const AddToQueue = lazy(() => import("@/pages/trace/AddToQueue").then((m) => ({ default: m.AddToQueue })));
+const AddToIssue = lazy(() => import("@/pages/trace/AddToIssue").then((m) => ({ default: m.AddToIssue })));
 const PeekPanel = lazy(() => import("@/pages/trace/PeekPanel").then((m) => ({ default: m.PeekPanel })));
 const Onboarding = lazy(() => import("@/pages/overview/Onboarding").then((m) => ({ default: m.Onboarding })));
 
@@ -53,6 +54,7 @@ export function TracesPage() {
   const [tagging, setTagging] = useState(false);
   const [scoring, setScoring] = useState(false);
   const [queueing, setQueueing] = useState(false);
+  const [filing, setFiling] = useState(false);
   const [collecting, setCollecting] = useState(false);
 
   const args = useMemo(() => ({ filter, order, rangeKey }), [filter, order, rangeKey]);
@@ -205,6 +207,9 @@ export function TracesPage() {
           <Button small icon={<ClipboardPlus size={13} aria-hidden="true" />} onClick={() => setQueueing(true)}>
             Add to queue
           </Button>
+          <Button small icon={<Bug size={13} aria-hidden="true" />} onClick={() => setFiling(true)}>
+            Add to issue
+          </Button>
           <Button small icon={<TableProperties size={13} aria-hidden="true" />} onClick={() => setCollecting(true)}>
             Add to dataset
           </Button>
@@ -331,6 +336,18 @@ export function TracesPage() {
       {collecting ? (
         <Suspense fallback={null}>
           <AddToDataset projectId={projectId} ids={[...selected]} onClose={() => setCollecting(false)} />
+        </Suspense>
+      ) : null}
+      {filing ? (
+        <Suspense fallback={null}>
+          <AddToIssue
+            projectId={projectId}
+            ids={[...selected]}
+            onClose={() => {
+              setFiling(false);
+              void query.refetch();
+            }}
+          />
         </Suspense>
       ) : null}
       {queueing ? (

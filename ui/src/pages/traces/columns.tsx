@@ -4,6 +4,7 @@ import { toggleValue } from "@/base/filter";
 import { compact, dateTime, duration, listTime, money, shortId } from "@/base/format";
 import { Chip, ChipList, ScoreChip, StatusDot, scoreText, traceStatus } from "@/ui/Chip";
 import type { Column } from "@/ui/DataTable";
+import { IssueChip } from "@/ui/IssueChip";
 import { useNow } from "@/ui/time";
 import css from "./Traces.module.css";
 
@@ -157,22 +158,26 @@ export function traceColumns({ projectId, filter, onFilter }: Context): Column<T
       width: 126,
       cell: (t) => (
         <ChipList>
-          {(t.scores ?? []).map((score) => (
-            <ScoreChip
-              key={score.name}
-              score={score}
-              onClick={() =>
-                onFilter(
-                  toggleValue(
-                    filter,
-                    "score",
-                    score.name,
-                    score.value === null ? scoreText(score) : String(score.value),
-                  ),
-                )
-              }
-            />
-          ))}
+          {(t.scores ?? []).map((score) =>
+            score.kind === "issue" ? (
+              <IssueChip key={score.name} projectId={projectId} issueId={score.name} />
+            ) : (
+              <ScoreChip
+                key={score.name}
+                score={score}
+                onClick={() =>
+                  onFilter(
+                    toggleValue(
+                      filter,
+                      "score",
+                      score.name,
+                      score.value === null ? scoreText(score) : String(score.value),
+                    ),
+                  )
+                }
+              />
+            ),
+          )}
         </ChipList>
       ),
     },

@@ -1,6 +1,6 @@
 import { Trash2 } from "lucide-react";
 import { useState } from "react";
-import { Button, IconButton } from "@/ui/Button";
+import { Button, IconButton } from "./Button";
 
 interface ConfirmButtonProps {
   readonly label: string;

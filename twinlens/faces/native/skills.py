@@ -1,0 +1,198 @@
+"""Skills of agents: list, versions with their files, labels and tags, new versions."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any
+
+from litestar import delete, get, patch, post
+from litestar.params import FromPath, JSONBody, QueryParameter
+from msgspec import Struct
+
+from twinlens.domain.errors import NotFound
+from twinlens.domain.skill import SkillVersion
+from twinlens.faces.http import AnyRequest, in_thread, services
+from twinlens.faces.native.reply import reading, whole_id, writing
+from twinlens.faces.native.rows import ms
+
+_ALL = "/projects/{project_id:str}/skills"
+_ONE = _ALL + "/{name:str}"
+_VERSION = _ONE + "/versions/{version:int}"
+
+
+class SkillRow(Struct, kw_only=True):
+    """A skill as its newest version describes it; ``production`` is the version with that label."""
+
+    name: str
+    description: str
+    tags: list[str]
+    latest_version: int
+    production: int | None
+    files: int
+    updated_ms: float
+
+
+class SkillList(Struct, kw_only=True):
+    """By name."""
+
+    skills: list[SkillRow]
+
+
+class SkillFileRow(Struct, kw_only=True):
+    """A file of a version; its text is asked for by path."""
+
+    path: str
+    sha256: str
+    bytes: int
+
+
+class SkillVersionRow(Struct, kw_only=True):
+    """One version."""
+
+    version: int
+    description: str
+    frontmatter: dict[str, Any]
+    labels: list[str]
+    files: list[SkillFileRow]
+    commit_message: str | None
+    created_by: str
+    created_ms: float
+    updated_ms: float
+
+
+class SkillDetail(Struct, kw_only=True):
+    """Its versions, newest first."""
+
+    name: str
+    tags: list[str]
+    versions: list[SkillVersionRow]
+
+
+class SkillText(Struct, kw_only=True):
+    """The text of a file."""
+
+    path: str
+    text: str
+
+
+class NewSkillFile(Struct, kw_only=True):
+    """A file with its text, or with the hash of a text that the project has."""
+
+    path: str
+    text: str | None = None
+    sha256: str | None = None
+
+
+class NewSkill(Struct, kw_only=True):
+    """``POST /skills``: a version of the skill that the front matter of its ``SKILL.md`` names."""
+
+    files: list[NewSkillFile]
+    commit_message: str | None = None
+
+
+class SkillTags(Struct, kw_only=True):
+    """``PATCH /skills/{name}``."""
+
+    tags: list[str]
+
+
+class SkillLabels(Struct, kw_only=True):
+    """``PATCH /skills/{name}/versions/{version}``."""
+
+    labels: list[str]
+
+
+def _version(row: SkillVersion) -> SkillVersionRow:
+    return SkillVersionRow(
+        version=row.version, description=row.description, frontmatter=row.frontmatter, labels=row.labels,
+        files=[SkillFileRow(path=file.path, sha256=file.sha256, bytes=file.length) for file in row.files],
+        commit_message=row.commit_message, created_by=row.created_by, created_ms=ms(row.created_ns),
+        updated_ms=ms(row.updated_ns),
+    )  # fmt: skip
+
+
+@get(_ALL, summary="List skills")
+async def list_skills(request: AnyRequest, project_id: FromPath[str]) -> SkillList:
+    """With what their newest versions say."""
+    allowed = await reading(request, whole_id(project_id))
+    rows = [
+        SkillRow(
+            name=skill.latest.name, description=skill.latest.description, tags=skill.latest.tags,
+            latest_version=skill.latest.version, production=skill.production, files=len(skill.latest.files),
+            updated_ms=ms(skill.latest.updated_ns),
+        )
+        for skill in await in_thread(services(request).skills.list, allowed)
+    ]  # fmt: skip
+    return SkillList(skills=rows)
+
+
+@post(_ALL, summary="Add a version of a skill")
+async def add_skill_version(
+    request: AnyRequest, project_id: FromPath[str], data: JSONBody[NewSkill]
+) -> SkillVersionRow:  # fmt: skip
+    """And the skill if it is new. It takes the label ``latest``."""
+    allowed = await writing(request, whole_id(project_id))
+    files = [(file.path, file.text, file.sha256) for file in data.files]
+    return _version(
+        await in_thread(services(request).skills.create_version, allowed, files, data.commit_message or None)
+    )  # fmt: skip
+
+
+@get(_ONE, summary="One skill")
+async def get_skill(request: AnyRequest, project_id: FromPath[str], name: FromPath[str]) -> SkillDetail:
+    """With all its versions, newest first."""
+    allowed = await reading(request, whole_id(project_id))
+    found = await in_thread(services(request).skills.versions, allowed, whole_id(name))
+    return SkillDetail(name=found[0].name, tags=found[0].tags, versions=[_version(row) for row in found])
+
+
+@patch(_ONE, summary="Tag a skill")
+async def tag_skill(
+    request: AnyRequest, project_id: FromPath[str], name: FromPath[str], data: JSONBody[SkillTags]
+) -> SkillVersionRow:
+    """These tags and no others."""
+    allowed = await writing(request, whole_id(project_id))
+    return _version(await in_thread(services(request).skills.set_tags, allowed, whole_id(name), data.tags))
+
+
+@get(_VERSION + "/file", summary="A file of a skill")
+async def get_skill_file(
+    request: AnyRequest, project_id: FromPath[str], name: FromPath[str], version: FromPath[int],
+    path: Annotated[str, QueryParameter(description="As the version lists it.")],
+) -> SkillText:  # fmt: skip
+    """Its text."""
+    allowed = await reading(request, whole_id(project_id))
+    skills, wanted = services(request).skills, whole_id(name)
+
+    def read() -> SkillText:
+        row = skills.get(allowed, wanted, version=version)
+        digest = next((file.sha256 for file in row.files if file.path == path), None)
+        if digest is None:
+            raise NotFound(f"version {version} of '{wanted}' has no file '{path}'")
+        return SkillText(path=path, text=skills.texts(allowed, [digest])[digest])
+
+    return await in_thread(read)
+
+
+@patch(_VERSION, summary="Label a version of a skill")
+async def label_skill(
+    request: AnyRequest, project_id: FromPath[str], name: FromPath[str], version: FromPath[int],
+    data: JSONBody[SkillLabels],
+) -> SkillVersionRow:  # fmt: skip
+    """These labels and no others; versions that had them lose them. ``latest`` stays where it is."""
+    allowed = await writing(request, whole_id(project_id))
+    change = services(request).skills.set_labels
+    return _version(await in_thread(change, allowed, whole_id(name), version, data.labels))
+
+
+@delete(_VERSION, summary="Delete a version of a skill")
+async def delete_skill_version(
+    request: AnyRequest, project_id: FromPath[str], name: FromPath[str], version: FromPath[int]
+) -> None:
+    """With the last version the skill goes."""
+    allowed = await writing(request, whole_id(project_id))
+    await in_thread(services(request).skills.delete_version, allowed, whole_id(name), version)
+
+
+HANDLERS = [
+    list_skills, add_skill_version, get_skill, tag_skill, get_skill_file, label_skill, delete_skill_version,
+]  # fmt: skip

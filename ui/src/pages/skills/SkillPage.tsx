@@ -1,0 +1,270 @@
+import { useMutation, useQuery, useQueryClient } from "@tanstack/react-query";
+import { Link, useNavigate, useParams } from "@tanstack/react-router";
+import { Pencil } from "lucide-react";
+import { useState } from "react";
+import { api } from "@/api/client";
+import { skillFileQuery, skillQuery } from "@/api/registries";
+import type { SkillVersionRow } from "@/api/types";
+import { usePageSearch, useProjectId, useSetSearch } from "@/app/url";
+import { bytes, dateTime } from "@/base/format";
+import { Button } from "@/ui/Button";
+import { Chip } from "@/ui/Chip";
+import { ConfirmButton } from "@/ui/ConfirmButton";
+import { CopyButton } from "@/ui/Copy";
+import { Field, Input } from "@/ui/Field";
+import { FormDialog } from "@/ui/FormDialog";
+import { useHotkeys } from "@/ui/hotkeys";
+import { Markdown } from "@/ui/Markdown";
+import { PageHeader } from "@/ui/Page";
+import { Segmented } from "@/ui/Segmented";
+import { Failure, LoadingRows } from "@/ui/State";
+import { toast } from "@/ui/toast";
+import { Versions } from "@/ui/Versions";
+import { SkillEditor } from "./SkillEditor";
+import css from "./Skills.module.css";
+
+const FILE = "SKILL.md";
+const VIEWS = [
+  { value: "read", label: "Formatted" },
+  { value: "text", label: "Text" },
+] as const;
+
+/** One skill: its versions, and the files of the chosen one. */
+export function SkillPage() {
+  const projectId = useProjectId();
+  const { name } = useParams({ strict: false }) as { name: string };
+  const search = usePageSearch();
+  const setSearch = useSetSearch();
+  const navigate = useNavigate();
+  const queries = useQueryClient();
+  const query = useQuery(skillQuery(projectId, name));
+  const [labelling, setLabelling] = useState(false);
+  const [editing, setEditing] = useState(false);
+  const versions = query.data?.versions ?? [];
+  const at = Math.max(
+    0,
+    versions.findIndex((v) => String(v.version) === search.v),
+  );
+  const chosen = versions[at];
+  const path = chosen?.files.some((f) => f.path === search.file) ? (search.file ?? FILE) : FILE;
+  const file = useQuery({
+    ...skillFileQuery(projectId, name, chosen?.version ?? 0, path),
+    enabled: chosen !== undefined,
+  });
+  const go = (index: number) => {
+    const next = versions[index];
+    if (next) setSearch({ v: String(next.version) });
+  };
+  const remove = useMutation({
+    mutationFn: (version: number) =>
+      api.delete("/projects/{project_id}/skills/{name}/versions/{version}", {
+        path: { project_id: projectId, name, version },
+      }),
+    onSuccess: async () => {
+      if (versions.length === 1) await navigate({ to: "/project/$projectId/skills", params: { projectId } });
+      else setSearch({ v: undefined });
+      await queries.invalidateQueries({ queryKey: [projectId, "skills"] });
+    },
+    onError: (error) => toast(error.message, { tone: "err" }),
+  });
+  useHotkeys([
+    { keys: "j", label: "Older version", group: "Skill", run: () => go(at + 1) },
+    { keys: "k", label: "Newer version", group: "Skill", run: () => go(at - 1) },
+    { keys: "l", label: "Labels", group: "Skill", run: () => setLabelling(true) },
+    { keys: "e", label: "Edit the file", group: "Skill", run: () => setEditing(file.data !== undefined) },
+  ]);
+  return (
+    <>
+      <PageHeader
+        name={name}
+        crumbs={[
+          <Link key="s" to="/project/$projectId/skills" params={{ projectId }}>
+            Skills
+          </Link>,
+        ]}
+        title={
+          <>
+            <span className="ellipsis">{name}</span>
+            <CopyButton text={name} label="Copy the name" />
+          </>
+        }
+      >
+        {chosen ? (
+          <>
+            <ConfirmButton
+              label={`Delete version ${chosen.version}`}
+              verb={versions.length === 1 ? "Delete the skill for good" : "Delete for good"}
+              run={() => remove.mutate(chosen.version)}
+            />
+            <Button onClick={() => setLabelling(true)}>Labels</Button>
+            <Button
+              look="primary"
+              icon={<Pencil size={14} aria-hidden="true" />}
+              disabled={file.data === undefined}
+              onClick={() => setEditing(true)}
+            >
+              Edit {path}
+            </Button>
+          </>
+        ) : null}
+      </PageHeader>
+      {query.isPending ? (
+        <LoadingRows />
+      ) : query.isError ? (
+        <Failure error={query.error} retry={() => void query.refetch()} />
+      ) : chosen ? (
+        <Versions
+          versions={versions.map((v) => ({
+            id: v.version,
+            chips: v.labels.map((label) => (
+              <Chip key={label} tone={label === "production" ? "ok" : "plain"}>
+                {label}
+              </Chip>
+            )),
+            message: v.commit_message,
+            note: `${dateTime(v.created_ms)} · ${v.created_by}`,
+          }))}
+          at={at}
+          onChoose={go}
+        >
+          <p className={css.lead}>{chosen.description}</p>
+          <Facts version={chosen} tags={query.data.tags} />
+          <div className={css.files}>
+            <ul className={css.list} aria-label="Files">
+              {chosen.files.map((f) => (
+                <li key={f.path}>
+                  <button
+                    type="button"
+                    aria-current={f.path === path}
+                    onClick={() => setSearch({ file: f.path === FILE ? undefined : f.path })}
+                  >
+                    <span className="ellipsis">{f.path}</span>
+                    <span className="muted num">{bytes(f.bytes)}</span>
+                  </button>
+                </li>
+              ))}
+            </ul>
+            <article className={css.file} aria-label={path}>
+              {file.isPending ? (
+                <LoadingRows rows={4} />
+              ) : file.isError ? (
+                <Failure error={file.error} retry={() => void file.refetch()} />
+              ) : (
+                <FileText
+                  text={file.data.text}
+                  markdown={path.endsWith(".md")}
+                  view={search.view ?? "read"}
+                  onView={(view) => setSearch({ view: view === "read" ? undefined : view })}
+                />
+              )}
+            </article>
+          </div>
+        </Versions>
+      ) : null}
+      {labelling && chosen ? (
+        <LabelsDialog projectId={projectId} name={name} version={chosen} onClose={() => setLabelling(false)} />
+      ) : null}
+      {editing && chosen && file.data ? (
+        <SkillEditor
+          projectId={projectId}
+          base={{ version: chosen, path, text: file.data.text }}
+          onClose={() => setEditing(false)}
+          onMade={(made, version) =>
+            made === name
+              ? setSearch({ v: String(version) })
+              : void navigate({ to: "/project/$projectId/skills/$name", params: { projectId, name: made } })
+          }
+        />
+      ) : null}
+    </>
+  );
+}
+
+/** What the front matter says besides name and description. */
+function Facts({ version, tags }: { readonly version: SkillVersionRow; readonly tags: readonly string[] }) {
+  const rest = Object.entries(version.frontmatter).filter(([key]) => key !== "name" && key !== "description");
+  if (rest.length + tags.length === 0) return null;
+  return (
+    <div className={css.facts}>
+      {rest.map(([key, value]) => (
+        <Chip key={key} name={key}>
+          {typeof value === "string" ? value : JSON.stringify(value)}
+        </Chip>
+      ))}
+      {tags.map((tag) => (
+        <Chip key={tag} tone="accent">
+          {tag}
+        </Chip>
+      ))}
+    </div>
+  );
+}
+
+interface FileTextProps {
+  readonly text: string;
+  readonly markdown: boolean;
+  readonly view: string;
+  readonly onView: (view: "read" | "text") => void;
+}
+
+function FileText({ text, markdown, view, onView }: FileTextProps) {
+  const formatted = markdown && view === "read";
+  return (
+    <>
+      <div className={css.tools}>
+        {markdown ? (
+          <Segmented label="View" value={formatted ? "read" : "text"} options={VIEWS} onChange={onView} />
+        ) : null}
+        <CopyButton text={text} label="Copy the text" />
+      </div>
+      {formatted ? (
+        <Markdown text={text.replace(/^\ufeff?---[ \t]*\r?\n[\s\S]*?\r?\n---[ \t]*(\r?\n|$)/, "")} />
+      ) : (
+        <pre className={css.text}>{text}</pre>
+      )}
+    </>
+  );
+}
+
+interface LabelsDialogProps {
+  readonly projectId: string;
+  readonly name: string;
+  readonly version: SkillVersionRow;
+  readonly onClose: () => void;
+}
+
+function LabelsDialog({ projectId, name, version, onClose }: LabelsDialogProps) {
+  const queries = useQueryClient();
+  const [text, setText] = useState(version.labels.filter((label) => label !== "latest").join(", "));
+  const save = useMutation({
+    mutationFn: () =>
+      api.patch("/projects/{project_id}/skills/{name}/versions/{version}", {
+        path: { project_id: projectId, name, version: version.version },
+        body: {
+          labels: text
+            .split(",")
+            .map((label) => label.trim())
+            .filter(Boolean),
+        },
+      }),
+    onSuccess: async () => {
+      await queries.invalidateQueries({ queryKey: [projectId, "skills"] });
+      onClose();
+    },
+  });
+  return (
+    <FormDialog
+      title={`Labels of version ${version.version}`}
+      verb="Save"
+      size="sm"
+      onClose={onClose}
+      onSubmit={() => save.mutate()}
+      pending={save.isPending}
+      error={save.error}
+    >
+      <Field label="Labels" hint="Separated by commas. Agents load “production”; other versions lose these labels.">
+        <Input data-autofocus value={text} onChange={(e) => setText(e.currentTarget.value)} />
+      </Field>
+    </FormDialog>
+  );
+}
