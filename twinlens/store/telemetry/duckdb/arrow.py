@@ -52,19 +52,28 @@ def append(connection: duckdb.DuckDBPyConnection, table: str, columns: dict[str,
     Raises:
         InvalidArgument: a value does not fit its column (a number beyond 64 bits).
     """
-    import pyarrow as pa
-
-    types = _arrow_types(table)
-    try:
-        rows = pa.table({name: _array(values, types[name]) for name, values in columns.items()})
-    except (pa.ArrowInvalid, pa.ArrowTypeError, OverflowError, TypeError) as error:
-        raise InvalidArgument(f"a value cannot be stored: {error}") from error
+    rows = table_of(table, columns)
     statement, feed = _insert(connection, table, tuple(columns), rows)
     feed.rows = rows
     try:
         connection.execute(statement).fetchall()
     finally:
         feed.rows = rows.schema.empty_table()
+
+
+def table_of(table: str, columns: dict[str, list[Any]]) -> Any:
+    """Rows given by column as an Arrow table of the table's types.
+
+    Raises:
+        InvalidArgument: a value does not fit its column.
+    """
+    import pyarrow as pa
+
+    types = _arrow_types(table)
+    try:
+        return pa.table({name: _array(values, types[name]) for name, values in columns.items()})
+    except (pa.ArrowInvalid, pa.ArrowTypeError, OverflowError, TypeError) as error:
+        raise InvalidArgument(f"a value cannot be stored: {error}") from error
 
 
 def forget(connection: duckdb.DuckDBPyConnection) -> None:

@@ -18,52 +18,54 @@ _BITS_PER_KEY = 16
 
 
 class BloomFilter:
-    """Says "certainly absent" or "maybe there" of a 64-bit key. One thread at a time."""
+    """Says "certainly absent" or "maybe there" of a 64-bit key. One thread loads and adds; ``maybe`` may be asked by any."""
 
     def __init__(self, table: str, column: str) -> None:
         self._table = table
         self._column = column
-        self._one: bytearray | None = None
-        self._two = bytearray()
-        self._bits = 0
+        self._bitmaps: tuple[int, bytearray, bytearray] | None = None  #: the last bit's number, and two bitmaps
         self._capacity = 0
         self._count = 0
 
     def load(self, connection: duckdb.DuckDBPyConnection) -> None:
         """Build the filter from the table; also called again when it has become too full."""
         self._count = int(one_row(connection, f"SELECT count(*) FROM {self._table}")[0])
-        self._bits = min(max((self._count * _BITS_PER_KEY).bit_length(), _LEAST_BITS), _MOST_BITS)
-        size = 1 << self._bits
+        size = 1 << min(max((self._count * _BITS_PER_KEY).bit_length(), _LEAST_BITS), _MOST_BITS)
         self._capacity = max(self._count * 2, size // _BITS_PER_KEY * 2)
-        self._one, self._two = bytearray(size // 8), bytearray(size // 8)
+        last = size - 1
+        one, two = bytearray(size // 8), bytearray(size // 8)
         if self._count:
-            last = size - 1
             row = one_row(
                 connection,
                 f"SELECT bitstring_agg(({self._column} & {last})::INTEGER, 0, {last})::BLOB, "
                 f"bitstring_agg((({self._column} >> 32) & {last})::INTEGER, 0, {last})::BLOB FROM {self._table}",
             )
-            self._one, self._two = bytearray(row[0]), bytearray(row[1])
+            one, two = bytearray(row[0]), bytearray(row[1])
+        self._bitmaps = last, one, two
 
     @property
     def ready(self) -> bool:
         """False until loaded, and when more keys were added than it was made for."""
-        return self._one is not None and self._count <= self._capacity
+        return self._bitmaps is not None and self._count <= self._capacity
 
     def add(self, key: int) -> None:
         """Note a key that is going to be stored."""
-        assert self._one is not None
-        last = (1 << self._bits) - 1
+        assert self._bitmaps is not None
+        last, one, two = self._bitmaps
         low, high = key & last, (key >> 32) & last
-        self._one[low >> 3] |= 128 >> (low & 7)
-        self._two[high >> 3] |= 128 >> (high & 7)
+        one[low >> 3] |= 128 >> (low & 7)
+        two[high >> 3] |= 128 >> (high & 7)
         self._count += 1
 
     def __contains__(self, key: int) -> bool:
-        assert self._one is not None
-        last = (1 << self._bits) - 1
+        assert self._bitmaps is not None
+        last, one, two = self._bitmaps
         low = key & last
-        if not self._one[low >> 3] & (128 >> (low & 7)):
+        if not one[low >> 3] & (128 >> (low & 7)):
             return False
         high = (key >> 32) & last
-        return bool(self._two[high >> 3] & (128 >> (high & 7)))
+        return bool(two[high >> 3] & (128 >> (high & 7)))
+
+    def maybe(self, key: int) -> bool:
+        """Whether the key may be there; true also before ``load``."""
+        return self._bitmaps is None or key in self

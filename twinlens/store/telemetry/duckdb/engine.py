@@ -6,13 +6,15 @@ import threading
 from collections.abc import Callable, Generator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import duckdb
 
 from twinlens.domain.errors import InvalidArgument, StoreUnavailable
 from twinlens.store.telemetry.duckdb.arrow import forget
 from twinlens.store.telemetry.duckdb.ddl import META_ROWS, SCHEMA_VERSION, TABLES, create_table
+from twinlens.store.telemetry.duckdb.memtable import PendingProject
+from twinlens.store.telemetry.duckdb.overlay import MaybeStored, Overlay
 
 #: What DuckDB raises for values a user chose (a pattern, a cast), not for the state of the store.
 _USER_ERRORS = (duckdb.InvalidInputException, duckdb.ConversionException, duckdb.OutOfRangeException)
@@ -25,6 +27,13 @@ _NEVER = "1000TB"  #: a log that no disk holds
 def one_row(connection: duckdb.DuckDBPyConnection, sql: str, params: object = None) -> tuple[Any, ...]:
     """The only row of a statement that always has one. (``fetchone`` would leave the result open.)"""
     return connection.execute(sql, params).fetchall()[0]
+
+
+class Pending(NamedTuple):
+    """What waits for the tables of one project: memtables with the number of their last journal entry, oldest first."""
+
+    parts: list[tuple[int, PendingProject]]
+    maybe_stored: MaybeStored
 
 
 class Engine:
@@ -54,6 +63,7 @@ class Engine:
         self.held = False  #: no checkpoint may happen: somebody copies the file
         self.opened = 0  #: how often the file has been opened
         self.before_read: Callable[[], None] = lambda: None  #: brings the tables up to date
+        self.pending: Callable[[str], Pending | None] = lambda project_id: None  #: what the tables lack of a project
         self._open()
 
     def _open(self) -> None:
@@ -135,6 +145,25 @@ class Engine:
         self.before_read()
         with self.peek() as cursor:
             yield cursor
+
+    @contextmanager
+    def read_over(self, project_id: str) -> Generator[tuple[duckdb.DuckDBPyConnection, Overlay]]:
+        """Like ``read`` for one project, without bringing the tables up to date: what they lack comes beside them."""
+        pending = self.pending(project_id)  # before the snapshot: what is in neither would be missed
+        with self.peek() as cursor:
+            if pending is None:
+                yield cursor, Overlay(project_id)
+                return
+            taken = one_row(cursor, "SELECT max(value) FROM meta WHERE key = 'journal_taken'")[0]
+            yield (
+                cursor,
+                Overlay(
+                    project_id,
+                    [part for number, part in pending.parts if number > taken],
+                    [part for number, part in pending.parts if number <= taken],
+                    pending.maybe_stored,
+                ),
+            )
 
     @contextmanager
     def peek(self) -> Generator[duckdb.DuckDBPyConnection]:

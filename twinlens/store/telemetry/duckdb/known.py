@@ -86,6 +86,10 @@ class KnownTraces:
         n = len(trace_codec.ROW)
         return [(row[n], KnownTrace(row[n + 1], trace_codec.decode_summary(row), *row[n + 2 :])) for row in rows]
 
+    def maybe(self, tkey: int) -> bool:
+        """Whether a trace of this key may be stored. Never asks the database."""
+        return self._bloom.maybe(tkey)
+
     def stored(self, key: TraceKey, known: KnownTrace, *, new: bool) -> None:
         """Note a committed row."""
         with self._lock:

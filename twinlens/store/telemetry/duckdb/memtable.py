@@ -56,6 +56,13 @@ class PendingProject:
             self.logs_done |= done
         self.logs.extend(of.logs)
 
+    def copy(self) -> PendingProject:
+        """What reads need of it, as it is now."""
+        copied = PendingProject()
+        copied.summaries, copied.spans, copied.scores = self.summaries.copy(), self.spans.copy(), self.scores.copy()
+        copied.replaces = self.replaces.copy()
+        return copied
+
     def rows(self) -> ProjectRows:
         """All of it as one commit."""
         return ProjectRows(
@@ -66,15 +73,16 @@ class PendingProject:
 
 
 class Memtable:
-    """Commits since the tables last took over. Used under the store's lock; ``rows`` may be read without it."""
+    """Commits since the tables last took over. Used under the store's locks; ``rows`` may be read without them."""
 
     def __init__(self) -> None:
         self._projects: dict[str, PendingProject] = {}
         self._watermark: int | None = None
         self.rows = 0
+        self.number = 0  #: of its last journal entry
 
-    def add(self, rows: WriteSet, count: int) -> None:
-        """Bring in a commit of ``count`` rows."""
+    def add(self, rows: WriteSet, count: int, number: int) -> None:
+        """Bring in a commit of ``count`` rows, the journal's entry ``number``."""
         for project_id, of in rows.projects.items():
             project = self._projects.get(project_id)
             if project is None:
@@ -83,10 +91,16 @@ class Memtable:
         if rows.metric_watermark is not None:
             self._watermark = rows.metric_watermark
         self.rows += max(count, 1)
+        self.number = number
 
     def write_set(self) -> WriteSet:
         """Everything as one commit."""
         return WriteSet(projects={p: of.rows() for p, of in self._projects.items()}, metric_watermark=self._watermark)
+
+    def of_project(self, project_id: str) -> PendingProject | None:
+        """A copy of one project's part."""
+        project = self._projects.get(project_id)
+        return None if project is None else project.copy()
 
     def summary(self, project_id: str, trace_id: str) -> TraceSummary | None:
         """A pending summary."""

@@ -85,6 +85,15 @@ def by_trace(table: str, tkeys: Sequence[int]) -> str:
     return f"rowid IN (SELECT rowid FROM {table} WHERE tkey IN ({csv(tkeys)}))"
 
 
+def at(table: str, columns: str, rowids: Sequence[int]) -> str:
+    """SQL for the rows at these places, of which there is at least one. A join makes DuckDB look only into the vectors that
+    hold them; for ``rowid IN (…)`` with more than five numbers it reads every column of every row group in between."""
+    return (
+        f"SELECT {columns} FROM (VALUES {','.join(f'({n})' for n in rowids)}) wanted(place) "
+        f"JOIN {table} ON {table}.rowid = wanted.place"
+    )
+
+
 def csv(numbers: Sequence[int]) -> str:
     """Whole numbers as SQL."""
     return ",".join(map(str, numbers))

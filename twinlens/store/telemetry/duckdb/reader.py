@@ -9,8 +9,9 @@ from twinlens.domain.score import Score
 from twinlens.domain.trace import Span, TraceSummary
 from twinlens.store.telemetry.duckdb import score_codec, trace_codec
 from twinlens.store.telemetry.duckdb.keys import row_key, span_key
+from twinlens.store.telemetry.duckdb.overlay import shown
 from twinlens.store.telemetry.duckdb.payloads import PayloadSource
-from twinlens.store.telemetry.duckdb.places import by_trace, csv, find_places, within
+from twinlens.store.telemetry.duckdb.places import at, by_trace, csv, find_places, within
 from twinlens.store.telemetry.duckdb.span_codec import columns_for, decode_spans
 
 if TYPE_CHECKING:
@@ -27,18 +28,29 @@ class Reader:
 
     def trace(self, project_id: str, trace_id: str, with_io: bool) -> TraceSummary | None:
         """See ``TelemetryStore.trace``."""
+        with self._engine.read_over(project_id) as (connection, pending):
+            summary = pending.traces.get(trace_id)
+            if summary is None:
+                return self._stored_trace(connection, project_id, trace_id, with_io)
+            if (found := pending.trace(summary, with_io)) is not None:
+                return found
         with self._engine.read() as connection:
-            found = connection.execute(
-                f"SELECT {', '.join(trace_codec.ROW)}, input, output, tkey, min_seq, max_seq FROM traces "
-                f"WHERE {by_trace('traces', [row_key(project_id, trace_id)])} AND project = ? AND trace_id = ?",
-                [project_id, trace_id],
-            ).fetchall()
-            if not found:
-                return None
-            row = found[0]
-            summary = trace_codec.decode_summary(row)
-            if with_io:
-                add_io(connection, project_id, [(summary, row[-5:])])
+            return self._stored_trace(connection, project_id, trace_id, with_io)
+
+    def _stored_trace(
+        self, connection: duckdb.DuckDBPyConnection, project_id: str, trace_id: str, with_io: bool
+    ) -> TraceSummary | None:
+        found = connection.execute(
+            f"SELECT {', '.join(trace_codec.ROW)}, input, output, tkey, min_seq, max_seq FROM traces "
+            f"WHERE {by_trace('traces', [row_key(project_id, trace_id)])} AND project = ? AND trace_id = ?",
+            [project_id, trace_id],
+        ).fetchall()
+        if not found:
+            return None
+        row = found[0]
+        summary = trace_codec.decode_summary(row)
+        if with_io:
+            add_io(connection, project_id, [(summary, row[-5:])])
         return summary
 
     def trace_spans(
@@ -48,13 +60,15 @@ class Reader:
         spans: dict[str, list[Span]] = {trace_id: [] for trace_id in trace_ids}
         if not spans:
             return {}
-        with self._engine.read() as connection:
+        with self._engine.read_over(project_id) as (connection, pending):
             for where in within(find_places(connection, project_id, list(spans))):
                 for span in self.fetch_spans(
                     connection, project_id, f"{where} AND project = ?", [project_id], with_io, with_attributes
                 ):
-                    if span.trace_id in spans:
+                    if span.trace_id in spans and (span.trace_id, span.span_id) not in pending.spans:
                         spans[span.trace_id].append(span)
+            for span in pending.spans_of(spans):
+                spans[span.trace_id].append(shown(span, with_io, with_attributes))
         for each in spans.values():
             each.sort(key=lambda s: (s.start_ns, s.span_id))
         return {trace_id: found for trace_id, found in spans.items() if found}
@@ -65,7 +79,7 @@ class Reader:
         found: dict[str, list[str]] = {}
         if not wanted:
             return found
-        with self._engine.read() as connection:
+        with self._engine.read_over(project_id) as (connection, pending):
             conditions = within(find_places(connection, project_id, list(wanted)))
             rows = [
                 row
@@ -73,10 +87,11 @@ class Reader:
                 for row in connection.execute(
                     f"SELECT trace_id, start_ns, span_id FROM spans WHERE {where} AND project = ?", [project_id]
                 ).fetchall()
+                if row[0] in wanted and (row[0], row[2]) not in pending.spans
             ]
+        rows += [(span.trace_id, span.start_ns, span.span_id) for span in pending.spans_of(wanted)]
         for trace_id, _, span_id in sorted(rows):
-            if trace_id in wanted:
-                found.setdefault(trace_id, []).append(span_id)
+            found.setdefault(trace_id, []).append(span_id)
         return found
 
     def fetch_spans(
@@ -90,36 +105,59 @@ class Reader:
 
     def span(self, project_id: str, trace_id: str | None, span_id: str) -> Span | None:
         """See ``TelemetryStore.span``."""
-        with self._engine.read() as connection:
-            where = "skey = ? AND span_id = ? AND project = ?"
-            params: list[Any] = [span_key(span_id), span_id, project_id]
-            if trace_id is not None:
-                places = find_places(connection, project_id, [trace_id])
-                if not places:
-                    return None
-                where = f"{within(places)[0]} AND {where} AND trace_id = ?"
-                params.append(trace_id)
-            found = self.fetch_spans(connection, project_id, where, params, True, True)
+        with self._engine.read_over(project_id) as (connection, pending):
+            fresh = [s for s in pending.spans.values() if s.span_id == span_id and trace_id in (None, s.trace_id)]
+            found = [shown(span, True, True) for span in fresh]
+            if trace_id is None or not found:
+                stored = self._stored_span(connection, project_id, trace_id, span_id)
+                found += [s for s in stored if (s.trace_id, s.span_id) not in pending.spans]
         return max(found, key=lambda s: (s.start_ns, s.trace_id), default=None)
+
+    def _stored_span(
+        self, connection: duckdb.DuckDBPyConnection, project_id: str, trace_id: str | None, span_id: str
+    ) -> list[Span]:
+        where = "skey = ? AND span_id = ? AND project = ?"
+        params: list[Any] = [span_key(span_id), span_id, project_id]
+        if trace_id is not None:
+            places = find_places(connection, project_id, [trace_id])
+            if not places:
+                return []
+            where = f"{within(places)[0]} AND {where} AND trace_id = ?"
+            params.append(trace_id)
+        return self.fetch_spans(connection, project_id, where, params, True, True)
 
     def scores_for(self, project_id: str, trace_ids: Sequence[str]) -> dict[str, list[Score]]:
         """See ``TelemetryStore.scores_for``."""
-        if not trace_ids:
-            return {}
-        tkeys = [row_key(project_id, t) for t in trace_ids]
-        with self._engine.read() as connection:
-            rows = connection.execute(
-                f"SELECT {', '.join(score_codec.ROW)} FROM scores WHERE {by_trace('scores', tkeys)} AND project = ? "
-                "ORDER BY timestamp_ns, score_id",
-                [project_id],
-            ).fetchall()
-        found: dict[str, list[Score]] = {}
         wanted = set(trace_ids)
-        for row in rows:
-            score = score_codec.decode_score(row)
-            if score.trace_id in wanted:
-                found.setdefault(str(score.trace_id), []).append(score)
-        return found
+        if not wanted:
+            return {}
+        with self._engine.read_over(project_id) as (connection, pending):
+            fresh = [pending.score(score) for score in pending.scores.values() if score.trace_id in wanted]
+            whole = [score for score in fresh if score is not None]
+            if len(whole) == len(fresh):
+                stored = self._stored_scores(connection, project_id, wanted)
+                return _by_trace([s for s in stored if s.score_id not in pending.scores] + whole)
+        with self._engine.read() as connection:
+            return _by_trace(self._stored_scores(connection, project_id, wanted))
+
+    def _stored_scores(
+        self, connection: duckdb.DuckDBPyConnection, project_id: str, trace_ids: set[str]
+    ) -> list[Score]:
+        places = connection.execute(  # most traces have none, and then their many columns are not looked at
+            f"SELECT rowid FROM scores WHERE tkey IN ({csv([row_key(project_id, t) for t in trace_ids])}) AND project = ?",
+            [project_id],
+        ).fetchall()
+        if not places:
+            return []
+        rows = connection.execute(at("scores", ", ".join(score_codec.ROW), [place for (place,) in places])).fetchall()
+        return [score for row in rows if (score := score_codec.decode_score(row)).trace_id in trace_ids]
+
+
+def _by_trace(scores: list[Score]) -> dict[str, list[Score]]:
+    found: dict[str, list[Score]] = {}
+    for score in sorted(scores, key=lambda s: (s.timestamp_ns, s.score_id)):
+        found.setdefault(str(score.trace_id), []).append(score)
+    return found
 
 
 def add_io(
@@ -137,15 +175,8 @@ def add_io(
             f"AND tkey IN ({csv([r[2] for _, r in roots])}) AND span_id IN ({_marks(roots)}) AND project = ?",
             [*(s.root_span_id for s, _ in roots), project_id],
         ).fetchall()
-        at = ",".join(f"({place})" for (place,) in places)
-        found = (
-            connection.execute(
-                f"SELECT trace_id, span_id, input, output FROM (VALUES {at}) wanted(place) "
-                "JOIN spans ON spans.rowid = wanted.place"
-            ).fetchall()
-            if places
-            else []
-        )
+        columns = "trace_id, span_id, input, output"
+        found = connection.execute(at("spans", columns, [place for (place,) in places])).fetchall() if places else []
         cells = {row[0]: (row[2], row[3]) for row in found if (row[0], row[1]) in wanted}
     source = PayloadSource(connection, project_id)
     chosen = []

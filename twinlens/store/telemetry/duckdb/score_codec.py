@@ -25,6 +25,11 @@ def score_columns(scores: Sequence[Score]) -> dict[str, list[Any]]:
     return columns
 
 
+def column(name: str, scores: Sequence[Score]) -> list[Any] | None:
+    """One of the columns that are a field of the same name; None for others."""
+    return [getattr(s, name) for s in scores] if name in _COPIED else None
+
+
 def decode_score(row: Sequence[Any]) -> Score:
     """Score from the columns of ``ROW``."""
     error, metadata = row[len(_COPIED) : len(ROW)]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from operator import attrgetter
 from typing import Any
 
@@ -77,6 +77,48 @@ SKELETON = (
 _N = len(SKELETON)
 
 
+def preview_of(text: str | None, given: str | None) -> str | None:
+    """The preview of an input or output, made of its text when none was given."""
+    return preview(text) if text and given is None else given
+
+
+def _tokens(span: Span) -> tuple[int | None, int | None]:
+    return sides(span.usage) if span.usage else _NONE
+
+
+def _paid(span: Span) -> tuple[float | None, float | None]:
+    return sides(span.cost) if span.cost else _NONE
+
+
+#: Columns that are made of more than one field, or written in another form.
+_MADE: dict[str, Callable[[Span], Any]] = {
+    "status_message": lambda s: s.status_message or None,
+    "scope": lambda s: s.scope.name,
+    "created_ns": lambda s: s.created_ns,
+    "updated_ns": lambda s: s.updated_ns,
+    "input_preview": lambda s: preview_of(s.input, s.input_preview),
+    "output_preview": lambda s: preview_of(s.output, s.output_preview),
+    "usage": lambda s: _encode(s.usage).decode() if s.usage else None,
+    "cost": lambda s: _encode(s.cost).decode() if s.cost else None,
+    "input_tokens": lambda s: _tokens(s)[0],
+    "output_tokens": lambda s: _tokens(s)[1],
+    "total_tokens": lambda s: total_tokens(s.usage) if s.usage else None,
+    "input_cost": lambda s: _paid(s)[0],
+    "output_cost": lambda s: _paid(s)[1],
+    "total_cost": lambda s: s.total_cost if s.cost else None,
+}
+_FIELD_OF = dict(_COPIED)
+
+
+def column(name: str, spans: Sequence[Span]) -> list[Any] | None:
+    """One of the columns that come from the span itself, without its payloads; None for others."""
+    field = _FIELD_OF.get(name)
+    if field is not None:
+        return [getattr(s, field) for s in spans]
+    made = _MADE.get(name)
+    return None if made is None else [made(s) for s in spans]
+
+
 class SpanColumns:
     """Turns the spans of one commit into columns. Whoever holds the tables only."""
 
@@ -105,14 +147,8 @@ class SpanColumns:
         put("scope", [s.scope.name for s in spans])
         put("created_ns", [s.created_ns or self._now for s in spans])
         put("updated_ns", [s.updated_ns or self._now for s in spans])
-        put(
-            "input_preview",
-            [preview(s.input) if s.input and s.input_preview is None else s.input_preview for s in spans],
-        )
-        put(
-            "output_preview",
-            [preview(s.output) if s.output and s.output_preview is None else s.output_preview for s in spans],
-        )
+        put("input_preview", [preview_of(s.input, s.input_preview) for s in spans])
+        put("output_preview", [preview_of(s.output, s.output_preview) for s in spans])
         self._numbers(spans)
         self._cells(spans)
 
@@ -124,19 +160,15 @@ class SpanColumns:
             known.extend(values)
 
     def _numbers(self, spans: Sequence[Span]) -> None:
-        usages = [s.usage for s in spans]
-        costs = [s.cost for s in spans]
         put = self._put
-        put("usage", [_encode(u).decode() if u else None for u in usages])
-        put("cost", [_encode(c).decode() if c else None for c in costs])
-        tokens = [sides(u) if u else _NONE for u in usages]
+        for name in ("usage", "cost", "total_tokens", "total_cost"):
+            put(name, list(map(_MADE[name], spans)))
+        tokens = list(map(_tokens, spans))
         put("input_tokens", [n for n, _ in tokens])
         put("output_tokens", [n for _, n in tokens])
-        put("total_tokens", [total_tokens(u) if u else None for u in usages])
-        paid = [sides(c) if c else _NONE for c in costs]
+        paid = list(map(_paid, spans))
         put("input_cost", [usd for usd, _ in paid])
         put("output_cost", [usd for _, usd in paid])
-        put("total_cost", [s.total_cost if s.cost else None for s in spans])
 
     def _cells(self, spans: Sequence[Span]) -> None:
         sink = self._sink

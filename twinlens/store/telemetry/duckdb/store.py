@@ -25,7 +25,7 @@ from twinlens.domain.usage import UsageSum
 from twinlens.store.telemetry.duckdb import score_codec
 from twinlens.store.telemetry.duckdb.aggregates import Aggregates
 from twinlens.store.telemetry.duckdb.commit import Committer
-from twinlens.store.telemetry.duckdb.engine import Engine, one_row
+from twinlens.store.telemetry.duckdb.engine import Engine, Pending, one_row
 from twinlens.store.telemetry.duckdb.journal import Journal, encode, fits, row_count
 from twinlens.store.telemetry.duckdb.keys import row_key
 from twinlens.store.telemetry.duckdb.maintenance import Maintenance
@@ -57,9 +57,12 @@ class DuckDBTelemetry:
         self._memtable = Memtable()
         self._leaving: Memtable | None = None  #: what the tables are taking over, or could not yet
         self._leaving_number = 0  #: of its last journal entry
-        # Who needs both locks takes the tables first.
+        # Who needs several locks takes them in this order.
         self._tables = threading.RLock()  #: held by whoever uses the writing connection
-        self._lock = threading.RLock()  #: held for moments by whoever uses the journal or the memtables
+        self._lock = (
+            threading.RLock()
+        )  #: held by whoever uses the journal or changes the memtables; may wait for the disk
+        self._moment = threading.Lock()  #: held while a memtable changes or is copied; never waits for anything
         self._taker: threading.Thread | None = None
         self._wanted = threading.Event()
         self._doubtful = False  #: taking over has failed, perhaps after it was durable
@@ -74,6 +77,7 @@ class DuckDBTelemetry:
         self._reclaimer = Reclaimer(engine, self._committer)
         self._recover()
         engine.before_read = self._catch_up
+        engine.pending = self._pending_of
 
     @classmethod
     def open(
@@ -91,7 +95,7 @@ class DuckDBTelemetry:
     def _recover(self) -> None:
         """Take over what a process that was killed had acknowledged."""
         for rows in self._journal.recover(self._taken()):
-            self._memtable.add(rows, row_count(rows))
+            self._memtable.add(rows, row_count(rows), self._journal.number)
         if self._memtable.rows:
             self._leaving, self._leaving_number = self._memtable, self._journal.number
             self._take_leaving()
@@ -104,9 +108,10 @@ class DuckDBTelemetry:
 
     def _set_out(self) -> None:
         """Let the memtable leave for the tables; a new one takes what comes. The caller holds the lock."""
-        self._leaving_number = self._journal.number
-        self._leaving = self._memtable
-        self._memtable = Memtable()
+        with self._moment:
+            self._leaving_number = self._journal.number
+            self._leaving = self._memtable
+            self._memtable = Memtable()
         self._journal.switch()
 
     def _take_leaving(self) -> None:
@@ -122,7 +127,8 @@ class DuckDBTelemetry:
             self._doubtful = False
         with self._lock:
             self._journal.emptied()
-            self._leaving = None
+            with self._moment:
+                self._leaving = None
 
     def _take_over(self) -> None:
         """Bring everything that was pending when this was called into the tables. The caller holds the tables."""
@@ -159,6 +165,17 @@ class DuckDBTelemetry:
         if self._memtable.rows or self._leaving is not None:
             with self._tables:
                 self._take_over()
+
+    def _pending_of(self, project_id: str) -> Pending | None:
+        """For reads over the tables: what these may not have yet."""
+        with self._moment:
+            memtables = [self._memtable] if self._leaving is None else [self._leaving, self._memtable]
+            parts = [(m.number, part) for m in memtables if (part := m.of_project(project_id)) is not None]
+        return Pending(parts, self._maybe_stored) if parts else None
+
+    def _maybe_stored(self, view: str, key: int) -> bool:
+        committer = self._committer
+        return committer.known.maybe(key) if view == "traces" else committer.scores.maybe(key)
 
     def settle(self, *, idle: bool) -> None:
         if idle:
@@ -282,7 +299,8 @@ class DuckDBTelemetry:
         with self._lock:
             self._check_open()
             self._journal.append(entry)
-            self._memtable.add(rows, count)
+            with self._moment:
+                self._memtable.add(rows, count, self._journal.number)
 
     def _check_open(self) -> None:
         if self._closed:

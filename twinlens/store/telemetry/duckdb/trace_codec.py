@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import msgspec
@@ -43,21 +43,37 @@ ROW = (
 )  # fmt: skip
 
 
+def _json(value: Any) -> str | None:
+    return _encode(value).decode() if value else None
+
+
+#: Columns that are made of more than one field, or written in another form.
+_MADE: dict[str, Callable[[TraceSummary], Any]] = {
+    "tag_values": lambda s: _json(s.tag_values),
+    "metadata": lambda s: _json(s.metadata),
+    "usage": lambda s: _json(s.usage),
+    "cost": lambda s: _json(s.cost),
+    "input_tokens": lambda s: sides(s.usage)[0],
+    "output_tokens": lambda s: sides(s.usage)[1],
+    "total_tokens": lambda s: s.total_tokens,
+    "input_cost": lambda s: sides(s.cost)[0],
+    "output_cost": lambda s: sides(s.cost)[1],
+    "total_cost": lambda s: s.total_cost,
+}
+
+
+def column(name: str, summaries: Sequence[TraceSummary]) -> list[Any] | None:
+    """One of the columns that come from the summary itself; None for others."""
+    if name in _COPIED:
+        return [getattr(s, name) for s in summaries]
+    made = _MADE.get(name)
+    return None if made is None else [made(s) for s in summaries]
+
+
 def summary_columns(summaries: Sequence[TraceSummary]) -> dict[str, list[Any]]:
     """Columns of everything that comes from the summary itself."""
     columns: dict[str, list[Any]] = {name: [getattr(s, name) for s in summaries] for name in _COPIED}
-    columns["tag_values"] = [_encode(s.tag_values).decode() if s.tag_values else None for s in summaries]
-    columns["metadata"] = [_encode(s.metadata).decode() if s.metadata else None for s in summaries]
-    columns["usage"] = [_encode(s.usage).decode() if s.usage else None for s in summaries]
-    columns["cost"] = [_encode(s.cost).decode() if s.cost else None for s in summaries]
-    tokens = [sides(s.usage) for s in summaries]
-    columns["input_tokens"] = [n for n, _ in tokens]
-    columns["output_tokens"] = [n for _, n in tokens]
-    columns["total_tokens"] = [s.total_tokens for s in summaries]
-    costs = [sides(s.cost) for s in summaries]
-    columns["input_cost"] = [usd for usd, _ in costs]
-    columns["output_cost"] = [usd for _, usd in costs]
-    columns["total_cost"] = [s.total_cost for s in summaries]
+    columns |= {name: [made(s) for s in summaries] for name, made in _MADE.items()}
     columns["state"] = [
         _encode(State(s.client_usage, s.final, s.client_fields, s.state)).decode() for s in summaries
     ]  # fmt: skip

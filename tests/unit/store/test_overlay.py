@@ -1,0 +1,205 @@
+"""Reads over rows that the tables do not have yet answer the same as the tables do once they have them."""
+
+from __future__ import annotations
+
+import random
+import threading
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.telemetry import SECOND, T0, make_span, model_call
+from twinlens.domain.score import Score
+from twinlens.domain.trace import Scope, Span, SpanEvent, TracePatch
+from twinlens.ingest.batch import Batch
+from twinlens.ingest.plan import Planner
+from twinlens.store.telemetry.duckdb import DuckDBTelemetry
+from twinlens.store.telemetry.duckdb.pages import Pages
+from twinlens.store.telemetry.query import And, Cmp, Expr, HasScore, Not, Or, Order, Query
+
+TRACES = [f"t{n}" for n in range(12)]
+SPANS = [f"s{n}" for n in range(4)]
+WHERE: dict[str, list[Expr]] = {
+    "traces": [
+        And(), Cmp("user_id", "=", "u1"), Cmp("tags", "any of", ["a", "c"]), Cmp("total_cost", ">", 0.3),
+        Cmp("trace_id", "in", ["t1", "t3", "none"]), Cmp("text", "contains", "QUEST"), Cmp("latency_ns", ">=", SECOND),
+        Cmp("metadata", "=", "x", "k"), Cmp("tag", "is null", None, "owner"), Cmp("user_id", "is null"),
+        Not(Cmp("environment", "starts with", "pro")), Or((Cmp("status", "=", "error"), Cmp("models", "none of", ["gpt-4o"]))),
+        HasScore(Cmp("value", ">", 0.5)), Cmp("score", ">", 0.5, "q"), Cmp("total_tokens", "in", [15, 30]),
+    ],
+    "spans": [
+        And(), Cmp("kind", "=", "generation"), Cmp("is_root", "=", True), Cmp("trace_id", "=", "t2"), Cmp("span_id", "=", "s1"),
+        Cmp("total_cost", "is null"), Cmp("input_preview", "ilike", "%quest%"), Cmp("metadata", "=", 1, "n"),
+        Cmp("trace_user_id", "=", "u1"), Cmp("usage_type", "any of", ["input"]), Cmp("source", "=", "otlp"),
+        And((Cmp("trace_id", "in", ["t1", "t4"]), Cmp("level", "!=", "ERROR"))),
+    ],
+    "scores": [And(), Cmp("name", "=", "q"), Cmp("value", "<", 0.5), Cmp("trace_id", "=", "t2"), Cmp("trace_name", "=", "s0")],
+}  # fmt: skip
+ORDER: dict[str, list[tuple[Order, ...]]] = {
+    "traces": [
+        (),
+        (Order("start_ns", descending=False),),
+        (Order("user_id"), Order("total_cost")),
+        (Order("latency_ns"),),
+    ],
+    "spans": [(), (Order("name", descending=False),), (Order("model"),)],
+    "scores": [(), (Order("value"),)],
+}
+
+
+@pytest.fixture
+def store(tmp_path: Path) -> Iterator[DuckDBTelemetry]:
+    store = DuckDBTelemetry.open(tmp_path / "t.duckdb")
+    yield store
+    store.close()
+
+
+class Exporter:
+    """Says random things about few traces, so that updates, repeats and new rows all occur."""
+
+    def __init__(self, store: DuckDBTelemetry, choose: random.Random) -> None:
+        self._store = store
+        self._planner = Planner(store, lambda: T0 + 10**15 + choose.randrange(10**9), None, None)
+        self._choose = choose
+
+    def say(self) -> None:
+        """One commit; the store's writer is not there, so nothing takes over by itself."""
+        c = self._choose
+        spans = [self._span() for _ in range(c.randrange(4))]
+        patches = [
+            TracePatch(
+                trace_id=c.choice(TRACES), authority="client", user_id=c.choice(["u1", "u2", None]), tags=c.sample("abc", 2),
+                input=c.choice([None, '"asked"']), output=c.choice([None, '{"said": 1}']), metadata={"k": c.choice("xy")},
+                tag_values={"owner": c.choice("mn")}, environment=c.choice([None, "prod"]),
+            )
+            for _ in range(c.randrange(2))
+        ]  # fmt: skip
+        at = T0 + c.randrange(50) * SECOND
+        scores = [
+            Score(
+                score_id=f"q{c.randrange(15)}", name=c.choice("qr"), value=c.choice([0.0, 0.4, 0.9]), timestamp_ns=at,
+                trace_id=c.choice([*TRACES, None]), created_ns=at, updated_ns=at, metadata={"by": "test"},
+            )
+            for _ in range(c.randrange(3))
+        ]  # fmt: skip
+        rows = self._planner.plan([Batch(project_id="p", spans=spans, patches=patches, scores=scores)])
+        self._store.commit(rows)
+        self._planner.committed(rows)
+
+    def _span(self) -> Span:
+        c = self._choose
+        make: Callable[..., Span] = c.choice([make_span, model_call])
+        span_id = c.choice(SPANS)
+        fields: dict[str, Any] = {
+            "at": c.randrange(40), "took": c.choice([0.5, 2.0]), "parent_id": None if span_id == "s0" else "s0",
+            "status": c.choice(["ok", "error"]), "level": c.choice(["DEFAULT", "ERROR"]), "user_id": c.choice([None, "u1"]),
+            "input": c.choice([None, '"a question"', '"' + "long " * 400 + '"']), "output": c.choice([None, "[1, 2]"]),
+            "metadata": {"n": c.randrange(2), "big": "z" * c.choice([1, 3000])}, "attributes": {"a": c.randrange(3)},
+            "events": c.choice([[], [SpanEvent(name="e", time_ns=T0)]]), "resource": {"service.name": "svc"},
+            "scope": Scope(name=c.choice(["x", "y"]), version="1"), "trace_state": c.choice(["", "k=v"]),
+            "model_parameters": c.choice([{}, {"temperature": 0.5}]), "rules": {"name": "rule"},
+        }  # fmt: skip
+        return make(c.choice(TRACES), span_id, **fields)
+
+
+def questions(choose: random.Random) -> list[Callable[[DuckDBTelemetry], Any]]:
+    """One read of every kind, with random conditions."""
+    found: list[Callable[[DuckDBTelemetry], Any]] = []
+    for view in ("traces", "spans", "scores"):
+        query = Query(
+            project_id="p", where=choose.choice(WHERE[view]), order=choose.choice(ORDER[view]), limit=choose.choice([1, 3, 50]),
+            offset=choose.choice([0, 0, 2]), with_io=choose.random() < 0.5, with_attributes=choose.random() < 0.3,
+        )  # fmt: skip
+        found.append(lambda s, v=view, q=query: pages(s, v, q))
+        found.append(lambda s, v=view, q=query: s.count(v, q))
+    ids = choose.sample(TRACES, 3)
+    io, attributes = choose.random() < 0.5, choose.random() < 0.5
+    one, span_id = choose.choice(TRACES), choose.choice(SPANS)
+    found += [
+        lambda s: s.trace("p", one, with_io=io),
+        lambda s: s.trace_spans("p", ids, with_io=io, with_attributes=attributes),
+        lambda s: s.span_ids("p", ids),
+        lambda s: s.span("p", one, span_id),
+        lambda s: s.span("p", None, span_id),
+        lambda s: s.scores_for("p", ids),
+        lambda s: s.trace("other", one) or s.trace_spans("other", ids) or s.traces(Query(project_id="other")).rows,
+    ]
+    return found
+
+
+def pages(store: DuckDBTelemetry, view: str, query: Query) -> list[Any]:
+    """The page and, where it is not the last one, all that follow."""
+    read = getattr(store, view)
+    page = read(query)
+    rows = list(page.rows)
+    while page.next_cursor is not None:
+        page = read(
+            Query(
+                project_id="p", where=query.where, order=query.order, limit=query.limit, cursor=page.next_cursor,
+                with_io=query.with_io, with_attributes=query.with_attributes,
+            )
+        )  # fmt: skip
+        rows += page.rows
+    return rows
+
+
+@pytest.mark.parametrize("seed", [2, 5])
+def test_pending_rows_read_as_stored_ones(store: DuckDBTelemetry, seed: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    choose = random.Random(seed)
+    exporter = Exporter(store, choose)
+    merged: list[bool] = []
+    join = Pages._merged_page
+
+    def watched(*args: Any) -> Any:
+        page = join(*args)
+        merged.append(page is not None)
+        return page
+
+    monkeypatch.setattr(Pages, "_merged_page", watched)
+    for _ in range(10):
+        for number in range(choose.randrange(1, 5)):
+            exporter.say()
+            if number == 1 and choose.random() < 0.5 and store._leaving is None:
+                with store._lock:
+                    store._set_out()  # two memtables, as while the tables take over one
+        for ask in questions(choose):
+            pending = store._memtable.rows
+            over = ask(store)
+            if pending and store._memtable.rows == 0:
+                exporter.say()  # the read has taken over: let the next one have something to look over
+            else:
+                store._catch_up()
+                assert ask(store) == over
+                exporter.say()
+    assert any(merged)
+
+
+def test_rows_that_reach_the_tables_during_a_read_are_seen_once(
+    store: DuckDBTelemetry, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Between a reader's look at the memtables and its snapshot the tables take over, or have done so without saying it yet."""
+    exporter = Exporter(store, random.Random(1))
+    for _ in range(20):
+        exporter.say()
+    everything = Query(project_id="p", limit=100)
+    before = [store.traces(everything).rows, store.spans(everything).rows, store.scores(everything).rows]
+    capture = store._engine.pending
+    taken = threading.Event()
+
+    def late(project_id: str) -> Any:
+        found = capture(project_id)
+        if not taken.is_set():
+            taken.set()
+            store._catch_up()
+        return found
+
+    for view, rows in zip(("traces", "spans", "scores"), before, strict=True):
+        taken.clear()
+        exporter.say()
+        monkeypatch.setattr(store._engine, "pending", late)
+        seen = getattr(store, view)(everything).rows
+        monkeypatch.setattr(store._engine, "pending", capture)
+        assert store._memtable.rows == 0 and seen == getattr(store, view)(everything).rows
+        assert len(seen) >= len(rows)
