@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import msgspec
 
@@ -50,7 +50,7 @@ class Sessions:
         total = self._telemetry.aggregate(
             Aggregate(project_id=project_id, view="traces", where=where, measures=(Measure("n", "uniq", "session_id"),))
         )
-        environment = self._environments(project_id, [row["id"] for row in rows])
+        environment = self._environments(project_id, {row["id"]: int(row["first"]) for row in rows})
         found = [
             Session(
                 session_id=row["id"], created_ns=int(row["first"]), environment=environment.get(row["id"], "default")
@@ -59,15 +59,21 @@ class Sessions:
         ]
         return found, int(total[0]["n"]) if total else 0
 
-    def _environments(self, project_id: str, session_ids: Sequence[str]) -> dict[str, str]:
-        if not session_ids:
+    def _environments(self, project_id: str, begun: Mapping[str, int]) -> dict[str, str]:
+        """Environments of the first traces of sessions, each of which began at that time."""
+        if not begun:
             return {}
+        where = all_of(
+            Cmp("start_ns", ">=", min(begun.values())),
+            Cmp("start_ns", "<=", max(begun.values())),
+            Cmp("session_id", "in", list(begun)),
+        )
         rows = self._telemetry.aggregate(
             Aggregate(
-                project_id=project_id, view="traces", where=Cmp("session_id", "in", list(session_ids)),
+                project_id=project_id, view="traces", where=where,
                 dimensions=(Dimension("id", "session_id"), Dimension("environment", "environment")),
                 measures=(Measure("first", "min", "start_ns"),), order=(Order("first", descending=False),),
-                limit=len(session_ids) * 10,
+                limit=len(begun) * 10,
             )
         )  # fmt: skip
         found: dict[str, str] = {}

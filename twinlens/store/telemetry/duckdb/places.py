@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from twinlens.store.telemetry.duckdb.keys import row_key
 from twinlens.store.telemetry.query import And, Cmp, Expr
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 Place = tuple[int, int, int]
 
 _NEAR = 500  #: commits between two traces that are read together
-_MOST_GROUPS = 8
+_MOST_RANGES = 64
 
 
 def find_places(connection: duckdb.DuckDBPyConnection, project_id: str, trace_ids: Sequence[str]) -> list[Place]:
@@ -27,28 +27,38 @@ def find_places(connection: duckdb.DuckDBPyConnection, project_id: str, trace_id
     ).fetchall()
 
 
-def within(places: Sequence[Place]) -> list[str]:
-    """Conditions that together find the spans of traces through the zone maps of ``seq``.
-
-    Neighbours share a condition; a few distant groups get one each, so that what lies between them is not read.
-    """
-    groups: list[list[Place]] = []
-    high = 0
-    for place in sorted(places, key=lambda p: p[1]):
-        if groups and place[1] - high <= _NEAR:
-            groups[-1].append(place)
+def within(places: Sequence[Place]) -> str:
+    """Condition that finds the spans of traces through the zone maps of ``seq``: neighbours share a range."""
+    if not places:
+        return "false"
+    ranges: list[tuple[int, int]] = []
+    for _, low, high in sorted(places, key=lambda p: p[1]):
+        if ranges and low - ranges[-1][1] <= _NEAR:
+            ranges[-1] = ranges[-1][0], max(ranges[-1][1], high)
         else:
-            groups.append([place])
-        high = max(high, place[2])
-    if len(groups) > _MOST_GROUPS:
-        groups = [list(places)]
-    return [_together(group) for group in groups]
+            ranges.append((low, high))
+    if len(ranges) > _MOST_RANGES:
+        ranges = [(ranges[0][0], max(high for _, high in ranges))]
+    between = " OR ".join(f"seq BETWEEN {low} AND {high}" for low, high in ranges)
+    keys = f"tkey = {places[0][0]}" if len(places) == 1 else f"tkey IN ({csv([p[0] for p in places])})"
+    return f"({between}) AND {keys}"
 
 
-def _together(group: Sequence[Place]) -> str:
-    low, high = min(p[1] for p in group), max(p[2] for p in group)
-    keys = f"tkey = {group[0][0]}" if len(group) == 1 else f"tkey IN ({csv([p[0] for p in group])})"
-    return f"seq BETWEEN {low} AND {high} AND {keys}"
+def span_rows(
+    connection: duckdb.DuckDBPyConnection, columns: str, project_id: str, places: Sequence[Place]
+) -> list[tuple[Any, ...]]:
+    """Columns of all spans of some traces. Of traces that may lie far apart the keys are read first and alone: the other columns
+    are ten times wider, and only the vectors that hold the rows are looked at."""
+    if len(places) < 2:
+        where = f"{within(places)} AND project = ?"
+        return (
+            connection.execute(f"SELECT {columns} FROM spans WHERE {where}", [project_id]).fetchall() if places else []
+        )
+    found = connection.execute(f"SELECT rowid FROM spans WHERE {within(places)}").fetchall()
+    if not found:
+        return []
+    sql = at("spans", columns, [place for (place,) in found])
+    return connection.execute(f"{sql} WHERE project = ?", [project_id]).fetchall()
 
 
 def narrow(connection: duckdb.DuckDBPyConnection, view: str, project_id: str, where: Expr) -> str | None:
@@ -61,7 +71,7 @@ def narrow(connection: duckdb.DuckDBPyConnection, view: str, project_id: str, wh
     if view != "spans":
         return f"tkey IN ({csv([row_key(project_id, t) for t in trace_ids])})"
     places = find_places(connection, project_id, trace_ids)
-    return _together(places) if places else "false"
+    return within(places)
 
 
 def named_traces(where: Expr) -> list[str] | None:

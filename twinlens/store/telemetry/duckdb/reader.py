@@ -11,7 +11,7 @@ from twinlens.store.telemetry.duckdb import score_codec, trace_codec
 from twinlens.store.telemetry.duckdb.keys import row_key, span_key
 from twinlens.store.telemetry.duckdb.overlay import shown
 from twinlens.store.telemetry.duckdb.payloads import PayloadSource
-from twinlens.store.telemetry.duckdb.places import at, by_trace, csv, find_places, within
+from twinlens.store.telemetry.duckdb.places import at, by_trace, csv, find_places, span_rows, within
 from twinlens.store.telemetry.duckdb.span_codec import columns_for, decode_spans
 
 if TYPE_CHECKING:
@@ -61,12 +61,11 @@ class Reader:
         if not spans:
             return {}
         with self._engine.read_over(project_id) as (connection, pending):
-            for where in within(find_places(connection, project_id, list(spans))):
-                for span in self.fetch_spans(
-                    connection, project_id, f"{where} AND project = ?", [project_id], with_io, with_attributes
-                ):
-                    if span.trace_id in spans and (span.trace_id, span.span_id) not in pending.spans:
-                        spans[span.trace_id].append(span)
+            places = find_places(connection, project_id, list(spans))
+            rows = span_rows(connection, ", ".join(columns_for(with_io, with_attributes)), project_id, places)
+            for span in decode_spans(rows, PayloadSource(connection, project_id), with_io, with_attributes):
+                if span.trace_id in spans and (span.trace_id, span.span_id) not in pending.spans:
+                    spans[span.trace_id].append(span)
             for span in pending.spans_of(spans):
                 spans[span.trace_id].append(shown(span, with_io, with_attributes))
         for each in spans.values():
@@ -80,13 +79,10 @@ class Reader:
         if not wanted:
             return found
         with self._engine.read_over(project_id) as (connection, pending):
-            conditions = within(find_places(connection, project_id, list(wanted)))
+            places = find_places(connection, project_id, list(wanted))
             rows = [
                 row
-                for where in conditions
-                for row in connection.execute(
-                    f"SELECT trace_id, start_ns, span_id FROM spans WHERE {where} AND project = ?", [project_id]
-                ).fetchall()
+                for row in span_rows(connection, "trace_id, start_ns, span_id", project_id, places)
                 if row[0] in wanted and (row[0], row[2]) not in pending.spans
             ]
         rows += [(span.trace_id, span.start_ns, span.span_id) for span in pending.spans_of(wanted)]
@@ -122,7 +118,7 @@ class Reader:
             places = find_places(connection, project_id, [trace_id])
             if not places:
                 return []
-            where = f"{within(places)[0]} AND {where} AND trace_id = ?"
+            where = f"{within(places)} AND {where} AND trace_id = ?"
             params.append(trace_id)
         return self.fetch_spans(connection, project_id, where, params, True, True)
 
@@ -168,12 +164,10 @@ def add_io(
     cells: dict[str, tuple[str | None, str | None]] = {}
     roots = [(s, row) for s, row in traces if s.root_span_id is not None and (row[0] is None or row[1] is None)]
     if roots:
-        low, high = min(r[3] for _, r in roots), max(r[4] for _, r in roots)
         wanted = {(s.trace_id, s.root_span_id) for s, _ in roots}
+        keys = csv([span_key(str(s.root_span_id)) for s, _ in roots])
         places = connection.execute(  # keys first: the rows of a list may lie far apart, and their cells are wide
-            f"SELECT rowid FROM spans WHERE seq BETWEEN {low} AND {high} "
-            f"AND tkey IN ({csv([r[2] for _, r in roots])}) AND span_id IN ({_marks(roots)}) AND project = ?",
-            [*(s.root_span_id for s, _ in roots), project_id],
+            f"SELECT rowid FROM spans WHERE {within([(r[2], r[3], r[4]) for _, r in roots])} AND skey IN ({keys})"
         ).fetchall()
         columns = "trace_id, span_id, input, output"
         found = connection.execute(at("spans", columns, [place for (place,) in places])).fetchall() if places else []
@@ -188,7 +182,3 @@ def add_io(
     source.load_cells([cell for _, i, o in chosen for cell in (i, o)])
     for summary, given, answer in chosen:
         summary.input, summary.output = source.text(given), source.text(answer)
-
-
-def _marks(items: Sequence[Any]) -> str:
-    return ",".join("?" * len(items))
