@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
-from playwright.sync_api import Browser, BrowserContext, ConsoleMessage, Page, Response, sync_playwright
+from playwright.sync_api import Browser, BrowserContext, ConsoleMessage, Page, Response, expect, sync_playwright
 
 import twinlens
 
@@ -18,6 +18,8 @@ FLAGS = [
 WEB = Path(twinlens.__file__).parent / "web"
 
 OpenPage = Callable[..., Page]
+
+expect.set_options(timeout=20_000)  # ends as soon as it holds; three browsers share two cores
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:

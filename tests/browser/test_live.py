@@ -57,7 +57,7 @@ def test_score_reaches_its_row(live_server: LiveServer, open_page: OpenPage) -> 
         expect(row).to_be_visible()
         is_live(page)
         send_score(client, trace_id, "quality", 0.75)
-        expect(row.get_by_text("0.75")).to_be_attached(timeout=10_000)
+        expect(row.get_by_text("0.75")).to_be_attached()
 
 
 def test_rows_wait_while_paused(live_server: LiveServer, open_page: OpenPage) -> None:
@@ -82,7 +82,7 @@ def test_filtered_list_takes_only_what_fits(live_server: LiveServer, open_page: 
         is_live(page)
         send_trace(client, "not mine", user="bob")
         send_trace(client, "mine 1", user="zoe")
-        expect(page.get_by_role("link", name="mine 1")).to_be_visible(timeout=10_000)
+        expect(page.get_by_role("link", name="mine 1")).to_be_visible()
         expect(page.get_by_role("link", name="not mine")).to_have_count(0)
 
 
@@ -101,14 +101,14 @@ def test_metric_extends_the_curve(live_server: LiveServer, open_page: OpenPage) 
         def attempt(n: int) -> float:
             log_metric(client, run_id, "loss", 0.01, 5 + n)
             acknowledged = time.perf_counter()
-            expect(chart).to_have_attribute("data-count", str(6 + n), timeout=10_000)
+            expect(chart).to_have_attribute("data-count", str(6 + n))
             return time.perf_counter() - acknowledged
 
         assert fastest(attempt) < 1.0
         log_metric(client, run_id, "accuracy", 0.5, 0)
         expect(page.locator("[data-metric='accuracy']")).to_be_visible()
         mlflow(client, "runs/update", run_id=run_id, status="FINISHED", end_time=int(time.time() * 1_000))
-        expect(page.locator("main > header").get_by_text("Finished")).to_be_visible(timeout=10_000)
+        expect(page.locator("main > header").get_by_text("Finished")).to_be_visible()
         assert page.evaluate("window.sameDocument"), "the page was reloaded"
 
 
@@ -119,7 +119,7 @@ def test_run_appears_in_its_table(live_server: LiveServer, open_page: OpenPage) 
         expect(page.get_by_role("link", name="first run")).to_be_visible()
         is_live(page)
         start_run(client, "live table", "second run")
-        expect(page.get_by_role("link", name="second run")).to_be_visible(timeout=10_000)
+        expect(page.get_by_role("link", name="second run")).to_be_visible()
 
 
 def test_open_trace_grows(live_server: LiveServer, open_page: OpenPage) -> None:
@@ -129,7 +129,7 @@ def test_open_trace_grows(live_server: LiveServer, open_page: OpenPage) -> None:
         expect(page.get_by_role("treeitem")).to_have_count(3)
         is_live(page)
         send_spans(client, [span(trace_id, "late child", start_ms=950)])
-        expect(page.get_by_role("treeitem", name="late child")).to_be_visible(timeout=10_000)
+        expect(page.get_by_role("treeitem", name="late child")).to_be_visible()
 
 
 def test_deleted_trace_leaves_list_and_page(live_server: LiveServer, open_page: OpenPage) -> None:
@@ -157,7 +157,7 @@ def test_empty_page_turns_into_the_first_event(
     is_live(page)
     with server.client() as client:
         send_trace(client, "the very first")
-    expect(page.get_by_role("link", name="the very first").first).to_be_visible(timeout=10_000)
+    expect(page.get_by_role("link", name="the very first").first).to_be_visible()
 
 
 def test_stream_comes_back_after_a_restart(start_server: Callable[..., LiveServer], open_page: OpenPage) -> None:
@@ -174,4 +174,4 @@ def test_stream_comes_back_after_a_restart(start_server: Callable[..., LiveServe
     with server.client() as client:
         send_trace(client, "while away")
     is_live(page)
-    expect(page.get_by_role("link", name="while away")).to_be_visible(timeout=15_000)
+    expect(page.get_by_role("link", name="while away")).to_be_visible()

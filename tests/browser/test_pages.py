@@ -96,7 +96,7 @@ EMPTY = {
 
 def settled(page: Page, text: str) -> None:
     """The page shows its data, and nothing moved on the way or sticks out sideways."""
-    expect(page.get_by_text(text).first).to_be_visible(timeout=15_000)
+    expect(page.get_by_text(text).first).to_be_visible()
     assert page.get_by_role("heading", level=1).count() == 1
     page.wait_for_load_state("networkidle") if "traces" not in page.url else None
     wide = page.evaluate("document.documentElement.scrollWidth - document.documentElement.clientWidth")
