@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from twinlens.cli.doctor import Finding
+from twinlens.sdk import redact
 from twinlens.sdk.block import Backend, Block, BlockError, Written, read
 from twinlens.sdk.block_keys import BACKENDS, BLOCK, Key
 
@@ -65,7 +66,7 @@ def _key(path: str) -> Key | None:
 def _shown(written: Written, key: Key) -> str:
     if key.secret:
         return " = ***"
-    return "" if isinstance(written.value, dict) else f" = {written.value}"
+    return "" if isinstance(written.value, dict) else f" = {redact.text(str(redact.values(written.value)))}"
 
 
 def _literal(value: str) -> bool:

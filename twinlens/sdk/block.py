@@ -211,13 +211,26 @@ class _Reader:
         block.enabled = block.enabled and self._bool("tracing", tracing)
         block.capture_content = self._bool("capture_content", values.get("capture_content", True))
         block.tags = _tag_list(values.get("tags"))
-        block.spool = values["spool"] if isinstance(values.get("spool"), dict) else {}
-        block.mask = [str(m) for m in values.get("mask") or []]
+        block.spool = self._map("spool", values.get("spool"))
+        block.mask = self._texts("mask", values.get("mask"))
         metadata = document.get("metadata")
         name = values.get("service_name") or (metadata.get("name") if isinstance(metadata, dict) else None)
         block.service_name = str(name) if name else None
         block.variants = _variants(values)
         self._sampling(values)
+
+    def _map(self, path: str, value: Any) -> dict[str, Any]:
+        if value is not None and not isinstance(value, dict):
+            self.remark(path, f"expected a map, found {value!r}; ignored")
+        return value if isinstance(value, dict) else {}
+
+    def _texts(self, path: str, value: Any) -> list[str]:
+        """A list of texts; a single one stands for a list of one."""
+        if value is None or isinstance(value, (dict, bool)):
+            if value:
+                self.remark(path, f"expected a list, found {type(value).__name__}; ignored")
+            return []
+        return [str(each) for each in value] if isinstance(value, list) else [str(value)]
 
     def _sampling(self, values: dict[str, Any]) -> None:
         nested = values.get("tracing")
@@ -280,6 +293,8 @@ class _Reader:
                 config if isinstance(config, dict) else {}
             )
         under = values.get(name)
+        if under is not None and not isinstance(under, (dict, bool)):
+            self.remark(name, f"expected a map of options, found {under!r}; ignored")
         merged = beside | (under if isinstance(under, dict) else {}) | (own if isinstance(own, dict) else {})
         self.block.backends.append(Backend(name, self._options(name, merged)))
 

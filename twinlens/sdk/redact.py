@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
+from typing import Any
 
 HIDDEN = "***"
 _NAME = re.compile(r"(?i)(?:^|[_\-.])(?:api[_\-]?key|secret|passw(?:or)?d|pass|pwd|token|auth(?:orization)?|credentials?|"
@@ -63,3 +64,62 @@ def patch(diff: str) -> tuple[str, int]:
                 lines[index] = clean
                 changed += 1
     return "\n".join(lines), changed
+
+
+#: Names under which every value is a secret.
+_HOLDERS = frozenset({"headers"})
+
+
+def values(found: Any, *, secret: bool = False) -> Any:
+    """Decoded YAML or JSON with the values under secret names hidden, however deep. References to variables stay."""
+    if isinstance(found, Mapping):
+        pairs: Any = found.items()
+        return {k: values(v, secret=secret or _holds_secrets(str(k))) for k, v in pairs}
+    if isinstance(found, list):
+        items: Any = found
+        return [values(each, secret=secret) for each in items]
+    return HIDDEN if secret and _literal(str(found)) else found
+
+
+def yaml_text(source: str) -> str:
+    """The text of a YAML file with the values under secret names hidden: in blocks and in braces, quoted and folded. Comments and
+    order stay.
+
+    Raises:
+        ValueError: it is no YAML, so nobody knows what is a secret.
+    """
+    import yaml
+
+    try:
+        node = getattr(yaml, "CSafeLoader", yaml.SafeLoader)(source).get_single_node()
+    except yaml.YAMLError as error:
+        raise ValueError("not YAML") from error
+    clean = source
+    for start, end, block in sorted(set(_spots(node, secret=False, above=())), reverse=True):
+        clean = clean[:start] + f'"{HIDDEN}"' + ("\n" if block and end < len(source) else "") + clean[end:]
+    return clean
+
+
+def _spots(node: Any, *, secret: bool, above: tuple[Any, ...]) -> Iterator[tuple[int, int, bool]]:
+    """Beginning, end and whether it is a block, of every scalar that is a secret."""
+    if node is None or node in above:  # an alias may lead back to what it is in
+        return
+    if isinstance(node.value, str):
+        if secret and _literal(node.value):
+            yield node.start_mark.index, node.end_mark.index, node.style in ("|", ">")
+        return
+    for each in node.value:
+        if isinstance(each, tuple):
+            key, value = each
+            yield from _spots(value, secret=secret or _holds_secrets(str(key.value)), above=(*above, node))
+        else:
+            yield from _spots(each, secret=secret, above=(*above, node))
+
+
+def _holds_secrets(name: str) -> bool:
+    harmless = name == "key" or name.startswith("public") or name.endswith("_env")
+    return name in _HOLDERS or (secret_name(name) and not harmless)
+
+
+def _literal(value: str) -> bool:
+    return bool(value) and not re.fullmatch(r"\$\{\w+(:-)?\}", value)

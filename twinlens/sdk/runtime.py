@@ -197,6 +197,8 @@ def configure(source: str | Path | Mapping[str, Any] | Block | None = None) -> R
         said = [f"{block.source or 'observability'}: {remark}" for remark in block.remarks]
     except BlockError as error:
         block, said = Block(enabled=False), [f"{error}; nothing is recorded"]
+    except Exception as error:  # whatever it is, the agent must run
+        block, said = Block(enabled=False), [f"{source}: {type(error).__name__}: {error}; nothing is recorded"]
     try:
         runtime = Runtime(block)
     except Exception as error:  # whatever it is, the agent must run

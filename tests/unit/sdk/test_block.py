@@ -203,3 +203,12 @@ def test_no_source_is_an_empty_block(tmp_path: Path) -> None:
     path = tmp_path / "p.yaml"
     path.write_text(GUIDE_MLFLOW)
     assert read(None, {"TWINLENS_CONFIG": str(path)}).found is True
+
+
+@pytest.mark.parametrize("wrong", [5, True, {"a": 1}, "text", ["a"], None])
+def test_what_does_not_fit_is_told_not_raised(wrong: Any) -> None:
+    """A single pattern is a list of one, never its letters."""
+    block = of({"backends": ["otlp"], "otlp": wrong, "mask": wrong, "spool": wrong})
+    assert block.mask == {"5": ["5"], "text": ["text"], "['a']": ["a"]}.get(str(wrong), [])
+    told = {remark.path for remark in block.remarks}
+    assert ("observability.spool" in told) is not (wrong is None or isinstance(wrong, dict))

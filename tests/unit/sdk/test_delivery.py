@@ -122,14 +122,28 @@ def test_otlp_takes_the_standard_variables() -> None:
 
 def test_playbooks_become_artifacts_without_their_secrets(tmp_path: Path) -> None:
     path = tmp_path / "book.yaml"
-    path.write_text("a: 1\nlangfuse:\n  public_key: pk\n  secret_key: 'sk'\n  api_key: x y\n  - token: t\n")
+    path.write_text("a: 1\nlangfuse:\n  public_key: pk\n  secret_key: 'sk'\n  api_key: x y\n  all:\n  - token: t\n")
     found = playbook(str(path))
     assert found is not None
     assert found[0] == "book.yaml"
     assert found[1].decode().splitlines() == [
-        "a: 1", "langfuse:", "  public_key: pk", '  secret_key: "***"', '  api_key: "***"', '  - token: "***"',
+        "a: 1", "langfuse:", "  public_key: pk", '  secret_key: "***"', '  api_key: "***"', '  all:', '  - token: "***"',
     ]  # fmt: skip
     assert playbook(str(tmp_path / "absent")) is None
+    path.write_text(
+        '# kept\nlangfuse: {public_key: pk, secret_key: "s\\u0065cret", host: "${HOST}"}  # kept\nmodel: {max_tokens: 9}\n'
+        "otlp:\n  headers: {Authorization: Bearer secret}\nbackends:\n- name: mlflow\n  'password': >-\n    secret\n"
+        "    secret\n  token: ${TOKEN}\nfound: &a {token: [secret, 7]}\nagain: *a\n"
+    )
+    found = playbook(str(path))
+    assert found is not None
+    assert found[1].decode() == (
+        '# kept\nlangfuse: {public_key: pk, secret_key: "***", host: "${HOST}"}  # kept\nmodel: {max_tokens: 9}\n'
+        'otlp:\n  headers: {Authorization: "***"}\nbackends:\n- name: mlflow\n  \'password\': "***"\n'
+        '  token: ${TOKEN}\nfound: &a {token: ["***", "***"]}\nagain: *a\n'
+    )
+    path.write_text("secret_key: [")
+    assert playbook(str(path)) is None
 
 
 OK, JSON, PROTO = "text/plain", "application/json", "application/x-protobuf"

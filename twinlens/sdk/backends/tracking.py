@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import base64
 import json
-import re
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from urllib.parse import quote
@@ -23,7 +22,6 @@ TRACE_TAG = "twinlens.trace_id"
 #: Assessment metadata that holds a score's id, for the same reason.
 SCORE_KEY = "twinlens.score_id"
 _API = "/api/2.0/mlflow"
-_SECRET = re.compile(r"(?im)^(\s*-?\s*[\w-]*(?:secret|password|token|api_?key|authorization)[\w-]*\s*:\s*)(\S.*)$")
 
 
 class Tracker:
@@ -166,7 +164,12 @@ def playbook(source: str | None) -> tuple[str, bytes] | None:
         text = path.read_text("utf-8")
     except (OSError, UnicodeDecodeError):
         return None
-    return path.name, _SECRET.sub(r'\1"***"', text).encode()
+    from twinlens.sdk.redact import yaml_text
+
+    try:
+        return path.name, yaml_text(text).encode()
+    except ValueError:
+        return None
 
 
 def assessment(score: Score) -> dict[str, Any]:
