@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime
 from typing import Any
 
@@ -10,7 +11,7 @@ import pytest
 from twinlens.domain.budget import MINUTE_NS, Budget
 from twinlens.domain.errors import AlreadyExists, InvalidArgument, InvalidState, NotFound
 from twinlens.domain.gateway import Endpoint, Fallback, ModelConnection, ModelDefinition, ModelMapping
-from twinlens.features.budgets import BudgetExceeded, Budgets
+from twinlens.features.budgets import LONGEST_CALL_NS, BudgetExceeded, Budgets
 from twinlens.features.connections import ModelConnections
 from twinlens.features.evaluators import Evaluators
 from twinlens.features.experiments import Experiments
@@ -142,15 +143,15 @@ def test_budgets_count_what_was_spent_in_their_window(catalog: Catalog) -> None:
     )
     spent = {window.budget.budget_id: window.spent for window in budgets.windows(P)}
     assert spent == {hour.budget_id: pytest.approx(1.75), mine.budget_id: pytest.approx(1.5)}
-    budgets.check(P, "e", "bob")
+    budgets.reserve(P, "e", "bob", lambda: 0.0)
     with pytest.raises(BudgetExceeded, match=r"Limit: \$1\.50 USD per 1 day\. Budget resets at 2026-03-05T00:00:00Z"):
-        budgets.check(P, "e", "ann")
+        budgets.reserve(P, "e", "ann", lambda: 0.0)
     spend(0.25, user="bob")
     with pytest.raises(BudgetExceeded, match=r"per 1 hour\. Budget resets at 2026-03-04T13:00:00Z") as refused:
-        budgets.check(P, "f", "bob")
+        budgets.reserve(P, "f", "bob", lambda: 0.0)
     assert refused.value.retry_after == pytest.approx(59.5 * 60)
     clock.now += 60 * MINUTE_NS
-    budgets.check(P, "f", "bob")
+    budgets.reserve(P, "f", "bob", lambda: 0.0)
     spend(0.0)
     rows = budgets.usage(P, NOON - 30 * MINUTE_NS, clock.now + MINUTE_NS, 60 * MINUTE_NS)
     assert [(row.calls, row.errors, row.tokens, row.cost) for row in rows] == [(4, 0, 40, 2.0), (1, 1, 10, 0.0)]
@@ -186,3 +187,34 @@ def test_windows_are_aligned_as_mlflow_aligns_them(unit: str, value: int, start:
     budget = Budget(budget_id="", amount=1, duration_unit=unit, duration_value=value, scope="GLOBAL", action="ALERT")
     shown = [datetime.fromtimestamp(at / 1e9, UTC).strftime("%Y-%m-%dT%H:%M:%S") for at in budget.window(NOON)]
     assert shown == [start, end]
+
+
+def test_calls_that_begin_together_share_what_is_left(catalog: Catalog) -> None:
+    clock = Time()
+    budgets = Budgets(catalog, Webhooks(catalog, Sealer("key")), secured=True, clock=clock)
+    assert budgets.reserve(P, "e", "ann", lambda: 1.0) is None  # no budget, nothing to keep
+    draft = Budget(budget_id="", amount=1, duration_unit="DAYS", duration_value=1, scope="GLOBAL", action="REJECT")
+    budgets.create(P, draft)
+
+    def begin(_: int) -> str | None:
+        try:
+            return budgets.reserve(P, "e", "ann", lambda: 0.25)
+        except BudgetExceeded:
+            return None
+
+    with ThreadPoolExecutor(8) as pool:
+        admitted = [made for made in pool.map(begin, range(12)) if made]
+    assert len(admitted) == 4
+    budgets.count(P, "e", "ann", cost=0.1, tokens=1, failed=False, reservation=admitted[0])
+    assert [(w.spent, w.reserved) for w in budgets.windows(P)] == [(0.1, 0.75)]
+    last = begin(0)
+    assert last
+    with pytest.raises(BudgetExceeded) as refused:
+        budgets.reserve(P, "e", "ann", lambda: 0.25)
+    assert refused.value.retry_after == 1.0  # what is only reserved may soon be free
+    for each in [*admitted[1:], last]:
+        budgets.count(P, "e", "ann", cost=0.0, tokens=0, failed=True, reservation=each)
+    assert [(w.spent, w.reserved) for w in budgets.windows(P)] == [(0.1, 0.0)]
+    assert begin(0)
+    clock.now += LONGEST_CALL_NS  # its end is never told
+    assert [w.reserved for w in budgets.windows(P)] == [0.0]

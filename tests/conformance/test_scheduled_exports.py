@@ -10,12 +10,14 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import pyarrow.parquet as pq
 import pytest
 
 from tests.telemetry import ENGINES, model_call, running_writer
 from twinlens.domain.errors import InvalidArgument, NotFound, StoreUnavailable
 from twinlens.domain.score import Score
 from twinlens.domain.trace import TracePatch
+from twinlens.features.export_parquet import ParquetForm
 from twinlens.features.export_worker import ExportWorker
 from twinlens.features.scheduled_exports import ScheduledExports
 from twinlens.ingest.batch import Batch
@@ -122,12 +124,20 @@ def test_an_interrupted_period_is_written_again_over_the_same_files(
 def test_forms_of_files(setting: Setting) -> None:
     setting.write("a", tags=["x", "y"])
     setting.write("b")
-    for file_type, compressed in (("JSON", True), ("CSV", False), ("JSONL", True)):
+    rows: list[dict[str, Any]] = []
+    for file_type, compressed in (("JSON", True), ("CSV", False), ("JSONL", True), ("PARQUET", True)):
         setting.exports.put(P, None, **FOLDER | {"file_type": file_type, "compressed": compressed})
         names = setting.worker.now(P)
         assert len(names) == 3
         raw = (setting.folder.parent / names[0]).read_bytes()
-        text = gzip.decompress(raw).decode() if compressed else raw.decode()
+        if file_type == "PARQUET":
+            table = pq.read_table(io.BytesIO(raw))
+            assert str(table.schema.field("timestamp").type) == "timestamp[ms, tz=UTC]"
+            assert table.column("total_cost").to_pylist() == [pytest.approx(row["total_cost"]) for row in rows]
+            rows = [row | {"input": json.loads(row["input"])} for row in table.to_pylist()]
+            text = ""
+        else:
+            text = gzip.decompress(raw).decode() if compressed else raw.decode()
         if file_type == "JSON":
             rows = json.loads(text)
         elif file_type == "CSV":
@@ -135,11 +145,22 @@ def test_forms_of_files(setting: Setting) -> None:
                 r | {"tags": json.loads(r["tags"]), "input": json.loads(r["input"])}
                 for r in csv.DictReader(io.StringIO(text))
             ]
-        else:
+        elif file_type == "JSONL":
             rows = [json.loads(line) for line in text.splitlines()]
         assert [(row["id"], row["tags"], row["input"]) for row in rows] == [
             ("a", ["x", "y"], {"q": "why, é\n"}), ("b", [], {"q": "why, é\n"}),
         ]  # fmt: skip
+
+
+def test_parquet_files_grow_page_by_page() -> None:
+    for pages in (
+        [[{"id": "a", "value": 0.5, "created_at": "2026-01-01T00:00:00.000Z", "metadata": {"k": 1}}]] * 3,
+        [[]],
+    ):
+        form = ParquetForm(compressed=False)
+        raw = b"".join([form.rows(page) for page in pages]) + form.end()
+        assert pq.read_table(io.BytesIO(raw)).num_rows == sum(len(page) for page in pages)
+    assert pq.ParquetFile(io.BytesIO(raw)).num_row_groups == 0
 
 
 def test_enriched_observations_know_their_trace(setting: Setting) -> None:
@@ -160,7 +181,7 @@ def test_secrets_are_sealed_and_places_checked(setting: Setting, catalog: Catalo
         ({"kind": "FOLDER", "bucket": "../up"}, "bucketName"), ({"prefix": "../x/"}, "prefix"), ({"prefix": "x"}, "prefix"),
         ({"endpoint": "http://127.0.0.1:9"}, "TWINLENS_EXPORT_ADDRESSES"), ({"frequency": "never"}, "exportFrequency"),
         ({"endpoint": "https://127.0.0.1"}, "not public"), ({"mode": "FROM_CUSTOM_DATE"}, "exportStartDate"),
-        ({"field_groups": ["io"]}, "core"), ({"file_type": "PARQUET"}, "fileType"),
+        ({"field_groups": ["io"]}, "core"), ({"file_type": "XLSX"}, "fileType"),
     ):  # fmt: skip
         with pytest.raises(InvalidArgument, match=said):
             setting.exports.put(P, None, **wrong)

@@ -78,12 +78,18 @@ class Budget(msgspec.Struct, kw_only=True):
 
 
 class Window(msgspec.Struct, kw_only=True):
-    """A budget's running window: start and end in nanoseconds, USD spent so far."""
+    """A budget's running window: start and end in nanoseconds, USD spent so far, and USD that calls under way may cost."""
 
     budget: Budget
     start_ns: int
     end_ns: int
     spent: float
+    reserved: float = 0.0
+
+    @property
+    def full(self) -> bool:
+        """Whether nothing is left for one more call."""
+        return self.spent + self.reserved >= self.budget.amount
 
     @property
     def exceeded(self) -> bool:

@@ -15,7 +15,7 @@ from twinlens.domain.errors import InvalidArgument
 
 StorageKind = Literal["S3", "S3_COMPATIBLE", "AZURE_BLOB_STORAGE", "GOOGLE_CLOUD_STORAGE", "FOLDER"]
 Frequency = Literal["every_20_minutes", "hourly", "daily", "weekly"]
-FileType = Literal["JSON", "CSV", "JSONL"]
+FileType = Literal["JSON", "CSV", "JSONL", "PARQUET"]
 Mode = Literal["FULL_HISTORY", "FROM_TODAY", "FROM_CUSTOM_DATE"]
 Source = Literal["LEGACY_TRACES_OBSERVATIONS", "OBSERVATIONS_V2", "LEGACY_TRACES_AND_ENRICHED_OBSERVATIONS"]
 Status = Literal["idle", "running", "queued", "up_to_date", "disabled", "error"]
@@ -23,7 +23,7 @@ FIELD_GROUPS = (
     "core", "basic", "time", "io", "metadata", "model", "usage", "prompt", "metrics", "tools", "trace_context",
 )  # fmt: skip
 SECONDS: dict[str, int] = {"every_20_minutes": 1_200, "hourly": 3_600, "daily": 86_400, "weekly": 604_800}
-FORMATS: dict[str, str] = {"JSON": "json", "CSV": "csv", "JSONL": "jsonl"}
+FORMATS: dict[str, str] = {"JSON": "json", "CSV": "csv", "JSONL": "jsonl", "PARQUET": "parquet"}
 _S = 1_000_000_000
 _MONDAY_NS = 4 * 86_400 * _S  #: the first Monday after the epoch
 #: A row is stamped shortly before it can be read, so a period is complete this long after its end.
@@ -108,10 +108,15 @@ class ScheduledExport(msgspec.Struct, kw_only=True, frozen=True):
         start = (at_ns - offset) // size * size + offset
         return start, start + size
 
+    @property
+    def packed(self) -> bool:
+        """Whether files are gzipped. Parquet compresses inside."""
+        return self.compressed and self.file_type != "PARQUET"
+
     def key(self, project_id: str, table: str, end_ns: int) -> str:
         """The file of a table and period: the same whenever the period is written."""
         stamp = iso_ms(end_ns).replace(":", "-").replace(".000Z", "Z")
-        ending = FORMATS[self.file_type] + (".gz" if self.compressed else "")
+        ending = FORMATS[self.file_type] + (".gz" if self.packed else "")
         return f"{self.prefix}{project_id}/{table}/{stamp}.{ending}"
 
     def status(self, now_ns: int, *, running: bool) -> Status:

@@ -1,5 +1,9 @@
 """Budgets of the gateway: what was spent in the running window, who is refused, who is told.
 
+A call under a budget that refuses reserves what it may cost before it begins, in one transaction with looking whether that much is
+left to others: however many begin at once, at most the last one admitted passes the limit. When it ends, what it took takes the
+reservation's place. A reservation whose end is never told (the server was killed) counts until it expires.
+
 What calls took is counted in rows of one minute when they end, so a budget that is made in the middle of its window knows what
 was spent before, a restart forgets nothing, and calls count whether or not they become traces.
 """
@@ -26,6 +30,7 @@ from twinlens.store.catalog.gateway_budgets import BudgetTable
 T = TypeVar("T")
 _log = logging.getLogger(__name__)
 _S = 1_000_000_000
+LONGEST_CALL_NS = 900 * _S  #: how long a reservation counts without a word
 
 
 class BudgetExceeded(Busy):
@@ -118,27 +123,45 @@ class Budgets:
     def _windows(self, table: BudgetTable, budgets: list[Budget]) -> list[Window]:
         found: list[Window] = []
         for budget in budgets:
-            start, end = budget.window(self._clock())
-            spent = table.spent(
-                start, end, endpoint_id=budget.target if budget.scope == "ENDPOINT" else None,
-                user=budget.target if budget.scope == "USER" else None,
-            )  # fmt: skip
-            found.append(Window(budget=budget, start_ns=start, end_ns=end, spent=spent))
+            now = self._clock()
+            start, end = budget.window(now)
+            of: dict[str, Any] = {
+                "endpoint_id": budget.target if budget.scope == "ENDPOINT" else None,
+                "user": budget.target if budget.scope == "USER" else None,
+            }
+            spent, reserved = table.spent(start, end, **of), table.reserved(now, **of)
+            found.append(Window(budget=budget, start_ns=start, end_ns=end, spent=spent, reserved=reserved))
         return found
 
-    def check(self, project_id: str, endpoint_id: str, user: str) -> None:
-        """Refuse a call when a budget that refuses is used up.
+    def reserve(self, project_id: str, endpoint_id: str, user: str, estimate: Callable[[], float]) -> str | None:
+        """Admit a call that begins, and keep what it may cost; refuse it when a budget that refuses has nothing left.
+
+        Args:
+            estimate: what the call may cost, in USD; asked only where a budget applies.
+
+        Returns:
+            The reservation for ``count``; None where no budget refuses.
 
         Raises:
             BudgetExceeded: with the limit and when it begins anew (wording of MLflow 3.18).
         """
 
-        def read(table: BudgetTable) -> list[Window]:
-            budgets = [b for b in table.find() if b.action == "REJECT" and b.applies(endpoint_id, user)]
-            return self._windows(table, budgets)
+        def applying(table: BudgetTable) -> list[Budget]:
+            return [b for b in table.find() if b.action == "REJECT" and b.applies(endpoint_id, user)]
 
-        for window in self._read(project_id, read):
-            if window.exceeded:
+        if not self._read(project_id, applying):
+            return None
+        cost, made = estimate(), new_hex()
+        with self._catalog.write() as connection:
+            table = BudgetTable(connection, project_id)
+            table.lock()
+            self._refuse(self._windows(table, applying(table)))
+            table.reserve(made, endpoint_id, user, cost, self._clock() + LONGEST_CALL_NS)
+        return made
+
+    def _refuse(self, windows: list[Window]) -> None:
+        for window in windows:
+            if window.full:
                 budget = window.budget
                 unit = budget.duration_unit.lower()
                 unit = unit.removesuffix("s") if budget.duration_value == 1 else unit
@@ -146,13 +169,15 @@ class Budgets:
                 raise BudgetExceeded(
                     f"Budget limit exceeded. Limit: ${budget.amount:.2f} USD per {budget.duration_value} {unit}. "
                     f"Budget resets at {reset}. Request rejected.",
-                    retry_after=max(1.0, (window.end_ns - self._clock()) / _S),
+                    # what is only reserved may soon be free again
+                    retry_after=max(1.0, (window.end_ns - self._clock()) / _S) if window.exceeded else 1.0,
                 )
 
     def count(
-        self, project_id: str, endpoint_id: str, user: str, *, cost: float, tokens: int, failed: bool
+        self, project_id: str, endpoint_id: str, user: str, *, cost: float, tokens: int, failed: bool,
+        reservation: str | None = None,
     ) -> None:  # fmt: skip
-        """Add a call that has ended, and tell of the budgets that it has used up."""
+        """Add a call that has ended in the place of its reservation, and tell of the budgets that it has used up."""
         now = self._clock()
         usage = Usage(
             endpoint_id=endpoint_id, user=user, minute_ns=now // MINUTE_NS * MINUTE_NS, calls=1, errors=int(failed),
@@ -160,6 +185,8 @@ class Budgets:
         )  # fmt: skip
         with self._catalog.write() as connection:
             table = BudgetTable(connection, project_id)
+            if reservation is not None:
+                table.release(reservation, now)
             table.count(usage)
             budgets = [b for b in table.find() if b.applies(endpoint_id, user)] if cost > 0 else []
             used_up = [w for w in self._windows(table, budgets) if w.exceeded and w.spent - cost < w.budget.amount]

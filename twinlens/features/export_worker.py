@@ -17,6 +17,7 @@ from typing import Any, Literal
 from twinlens.domain.clock import Clock, now_ns
 from twinlens.domain.errors import TwinlensError
 from twinlens.domain.scheduled_export import LAG_NS, ScheduledExport
+from twinlens.features.export_parquet import ParquetForm
 from twinlens.features.export_rows import Form, observation_row, score_row, trace_row
 from twinlens.features.scheduled_exports import ScheduledExports
 from twinlens.store.blobs.interface import BlobStore
@@ -180,8 +181,9 @@ class ExportWorker:
         first = next(pages, None)
         if first is None:
             return False
-        form = Form(export.file_type)
-        packer = zlib.compressobj(wbits=31) if export.compressed else None  # a gzip stream without a time in it
+        parquet = export.file_type == "PARQUET"
+        form = ParquetForm(compressed=export.compressed) if parquet else Form(export.file_type)
+        packer = zlib.compressobj(wbits=31) if export.packed else None  # a gzip stream without a time in it
 
         async def chunks() -> AsyncIterator[bytes]:
             page: list[dict[str, Any]] | None = first

@@ -109,7 +109,9 @@ class GatewayCalls:
             parent=sent.get("traceparent", ""),
         )  # fmt: skip
         try:
-            await asyncio.to_thread(self._budgets.check, project_id, endpoint.endpoint_id, user)
+            record.reservation = await asyncio.to_thread(
+                self._budgets.reserve, project_id, endpoint.endpoint_id, user, lambda: self._estimate(record, targets)
+            )
             if guarded:
                 body = await self._checks.before(self, project_id, endpoint, body, user)
             answer = await self._first(record, targets, body, sent, path, query)
@@ -124,6 +126,12 @@ class GatewayCalls:
         if answer.chunks is None:
             await self._finish(record)
         return answer
+
+    def _estimate(self, record: CallRecord, targets: list[Target]) -> float:
+        """USD that a call may cost, at the most expensive of the models that may answer."""
+        spans = [record.expected(each) for each in targets]
+        self._prices.enrich(record.project_id, spans)
+        return max(span.total_cost for span in spans)
 
     async def ask(self, project_id: str, found: Target, body: Json) -> Json:
         """Ask a model for a chat completion outside of any endpoint: no budget, no trace.
@@ -289,7 +297,7 @@ class GatewayCalls:
             used = sum(span.usage.get("total", 0) for span in batch.spans)
             await asyncio.to_thread(
                 self._budgets.count, record.project_id, record.endpoint.endpoint_id, record.user, cost=cost, tokens=used,
-                failed=record.error is not None,
+                failed=record.error is not None, reservation=record.reservation,
             )  # fmt: skip
             if record.endpoint.usage_tracking:
                 await self._ingest.submit(batch)

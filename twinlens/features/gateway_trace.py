@@ -24,6 +24,8 @@ _PARAMETERS = (
     "reasoning_effort",
     "service_tier",
 )
+_LONGEST = ("max_completion_tokens", "max_tokens", "max_output_tokens", "maxOutputTokens")
+EXPECTED_TOKENS = 1_000  #: length of an answer whose request sets no limit
 _TYPES = {"generation": "CHAT_MODEL", "embedding": "EMBEDDING", "chain": "CHAIN"}
 
 
@@ -51,6 +53,7 @@ class CallRecord(msgspec.Struct, kw_only=True):
     tried: list[Tried] = []
     error: str | None = None
     end_ns: int = 0
+    reservation: str | None = None  #: of the budgets
     trace_id: str = msgspec.field(default_factory=new_hex)
 
     def batch(self) -> Batch:
@@ -83,6 +86,20 @@ class CallRecord(msgspec.Struct, kw_only=True):
         return Batch(
             project_id=self.project_id, spans=spans, patches=[patch], experiment_id=self.endpoint.experiment_id,
             bytes=sum(len(span.input or "") + len(span.output or "") for span in spans),
+        )  # fmt: skip
+
+    def expected(self, target: Target) -> Span:
+        """The call of a target as it may come to be, for its cost: the prompt's size, and as long an answer as it allows."""
+        settings = self.body.get("generationConfig")
+        places = [self.body, settings if isinstance(settings, dict) else {}]
+        limits = [place.get(name) for place in places for name in _LONGEST]
+        most = next((n for n in limits if isinstance(n, int) and n > 0), EXPECTED_TOKENS)
+        usage = {"input": len(_json(self.body)) // 4}
+        if self.action.form != "embeddings":
+            usage["output"] = most
+        return Span(
+            trace_id=self.trace_id, span_id="expected", kind="generation", start_ns=self.start_ns, model=target.model,
+            provider=target.provider, usage=usage | {"total": sum(usage.values())}, usage_source="client",
         )  # fmt: skip
 
     def _attempt(self, tried: Tried, root_id: str) -> Span:

@@ -81,7 +81,7 @@ def test_what_is_wrong_is_said(http: httpx.Client) -> None:
         "enabled": True, "forcePathStyle": False, "fileType": "CSV", "exportMode": "FROM_TODAY",
     }  # fmt: skip
     for change in (
-        {"type": "FTP"}, {"bucketName": "../x"}, {"fileType": "PARQUET"}, {"exportFrequency": "yearly"}, {"prefix": "x"},
+        {"type": "FTP"}, {"bucketName": "../x"}, {"fileType": "XLSX"}, {"exportFrequency": "yearly"}, {"prefix": "x"},
         {"exportMode": "FROM_CUSTOM_DATE"}, {"type": "FOLDER"}, {"endpoint": "ftp://x"}, {"projectId": 5},
     ):  # fmt: skip
         answer = http.put("/integrations/blob-storage", json=good | change)

@@ -45,6 +45,7 @@ STAYS: dict[str, str] = {
     "projects": "the manifest names them; the target keeps its own settings",
     "audit_log": "says who did what on this instance",
     "counters": "numbers this instance gives out; an import moves them behind what it brings",
+    "gateway_reservations": "what calls under way on this server may cost",
     "jobs": "work under way on this server; what it found is carried as scores and runs",
     "metric_inbox": "points on their way; they are read with the others",
     "observed_marks": "derived from spans",

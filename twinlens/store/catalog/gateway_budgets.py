@@ -40,6 +40,17 @@ gateway_usage = sa.Table(
     sa.Column("tokens", sa.BigInteger, nullable=False),
     sa.Column("cost", sa.Float, nullable=False),
 )
+#: What calls under way may cost, until they end or ``expires_ns`` has come.
+gateway_reservations = sa.Table(
+    "gateway_reservations",
+    metadata,
+    sa.Column("project_id", sa.Text, primary_key=True),
+    sa.Column("reservation_id", sa.Text, primary_key=True),
+    sa.Column("endpoint_id", sa.Text, nullable=False),
+    sa.Column("user", sa.Text, nullable=False),
+    sa.Column("cost", sa.Float, nullable=False),
+    sa.Column("expires_ns", sa.BigInteger, nullable=False),
+)
 _COUNTS = ("calls", "errors", "tokens", "cost")
 
 
@@ -87,6 +98,36 @@ class BudgetTable:
         where += [] if endpoint_id is None else [u.endpoint_id == endpoint_id]
         where += [] if user is None else [u.user == user]
         return float(self._c.execute(sa.select(sa.func.coalesce(sa.func.sum(u.cost), 0.0)).where(*where)).scalar_one())
+
+    def lock(self) -> None:
+        """Make every other transaction wait that locks too, until this one ends. SQLite has one writer anyway."""
+        self._c.execute(
+            sa.select(gateway_budgets.c.budget_id)
+            .where(gateway_budgets.c.project_id == self._project_id)
+            .with_for_update()
+        )
+
+    def reserve(self, reservation_id: str, endpoint_id: str, user: str, cost: float, expires_ns: int) -> None:
+        """Keep USD for a call that begins."""
+        values = {"reservation_id": reservation_id, "endpoint_id": endpoint_id, "user": user, "cost": cost}
+        self._c.execute(
+            gateway_reservations.insert().values(project_id=self._project_id, expires_ns=expires_ns, **values)
+        )
+
+    def release(self, reservation_id: str | None, now_ns: int) -> None:
+        """Forget a reservation, and those whose time is over."""
+        r = gateway_reservations.c
+        over = r.expires_ns <= now_ns
+        gone = over if reservation_id is None else over | (r.reservation_id == reservation_id)
+        self._c.execute(gateway_reservations.delete().where(r.project_id == self._project_id, gone))
+
+    def reserved(self, now_ns: int, *, endpoint_id: str | None = None, user: str | None = None) -> float:
+        """USD kept for calls under way, of all or of one endpoint or caller."""
+        r = gateway_reservations.c
+        where = [r.project_id == self._project_id, r.expires_ns > now_ns]
+        where += [] if endpoint_id is None else [r.endpoint_id == endpoint_id]
+        where += [] if user is None else [r.user == user]
+        return float(self._c.execute(sa.select(sa.func.coalesce(sa.func.sum(r.cost), 0.0)).where(*where)).scalar_one())
 
     def usage(self, start_ns: int, end_ns: int, bucket_ns: int) -> list[Usage]:
         """Sums by endpoint and span of ``bucket_ns``, oldest first."""

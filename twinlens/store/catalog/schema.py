@@ -14,7 +14,7 @@ from twinlens.domain.errors import StoreUnavailable
 from twinlens.store.catalog.engine import Catalog, metadata
 
 #: Newest revision in ``migrations/versions``.
-HEAD = "0020"
+HEAD = "0021"
 _MIGRATIONS = Path(__file__).parent / "migrations"
 
 

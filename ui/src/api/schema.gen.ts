@@ -4292,7 +4292,7 @@ export interface components {
              * @default JSONL
              * @enum {string}
              */
-            file_type?: "JSON" | "CSV" | "JSONL";
+            file_type?: "JSON" | "CSV" | "JSONL" | "PARQUET";
             /**
              * @default FULL_HISTORY
              * @enum {string}
@@ -4332,7 +4332,7 @@ export interface components {
              * @default JSONL
              * @enum {string}
              */
-            file_type?: "JSON" | "CSV" | "JSONL";
+            file_type?: "JSON" | "CSV" | "JSONL" | "PARQUET";
             /**
              * @default FULL_HISTORY
              * @enum {string}

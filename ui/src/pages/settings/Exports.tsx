@@ -172,7 +172,7 @@ function ExportForm({ projectId, row, folder }: FormProps) {
       <Choice
         label="Form"
         value={draft.file_type ?? "JSONL"}
-        names={{ JSONL: "JSON Lines", JSON: "JSON", CSV: "CSV" }}
+        names={{ JSONL: "JSON Lines", JSON: "JSON", CSV: "CSV", PARQUET: "Parquet" }}
         pick={(file_type) => set({ file_type })}
       />
       <Choice
