@@ -34,6 +34,16 @@ class Grant(msgspec.Struct, kw_only=True, frozen=True):
         return self.resource_type == resource_type and self.resource_pattern in ("*", resource_id)
 
 
+class Visible(msgspec.Struct, frozen=True):
+    """Which things of one kind somebody may see, by id: ``only`` these (None: all), and none of ``without``."""
+
+    only: frozenset[str] | None = None
+    without: frozenset[str] = frozenset()
+
+    def __contains__(self, id: object) -> bool:
+        return id not in self.without and (self.only is None or id in self.only)
+
+
 class GrantRole(msgspec.Struct, kw_only=True, frozen=True):
     """A named set of grants in one project."""
 

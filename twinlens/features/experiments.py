@@ -18,15 +18,17 @@ import sqlalchemy as sa
 from twinlens.domain.artifact import experiment_location
 from twinlens.domain.clock import now_ms
 from twinlens.domain.errors import AlreadyExists, InvalidArgument, InvalidState, NotFound
+from twinlens.domain.grant import Visible
 from twinlens.domain.live import Notice
 from twinlens.domain.run import Experiment, ExperimentPage, View
 from twinlens.domain.run_rules import check_experiment_name, check_experiment_tags, experiment_number
 from twinlens.features.live import LiveBus
 from twinlens.features.run_scores import RunScores
+from twinlens.query.visible import within
 from twinlens.store.catalog.engine import Catalog
 from twinlens.store.catalog.experiments import ExperimentTable, next_number
 from twinlens.store.catalog.runs import RunTable
-from twinlens.store.telemetry.query import And, Expr, Order
+from twinlens.store.telemetry.query import Expr, Order, all_of
 
 MAX_LOCATION = 2_048
 
@@ -74,15 +76,15 @@ class Experiments:
 
     def search(
         self, project_id: str, where: Expr | None = None, order: Sequence[Order] = (), *, view: View = "active",
-        limit: int = 1_000, cursor: str | None = None,
+        limit: int = 1_000, cursor: str | None = None, visible: Visible | None = None,
     ) -> ExperimentPage:  # fmt: skip
-        """A page of experiments; newest first unless ``order`` says otherwise.
+        """A page of experiments; newest first unless ``order`` says otherwise. ``visible``: only these.
 
         Raises:
             InvalidArgument: a field that experiments do not have, or a bad cursor.
         """
         with self.read(project_id) as table:
-            return table.search(And() if where is None else where, order, view, limit, cursor)
+            return table.search(all_of(where, within(visible, "experiment_id")), order, view, limit, cursor)
 
     def list(self, project_id: str, view: View = "active") -> list[Experiment]:
         """All experiments, newest first, with ``run_count`` and ``last_run_ms``."""

@@ -3,8 +3,9 @@ roles of members.
 
 The role in the organization or project decides first: an administrator ``MANAGE``, a member ``EDIT`` (and may delete),
 a viewer ``READ``, others ``NO_PERMISSIONS``. Grants raise that for single resources, and ``DENY`` takes it away from
-everybody but administrators. They count on every face: where a request names a thing, for that thing; what reaches over the whole
-project needs a right in all of it, and is refused to who is denied something in it.
+everybody but administrators. They count on every face: where a request names a thing, for that thing; searches of experiments, runs,
+models, prompts and traces leave out what is not open; what else reaches over the whole project needs a right in all of it, and is
+refused to who is denied something in it.
 """
 
 from __future__ import annotations
@@ -25,6 +26,7 @@ from twinlens.domain.grant import (
     Assignment,
     Grant,
     GrantRole,
+    Visible,
     strongest,
 )
 from twinlens.domain.project import Principal, Scope, scopes_of
@@ -78,6 +80,21 @@ class Permissions:
             return who
         self.check(who, scope, targets, deleting=deleting)
         return msgspec.structs.replace(who, scopes=who.scopes | {scope}, grants=())
+
+    def visible(self, who: Principal, *resource_types: str) -> Visible | None:
+        """Which things that grants of any of these types speak about a search may find; None: all.
+
+        The same rules as ``may_read``, for a search that leaves out what it may not show.
+        """
+        if "manage" in who.scopes or not who.grants:
+            return None
+        held = [grant for grant in who.grants if grant.resource_type in resource_types]
+        denied = frozenset(grant.resource_pattern for grant in held if grant.permission == DENY)
+        opened = frozenset(grant.resource_pattern for grant in held if grant.permission in PERMISSIONS[1:])
+        if "*" in denied:
+            return Visible(only=frozenset())
+        everything = "read" in who.scopes or "*" in opened or any(g.resource_type == "workspace" for g in who.grants)
+        return Visible(only=None if everything else opened, without=denied)
 
     def may_read(self, who: Principal, target: Target) -> bool:
         """Whether a listing may show a resource."""

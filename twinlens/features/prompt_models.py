@@ -15,6 +15,7 @@ import msgspec
 
 from twinlens.domain import registry as rules
 from twinlens.domain.errors import AlreadyExists, InvalidArgument, NotFound
+from twinlens.domain.grant import Visible
 from twinlens.domain.project import Principal
 from twinlens.domain.prompt import LATEST, Prompt, PromptType, PromptVersion, Template
 from twinlens.domain.registry import ModelVersion, ModelVersionPage, RegisteredModel, RegisteredModelPage
@@ -22,6 +23,7 @@ from twinlens.features.prompts import WORD, PromptFilter, Prompts
 from twinlens.features.registry import Registry
 from twinlens.query.evaluate import holds
 from twinlens.query.mlflow_filter_registry import IS_PROMPT, model_filter, model_order, version_filter, version_order
+from twinlens.query.visible import within
 from twinlens.store.catalog.keyset import decode_cursor, encode_cursor
 from twinlens.store.telemetry.query import And, Cmp, Expr
 
@@ -218,10 +220,11 @@ class PromptModels:
     # --- searches ----------------------------------------------------------------------------------------------------
     def search(
         self, project_id: str, *, filter: str | None = None, order_by: Sequence[str] = (), limit: int = 100,
-        cursor: str | None = None,
+        cursor: str | None = None, visible: Visible | None = None,
     ) -> RegisteredModelPage:  # fmt: skip
-        """A page of prompts. Without ``order_by`` by name; with it all prompts that match are sorted in memory."""
-        where = model_filter(filter)[1]
+        """A page of prompts. Without ``order_by`` by name; with it all prompts that match are sorted in memory. ``visible``: as in
+        the registry."""
+        where = _both(model_filter(filter)[1], within(visible, "name"))
         orders = model_order(list(order_by))
         signature = [where, orders]
         start = int(decode_cursor(cursor, signature, 1)[0]) if cursor else 0
@@ -239,10 +242,10 @@ class PromptModels:
 
     def search_versions(
         self, project_id: str, *, filter: str | None = None, order_by: Sequence[str] = (), limit: int = 10_000,
-        cursor: str | None = None,
+        cursor: str | None = None, visible: Visible | None = None,
     ) -> ModelVersionPage:  # fmt: skip
-        """A page of prompt versions, by name, newest first."""
-        where = version_filter(filter)[1]
+        """A page of prompt versions, by name, newest first. ``visible``: as in the registry."""
+        where = _both(version_filter(filter)[1], within(visible, "name"))
         orders = version_order(list(order_by))
         signature = [where, orders]
         start = int(decode_cursor(cursor, signature, 1)[0]) if cursor else 0
@@ -337,6 +340,11 @@ def _prompt_value(prompt: Prompt, condition: Cmp) -> Any:
 
 def _version_value(version: ModelVersion, condition: Cmp) -> Any:
     return version.tags.get(condition.key or "") if condition.field == "tag" else getattr(version, condition.field)
+
+
+def _both(where: Expr, other: Expr) -> Expr:
+    """One conjunction, in which ``_named`` finds the name."""
+    return And((*(where.items if isinstance(where, And) else (where,)), other))
 
 
 def _named(where: Expr) -> str | None:

@@ -17,6 +17,7 @@ from twinlens.domain import artifact as uris
 from twinlens.domain import registry as rules
 from twinlens.domain.clock import now_ms
 from twinlens.domain.errors import AlreadyExists, InvalidArgument, NotFound
+from twinlens.domain.grant import Visible
 from twinlens.domain.live import Notice
 from twinlens.domain.registry import ModelVersion, ModelVersionPage, RegisteredModel, RegisteredModelPage
 from twinlens.domain.run import Run
@@ -25,8 +26,10 @@ from twinlens.features.logged_models import LoggedModels
 from twinlens.features.permissions import Permissions
 from twinlens.features.webhooks import Webhooks
 from twinlens.query.mlflow_filter_registry import model_filter, model_order, version_filter, version_order
+from twinlens.query.visible import within
 from twinlens.store.catalog.engine import Catalog
 from twinlens.store.catalog.registry import RegistryTable
+from twinlens.store.telemetry.query import all_of
 
 T = TypeVar("T")
 
@@ -165,10 +168,10 @@ class Registry:
 
     def search(
         self, project_id: str, *, filter: str | None = None, order_by: Sequence[str] = (), limit: int = 100,
-        cursor: str | None = None,
+        cursor: str | None = None, visible: Visible | None = None,
     ) -> RegisteredModelPage:  # fmt: skip
-        """A page of models (never prompts); ``filter`` and ``order_by`` are MLflow's grammar."""
-        where = model_filter(filter)[1]
+        """A page of models (never prompts); ``filter`` and ``order_by`` are MLflow's grammar. ``visible``: only these names."""
+        where = all_of(model_filter(filter)[1], within(visible, "name"))
         with self._catalog.read() as connection:
             return RegistryTable(connection, project_id).search_models(
                 where, model_order(list(order_by)), limit, cursor
@@ -348,10 +351,10 @@ class Registry:
 
     def search_versions(
         self, project_id: str, *, filter: str | None = None, order_by: Sequence[str] = (), limit: int = 10_000,
-        cursor: str | None = None,
+        cursor: str | None = None, visible: Visible | None = None,
     ) -> ModelVersionPage:  # fmt: skip
-        """A page of versions (never of prompts); ``filter`` and ``order_by`` are MLflow's grammar."""
-        where = version_filter(filter)[1]
+        """A page of versions (never of prompts); ``filter`` and ``order_by`` are MLflow's grammar. ``visible``: only of these names."""
+        where = all_of(version_filter(filter)[1], within(visible, "name"))
         with self._catalog.read() as connection:
             return RegistryTable(connection, project_id).search_versions(
                 where, version_order(list(order_by)), limit, cursor

@@ -58,7 +58,8 @@ def test_the_real_clients(secured: LiveServer) -> None:
         "new password": "ok",
         "effective": "EDIT",
         "granted": ["ok", "ok", "ok", "ok"],
-        "denied": [DENIED, DENIED, DENIED, DENIED],
+        "denied": [DENIED, DENIED, "ok", DENIED],  # a search finds nothing there
+        "found": [True],
         "no deletion by EDIT": DENIED,
         "seen": ["Default", "private"],
         "revoked": ["ok", DENIED, "ok", DENIED],
@@ -115,7 +116,8 @@ def test_a_user_without_a_role_sees_only_what_is_granted(secured: LiveServer) ->
                 got = client.get("/api/2.0/mlflow/experiments/get", params={"experiment_id": made[path]})
                 assert got.status_code == wanted
             both = {"experiment_ids": list(made.values())}
-            assert client.post("/api/2.0/mlflow/runs/search", json=both).status_code == 403
+            found = client.post("/api/2.0/mlflow/runs/search", json=both).json()["runs"]
+            assert [one["info"]["run_id"] for one in found] == [run_id]  # those of the others are left out
             assert client.get("/api/2.0/mlflow/registered-models/search").json().get("registered_models", []) == []
             servers = "/api/3.0/mlflow/mcp-servers"
             for name in ("a.b/mine", "a.b/theirs"):
@@ -130,7 +132,7 @@ def test_a_user_without_a_role_sees_only_what_is_granted(secured: LiveServer) ->
             # What names a thing goes by its grants on every face; what reaches over the whole project is not allowed.
             native = "/api/twinlens/v1/projects/default"
             assert client.get("/api/public/traces").status_code == 403
-            assert client.get(f"{native}/traces").status_code == 403
+            assert client.get(f"{native}/traces").json()["traces"] == []
             assert client.get(f"{native}/overview").status_code == 403
             assert [one["experiment_id"] for one in client.get(f"{native}/experiments").json()["experiments"]] == [
                 made["mine"]
@@ -161,26 +163,67 @@ def test_what_is_denied_is_denied_on_every_face(secured: LiveServer) -> None:
         page = {"query": "query($i: MlflowGetRunInput) { mlflowGetRun(input: $i) { run { info { runId } } } }"}
         page["variables"] = {"i": {"runId": run}}  # type: ignore[assignment]
 
+        closed_trace = "1" * 32
+
+        def traces() -> list[str]:
+            return [one["trace_id"] for one in mia.get(f"{native}/traces").raise_for_status().json()["traces"]]
+
         def seen() -> list[object]:
             gets = [
                 f"{native}/experiments/{experiment}", f"{native}/runs/{run}", f"{native}/traces/{'1' * 32}",
                 f"/api/public/traces/{'1' * 32}", f"{native}/models/closed-m", f"{native}/prompts/closed-m-p",
                 "/api/public/v2/prompts/closed-m-p", f"{native}/runs/compare?run_id={run}",
-                f"{native}/traces?experiment_id={experiment}", f"{native}/traces", f"{native}/overview",
-                "/api/public/traces", f"{native}/models/open-m", "/api/public/v2/prompts/open-m-p",
+                f"{native}/traces?experiment_id={experiment}", f"{native}/overview", f"{native}/traces/values?field=name",
+                "/api/public/traces", f"{native}/traces", f"{native}/models/open-m", "/api/public/v2/prompts/open-m-p",
             ]  # fmt: skip
             data = mia.post("/graphql", json=page).json()["data"]["mlflowGetRun"]
             return [mia.get(path).status_code for path in gets] + [data is not None]
 
-        assert seen() == [200] * 14 + [True]
+        assert seen() == [200] * 15 + [True]
+        assert closed_trace in traces()
         for kind, id in (("experiment", experiment), ("registered_model", "closed-m"), ("prompt", "closed-m-p")):
             grant = {"username": "mia", "resource_type": kind, "resource_id": id, "permission": "DENY"}
             owner.post("/api/3.0/mlflow/users/permissions/grant", json=grant).raise_for_status()
-        assert seen() == [403] * 12 + [200, 200, False]
+        assert seen() == [403] * 12 + [200, 200, 200, False]
         names = [one["name"] for one in mia.get(f"{native}/models").json()["models"]]
         assert ("open-m" in names, "closed-m" in names) == (True, False)
-        listed = mia.get(f"{api}/registered-models/search").json()["registered_models"]
-        assert "closed-m" not in [one["name"] for one in listed]
+        assert closed_trace not in traces()
+        count = {
+            who: client.get(f"{native}/traces/count").json()["count"] for who, client in (("o", owner), ("m", mia))
+        }
+        assert count["o"] - count["m"] == 1
+
+        # Searches leave out what is denied, and their pages are full all the same.
+        def pages(path: str, field: str, **body: object) -> list[list[dict[str, str]]]:
+            found, token = list[list[dict[str, str]]](), ""
+            while True:
+                asked = {"max_results": 1, **body} | ({"page_token": token} if token else {})
+                got = mia.get(path, params=asked) if "-" in field or "model" in field else mia.post(path, json=asked)
+                page = got.raise_for_status().json()
+                found.append(page.get(field, []))
+                token = page.get("next_page_token", "")
+                if not token:
+                    return found
+
+        kept = owner.post(f"{api}/experiments/create", json={"name": "kept"}).json()["experiment_id"]
+        for _ in range(2):
+            owner.post(f"{api}/runs/create", json={"experiment_id": kept}).raise_for_status()
+        experiments = pages(f"{api}/experiments/search", "experiments")
+        assert all(len(page) == 1 for page in experiments)
+        assert {"kept", "closed"} & {page[0]["name"] for page in experiments} == {"kept"}
+        assert [len(page) for page in pages(f"{api}/runs/search", "runs", experiment_ids=[experiment, kept])] == [1, 1]
+        models = pages(f"{api}/registered-models/search", "registered_models")
+        assert all(len(page) == 1 for page in models)
+        assert {"open-m", "closed-m"} & {page[0]["name"] for page in models} == {"open-m"}
+        prompts = pages(
+            f"{api}/registered-models/search", "registered_models", filter="tags.`mlflow.prompt.is_prompt` = 'true'"
+        )
+        assert [page[0]["name"] for page in prompts] == ["open-m-p"]
+        for name in ("closed-m", "open-m"):
+            version = {"name": name, "source": "s3://bucket/model"}
+            owner.post(f"{api}/model-versions/create", json=version).raise_for_status()
+        versions = pages(f"{api}/model-versions/search", "model_versions")
+        assert [page[0]["name"] for page in versions] == ["open-m"]
         assert mia.post(f"{native}/runs/delete", json={"run_ids": [run]}).status_code == 403
         assert mia.post("/api/public/ingestion", json={"batch": []}).status_code == 403
 

@@ -72,6 +72,7 @@ def search(call: Call) -> dict[str, Any]:
         view=view_of(params, "view_type"),
         limit=params.max_results(EXPERIMENTS_PAGE, MAX_EXPERIMENTS_PAGE),
         cursor=params.text("page_token") or None,
+        visible=call.visible("experiment"),
     )
     experiments = [experiment_json(experiment) for experiment in page.experiments]
     return present(experiments=experiments or None, next_page_token=page.next_cursor)

@@ -146,6 +146,10 @@ async def _root(_source: Any, info: GraphQLResolveInfo[Any], **given: Any) -> An
     return await in_thread(_ROOTS[info.field_name], inner)
 
 
+#: These leave out what the caller may not read.
+_SEARCHES = frozenset({"mlflowSearchRuns", "mlflowSearchModelVersions"})
+
+
 def _permit(call: Call, field: str) -> None:
     """Judge who has grants by what the field is about.
 
@@ -153,8 +157,8 @@ def _permit(call: Call, field: str) -> None:
         PermissionDenied: not with these resources.
     """
     if call.caller.grants:
-        path = "/mlflow/model-versions" if field == "mlflowSearchModelVersions" else ""
-        call.services.permissions.check(call.caller, "read", targets(call, path, call.params))
+        if field not in _SEARCHES:
+            call.services.permissions.check(call.caller, "read", targets(call, "", call.params))
     else:
         call.caller.require("read")
 
@@ -166,7 +170,7 @@ async def _experiment(run: dict[str, Any], call: Call) -> Any:
 
 async def _versions(run: dict[str, Any], call: Call) -> Any:
     params = Params({"filter": f"run_id='{run['info']['run_id']}'"})
-    inner = Call(call.services, call.project_id, call.user, call.request, params, {})
+    inner = Call(call.services, call.project_id, call.user, call.request, params, {}, who=call.who)
     found = cast("dict[str, Any]", await in_thread(registry.search_versions, inner))
     return found.get("model_versions", [])
 

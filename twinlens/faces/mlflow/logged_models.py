@@ -68,6 +68,8 @@ def search(call: Call) -> Reply:
         if not name:
             raise invalid("`dataset_name` in the `datasets` clause must be specified.")
         datasets.append(DatasetScope(name, item.text("dataset_digest")))
+    visible = call.visible("experiment", "logged_model")
+    experiment_ids = [id for id in experiment_ids if visible is None or id in visible]
     page = call.services.logged_models.search(
         call.project_id, experiment_ids, filter=params.text("filter"), datasets=datasets,
         orders=[_order(item) for item in params.objects("order_by")],

@@ -15,6 +15,8 @@ rpcs = RpcTable()
 
 _MODELS = "/mlflow/registered-models"
 _VERSIONS = "/mlflow/model-versions"
+#: What grants may call a name: models and prompts share theirs.
+_KINDS = ("registered_model", "prompt")
 
 
 def version_json(version: ModelVersion) -> dict[str, Any]:
@@ -107,7 +109,7 @@ def search_models(call: Call) -> Reply:
     prompts, _ = model_filter(params.text("filter"))
     page = (call.services.prompt_models if prompts else call.services.registry).search(
         call.project_id, filter=params.text("filter"), order_by=params.texts("order_by"),
-        limit=params.max_results(100, MAX_MODELS), cursor=params.text("page_token") or None,
+        limit=params.max_results(100, MAX_MODELS), cursor=params.text("page_token") or None, visible=call.visible(*_KINDS),
     )  # fmt: skip
     return present(
         registered_models=[model_json(model) for model in page.models] or None, next_page_token=page.next_cursor
@@ -201,7 +203,7 @@ def search_versions(call: Call) -> Reply:
     prompts, _ = version_filter(params.text("filter"))
     page = (call.services.prompt_models if prompts else call.services.registry).search_versions(
         call.project_id, filter=params.text("filter"), order_by=params.texts("order_by"),
-        limit=params.max_results(10_000, MAX_VERSIONS), cursor=params.text("page_token") or None,
+        limit=params.max_results(10_000, MAX_VERSIONS), cursor=params.text("page_token") or None, visible=call.visible(*_KINDS),
     )  # fmt: skip
     return present(
         model_versions=[version_json(version) for version in page.versions] or None, next_page_token=page.next_cursor

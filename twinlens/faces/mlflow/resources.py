@@ -11,11 +11,15 @@ from twinlens.features.resources import Target
 
 _MODEL_PATHS = ("/mlflow/registered-models", "/mlflow/model-versions", "/model-versions")
 _MCP_SERVERS = "/mlflow/mcp-servers"
-#: Listings that name nothing: what the caller may not read is left out of the answer.
+#: Searches that leave out what the caller may not read (``Call.visible``).
+SEARCHES = frozenset(
+    {
+        "/mlflow/experiments/search", "/mlflow/runs/search", "/mlflow/logged-models/search",
+        "/mlflow/registered-models/search", "/mlflow/model-versions/search",
+    }
+)  # fmt: skip
+#: Listings that name nothing: what the caller may not read is cut out of the answer.
 LISTINGS = {
-    "/mlflow/experiments/search": ("experiments", "experiment_id", ("experiment",)),
-    "/mlflow/registered-models/search": ("registered_models", "name", ("registered_model", "prompt")),
-    "/mlflow/model-versions/search": ("model_versions", "name", ("registered_model", "prompt")),
     _MCP_SERVERS: ("mcp_servers", "name", ("mcp_server",)),
     _MCP_SERVERS + "/endpoints": ("mcp_access_endpoints", "server_name", ("mcp_server",)),
 }

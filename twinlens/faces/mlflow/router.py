@@ -21,7 +21,7 @@ from twinlens.domain.errors import TooLarge, TwinlensError
 from twinlens.faces.http import in_thread, principal
 from twinlens.faces.mlflow.errors import MlflowError, error_reply
 from twinlens.faces.mlflow.params import Params
-from twinlens.faces.mlflow.resources import LISTINGS, readable, targets
+from twinlens.faces.mlflow.resources import LISTINGS, SEARCHES, readable, targets
 from twinlens.faces.mlflow.wire import (
     Call,
     Raw,
@@ -167,6 +167,8 @@ def _check_grants(call: Call, rpc: Rpc) -> bool:
     Raises:
         PermissionDenied: not with these resources.
     """
+    if rpc.path in SEARCHES and rpc.scope == "read":
+        return False
     if rpc.path in LISTINGS and rpc.scope == "read":
         return True
     params = call.params if rpc.body != "bytes" else Params(decode_body(call.body))

@@ -139,9 +139,10 @@ def restore(call: Call) -> None:
 def search(call: Call) -> dict[str, Any]:
     """A page of whole runs."""
     params = call.params
+    visible = call.visible("experiment", "run")
     page = call.services.runs.search(
         call.project_id,
-        params.texts("experiment_ids"),
+        [id for id in params.texts("experiment_ids") if visible is None or id in visible],
         run_filter(params.text("filter")),
         run_order(params.texts("order_by")),
         view=view_of(params, "run_view_type"),

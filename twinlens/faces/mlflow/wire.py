@@ -34,6 +34,7 @@ from twinlens.faces.mlflow.params import Params, QueryValues
 if TYPE_CHECKING:
     from litestar.types import ASGIApp
 
+    from twinlens.domain.grant import Visible
     from twinlens.domain.project import Principal
     from twinlens.features.services import Services
 
@@ -83,6 +84,10 @@ class Call:
         """Who asks; only for calls that need credentials."""
         assert self.who is not None
         return self.who
+
+    def visible(self, *resource_types: str) -> Visible | None:
+        """What a search may show the caller (see ``features.permissions``); None: everything."""
+        return self.services.permissions.visible(self.who, *resource_types) if self.who is not None else None
 
 
 Handler = Callable[[Call], Reply] | Callable[[Call], Awaitable[Reply]]

@@ -2,7 +2,7 @@
 
 Reading needs ``read``; everything else needs a right to change something, and the handler says which. Where a path or query names a
 run, experiment, trace, model, prompt or MCP server, the grants of a user count for that thing (``features.permissions``); lists of
-experiments, models, prompts and MCP servers leave out what the user may not read.
+experiments, models, prompts, traces and MCP servers leave out what the user may not read.
 """
 
 from __future__ import annotations
@@ -15,6 +15,7 @@ from litestar.connection import ASGIConnection
 from litestar.handlers import BaseRouteHandler
 
 from twinlens.domain.errors import PermissionDenied
+from twinlens.domain.grant import Visible
 from twinlens.domain.project import Principal
 from twinlens.faces.http import in_thread, principal, project_principal, services
 from twinlens.faces.native.reply import whole_id
@@ -31,7 +32,11 @@ _NAMED: dict[str, tuple[str, Kind]] = {
 #: Words whose query may say what the answer is about.
 _ASKED = frozenset({"runs", "traces", "metrics"})
 _QUERY: dict[str, Kind] = {"run_id": "run", "experiment_id": "experiment"}
-_LISTED = frozenset({"experiments", "models", "prompts", "mcp-servers"})
+_LISTED = frozenset(
+    {
+        "experiments", "models", "prompts", "mcp-servers", "traces", "traces/count", "traces/histogram", "traces/fields",
+    }
+)  # fmt: skip
 _ASKER = "twinlens_asker"  #: in the request's scope: the caller as signed in, before a grant admitted it
 
 
@@ -83,7 +88,7 @@ async def _by_grants(
         query = connection.query_params
         names = [(kind, value) for name, kind in _QUERY.items() for value in query.getall(name, [])]
     reads = method in ("GET", "HEAD")
-    if not names and not (reads and words == [word] and word in _LISTED):
+    if not names and not (reads and "/".join(words) in _LISTED):
         return who  # ``require`` says whether the whole project is this caller's
 
     def judge() -> Principal:
@@ -109,3 +114,9 @@ def shown(connection: ASGIConnection[Any, Any, Any, Any], kind: Kind) -> Callabl
         return lambda _id: True
     known = services(connection)
     return lambda id: known.permissions.may_read(asker, known.resources.target(asker.project_id, kind, id))
+
+
+def visible(connection: ASGIConnection[Any, Any, Any, Any], *resource_types: str) -> Visible | None:
+    """What a search may show the caller (see ``features.permissions``); None: everything."""
+    asker: Principal | None = cast("dict[str, Any]", connection.scope).get(_ASKER)
+    return None if asker is None else services(connection).permissions.visible(asker, *resource_types)

@@ -9,7 +9,7 @@ from litestar.params import FromPath, QueryParameter
 
 from twinlens.faces.http import AnyRequest, in_thread, services
 from twinlens.faces.native import schemas as s
-from twinlens.faces.native.guard import shown
+from twinlens.faces.native.guard import visible
 from twinlens.faces.native.reply import Cursor, Limit, reading, whole_id
 from twinlens.faces.native.run_rows import model_row, version_row
 
@@ -27,10 +27,9 @@ async def list_models(
     """By name."""
     allowed = await reading(request, whole_id(project_id))
     search = services(request).registry.search
-    page = await in_thread(search, allowed, filter=filter_text or None, limit=limit, cursor=cursor)
-    may_see = shown(request, "model")
-    models = [model_row(model) for model in page.models if may_see(model.name)]
-    return s.RegisteredModelPage(models=models, next_cursor=page.next_cursor)
+    seen = visible(request, "registered_model", "prompt")
+    page = await in_thread(search, allowed, filter=filter_text or None, limit=limit, cursor=cursor, visible=seen)
+    return s.RegisteredModelPage(models=[model_row(model) for model in page.models], next_cursor=page.next_cursor)
 
 
 @get("/projects/{project_id:str}/models/{name:str}", summary="One registered model")

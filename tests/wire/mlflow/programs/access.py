@@ -98,6 +98,7 @@ told["effective"] = auth.get_user_permission("vera", "experiment", private).perm
 become("vera", "another horse")
 told["granted"] = may(private, runs[private])
 told["denied"] = may(open_to_all, runs[open_to_all])
+told["found"] = [run.info.experiment_id == private for run in MlflowClient(url).search_runs([open_to_all, private])]
 told["no deletion by EDIT"] = outcome(MlflowClient(url).delete_run, runs[private])
 told["seen"] = sorted(e.name for e in mlflow.search_experiments())
 become(*ADMIN)
