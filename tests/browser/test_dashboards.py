@@ -16,7 +16,7 @@ def send(server: LiveServer, trace: str, model: str, environment: str) -> None:
     """A trace of one call that costs something, a minute ago."""
     start = datetime.now(UTC) - timedelta(minutes=1)
     rows = [{"id": trace, "timestamp": start.isoformat(), "type": "generation-create", "body": {
-        "id": f"g-{trace}", "traceId": trace, "name": "answer", "model": model, "environment": environment,
+        "id": f"g-{trace}", "traceId": trace, "name": "answer", "model": model, "environment": environment or None,
         "startTime": start.isoformat(), "endTime": (start + timedelta(seconds=2)).isoformat(),
         "usageDetails": {"input": 1000, "output": 500}}}]  # fmt: skip
     answer = httpx.post(server.url + "/api/public/ingestion", json={"batch": rows}, auth=("pk", "sk"))
@@ -49,16 +49,25 @@ def test_a_built_in_dashboard_is_copied_changed_and_live(live_server: LiveServer
     page.get_by_role("button", name="Move By environment forward").click()
     expect(tiles.last).not_to_have_text("By environment")
     page.get_by_role("button", name="Remove Calls").click()
+    page.get_by_role("button", name="Remove", exact=True).click()  # asks once
     expect(page.get_by_role("region", name="Calls", exact=True)).to_have_count(0)
 
     table = page.get_by_role("region", name="By environment")
     send(live_server, "two", "gpt-4o", "staging")
     expect(table.get_by_role("cell", name="staging")).to_be_visible()  # without a reload
-    page.get_by_label("Filter all widgets").fill("environment:production")
-    page.keyboard.press("Enter")
+    page.get_by_label("Environment", exact=True).select_option("production")
     expect(table.get_by_role("cell", name="staging")).to_have_count(0)
     expect(total).to_contain_text("$0.0075")
     page.reload()
     expect(tiles.last).not_to_have_text("By environment")
     expect(page.get_by_role("region", name="Calls", exact=True)).to_have_count(0)
-    expect(page.get_by_label("Filter all widgets")).to_have_value("environment:production")
+    expect(page.get_by_label("Environment", exact=True)).to_have_value("production")
+    send(live_server, "three", "gpt-4o", "")
+    page.get_by_label("Environment", exact=True).select_option("default")
+    expect(table.get_by_role("row")).to_have_count(2)
+    expect(table.get_by_role("cell", name="default")).to_be_visible()
+    page.get_by_role("button", name="Delete this dashboard").click()
+    page.get_by_role("button", name="Delete it and its widgets for good").click()
+    expect(page.get_by_role("heading", name="Dashboards", level=1)).to_be_visible()
+    widgets = httpx.get(live_server.url + "/api/public/unstable/dashboard-widgets", auth=("pk", "sk"))
+    assert widgets.json()["data"] == []

@@ -98,8 +98,11 @@ class Dashboards:
             table.put(made)
         return made
 
-    def update(self, project_id: str, dashboard_id: str, **changes: Any) -> Dashboard:
+    def update(self, project_id: str, dashboard_id: str, *, sweep: bool = False, **changes: Any) -> Dashboard:
         """Change fields: ``name``, ``description``, ``tiles``, ``filters``.
+
+        Args:
+            sweep: delete widgets that were on it and are on no dashboard any more.
 
         Raises:
             NotFound: there is none.
@@ -113,10 +116,12 @@ class Dashboards:
             made = msgspec.structs.replace(old, **changes, updated_ns=self._clock())
             _check(table, made)
             table.put(made)
+            if sweep:
+                _sweep(table, old)
         return made
 
-    def delete(self, project_id: str, dashboard_id: str) -> None:
-        """Remove a dashboard; its widgets stay.
+    def delete(self, project_id: str, dashboard_id: str, *, sweep: bool = False) -> None:
+        """Remove a dashboard; its widgets stay unless ``sweep`` says as in ``update``.
 
         Raises:
             NotFound: there is none.
@@ -124,8 +129,11 @@ class Dashboards:
         """
         _own(dashboard_id, "dashboard")
         with self._catalog.write() as connection:
-            if not DashboardTable(connection, project_id).delete(Dashboard, dashboard_id):
-                raise _no_dashboard(dashboard_id)
+            table = DashboardTable(connection, project_id)
+            old = _dashboard(table, dashboard_id)
+            table.delete(Dashboard, dashboard_id)
+            if sweep:
+                _sweep(table, old)
 
     # --- tiles -------------------------------------------------------------------------------------------------
     def add_tile(self, project_id: str, dashboard_id: str, tile: Tile, *, at_end: bool) -> Tile:
@@ -291,6 +299,15 @@ class Dashboards:
         found = [self._telemetry.aggregate(msgspec.structs.replace(a, limit=most)) for _, a in plan.aggregates]
         rows = plan.rows(found)
         return _largest_groups(widget, rows) if grouped else rows
+
+
+def _sweep(table: DashboardTable, old: Dashboard) -> None:
+    """Delete what was on ``old`` and is on no dashboard now."""
+    boards, _ = table.page(Dashboard)
+    shown = {tile.widget_id for board in boards for tile in board.tiles}
+    for widget_id in {tile.widget_id for tile in old.tiles} - shown:
+        if widget_id:
+            table.delete(Widget, widget_id)
 
 
 def _largest_groups(widget: Widget, rows: list[dict[str, Any]]) -> list[dict[str, Any]]:

@@ -110,7 +110,7 @@ async def get_dashboard(
 async def change_dashboard(
     request: AnyRequest, project_id: FromPath[str], dashboard_id: FromPath[str], data: JSONBody[d.DashboardChange]
 ) -> d.DashboardDetail:
-    """Name, description, filters or tiles."""
+    """Name, description, filters or tiles. Widgets that no dashboard shows any more are deleted."""
     allowed = await writing(request, whole_id(project_id))
     changes: dict[str, Any] = {
         name: value
@@ -120,14 +120,16 @@ async def change_dashboard(
     if not isinstance(data.tiles, UnsetType):
         changes["tiles"] = [_tile(row) for row in data.tiles]
     change = services(request).dashboards.update
-    return await in_thread(lambda: _detail(request, allowed, change(allowed, whole_id(dashboard_id), **changes)))
+    return await in_thread(
+        lambda: _detail(request, allowed, change(allowed, whole_id(dashboard_id), sweep=True, **changes))
+    )
 
 
 @delete(f"{_BASE}/{{dashboard_id:str}}", summary="Delete a dashboard", status_code=204)
 async def delete_dashboard(request: AnyRequest, project_id: FromPath[str], dashboard_id: FromPath[str]) -> None:
-    """Its widgets stay."""
+    """With the widgets that no other dashboard shows."""
     allowed = await writing(request, whole_id(project_id))
-    await in_thread(services(request).dashboards.delete, allowed, whole_id(dashboard_id))
+    await in_thread(services(request).dashboards.delete, allowed, whole_id(dashboard_id), sweep=True)
 
 
 @post(f"{_BASE}/{{dashboard_id:str}}/widgets", summary="Add a widget to a dashboard")

@@ -840,14 +840,14 @@ export interface paths {
         post?: never;
         /**
          * Delete a dashboard
-         * @description Its widgets stay.
+         * @description With the widgets that no other dashboard shows.
          */
         delete: operations["delete_dashboard"];
         options?: never;
         head?: never;
         /**
          * Change a dashboard
-         * @description Name, description, filters or tiles.
+         * @description Name, description, filters or tiles. Widgets that no dashboard shows any more are deleted.
          */
         patch: operations["change_dashboard"];
         trace?: never;

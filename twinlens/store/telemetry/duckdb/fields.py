@@ -96,6 +96,7 @@ VIEWS: dict[str, dict[str, Field]] = {
         ),
     }),
     "spans": _view("s", SPAN_FIELDS, {
+        "environment": Field("coalesce(s.environment, 'default')", "text"),  # as Langfuse calls what names none
         "latency_ns": Field("(s.end_ns - s.start_ns)", "number"),
         "ttft_ns": Field("(s.first_token_ns - s.start_ns)", "number"),
         "is_root": Field("(s.parent_id IS NULL)", "bool"),

@@ -1,6 +1,6 @@
 import { useMutation, useQuery, useQueryClient } from "@tanstack/react-query";
 import { Link, useNavigate, useParams } from "@tanstack/react-router";
-import { ArrowLeft, ArrowRight, Copy, Pencil, Plus, Trash2 } from "lucide-react";
+import { ArrowLeft, ArrowRight, Copy, Pencil, Plus } from "lucide-react";
 import { useEffect, useMemo, useRef, useState } from "react";
 import { api } from "@/api/client";
 import { useLive } from "@/api/live";
@@ -9,6 +9,8 @@ import { useRange } from "@/app/range";
 import { usePageSearch, useProjectId, useSetSearch } from "@/app/url";
 import { writeRange } from "@/base/range";
 import { Button, IconButton } from "@/ui/Button";
+import { ConfirmButton } from "@/ui/ConfirmButton";
+import { EnvironmentSelect } from "@/ui/EnvironmentSelect";
 import { Input } from "@/ui/Field";
 import { FilterBox } from "@/ui/FilterBox";
 import { useHotkeys } from "@/ui/hotkeys";
@@ -21,7 +23,7 @@ import { inOrder, moveTo, pack } from "./layout";
 import { dashboardQuery } from "./queries";
 import { WidgetEditor } from "./WidgetEditor";
 import { WidgetView } from "./WidgetView";
-import { FILTERED, parseWhere } from "./where";
+import { FILTERED, inEnvironment, parseWhere } from "./where";
 
 const ROW = 44;
 const GAP = 12;
@@ -50,6 +52,7 @@ export function DashboardPage() {
     timer.current = window.setTimeout(() => {
       timer.current = 0;
       void queries.invalidateQueries({ queryKey: [projectId, "widget-answer"] });
+      void queries.invalidateQueries({ queryKey: [projectId, "values", "env"] });
     }, REFRESH_MS);
   });
   const stored = (detail: DashboardDetail) => {
@@ -104,8 +107,8 @@ export function DashboardPage() {
   ]);
   const where = search.where ?? "";
   const filters = useMemo<WidgetFilter[]>(
-    () => [...(board?.filters ?? []), ...parseWhere(where)],
-    [board?.filters, where],
+    () => [...(board?.filters ?? []), ...inEnvironment(search.env), ...parseWhere(where)],
+    [board?.filters, search.env, where],
   );
   return (
     <>
@@ -121,9 +124,11 @@ export function DashboardPage() {
         {own ? (
           <>
             {edit ? (
-              <IconButton label="Delete this dashboard" onClick={() => remove.mutate()}>
-                <Trash2 size={15} aria-hidden="true" />
-              </IconButton>
+              <ConfirmButton
+                label="Delete this dashboard"
+                verb="Delete it and its widgets for good"
+                run={() => remove.mutate()}
+              />
             ) : null}
             <Button icon={<Plus size={15} aria-hidden="true" />} onClick={() => setEditing("new")}>
               Add widget
@@ -144,11 +149,16 @@ export function DashboardPage() {
         <RangePicker value={range} onChange={(text) => setSearch({ range: text === "24h" ? undefined : text })} />
       </PageHeader>
       <Bar label="Filters">
+        <EnvironmentSelect
+          projectId={projectId}
+          value={search.env ?? ""}
+          onChange={(env) => setSearch({ env: env || undefined })}
+        />
         <FilterBox
           value={where}
           onChange={(text) => setSearch({ where: text })}
           label="Filter all widgets"
-          placeholder="environment:production userId:alice model:gpt-4o"
+          placeholder="userId:alice model:gpt-4o tags:beta"
           suggest={(at) =>
             at.kind === "value"
               ? []
@@ -334,13 +344,11 @@ function Grid({ board, edit, onTiles, onEdit, draw }: GridProps) {
                       <Pencil size={13} aria-hidden="true" />
                     </IconButton>
                   )}
-                  <IconButton
+                  <ConfirmButton
                     label={`Remove ${widget.name}`}
-                    small
-                    onClick={() => onTiles(pack(tiles.filter((t) => t.id !== tile.id)))}
-                  >
-                    <Trash2 size={13} aria-hidden="true" />
-                  </IconButton>
+                    verb="Remove"
+                    run={() => onTiles(pack(tiles.filter((t) => t.id !== tile.id)))}
+                  />
                 </div>
               ) : null}
             </header>

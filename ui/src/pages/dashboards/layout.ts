@@ -141,5 +141,5 @@ export function stacked(list: readonly Curve[]): (number | null)[][] {
 
 /** A dimension's value for people. */
 export function label(value: unknown): string {
-  return value === null || value === undefined || value === "" ? "(none)" : String(value);
+  return value === null || value === undefined || value === "" ? "none" : String(value);
 }

@@ -25,6 +25,11 @@ export function parseWhere(text: string): WidgetFilter[] {
   });
 }
 
+/** What holds in one environment; nothing when none is chosen. */
+export function inEnvironment(name: string | undefined): WidgetFilter[] {
+  return name ? [{ type: "stringOptions", column: "environment", operator: "any of", value: [name] }] : [];
+}
+
 /** A stored condition for people. */
 export function filterText(filter: WidgetFilter): string {
   const value = Array.isArray(filter.value) ? filter.value.join(", ") : String(filter.value ?? "");
