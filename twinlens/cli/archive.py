@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal
 
 from cyclopts import Parameter
+from cyclopts.validators import Number
 from rich.console import Console
 
 if TYPE_CHECKING:
@@ -62,6 +63,9 @@ def export(
     sources = [
         (p["id"], p["name"], TwinlensSource(http, p["id"], experiment=experiment, trace=trace)) for p in found
     ]  # fmt: skip
+    part = "experiment" if experiment else "trace" if trace else None
+    if part and not any(page.records for page in sources[0][2].read(part)):
+        raise InvalidArgument(f"project {found[0]['id']} has no {part} with the id {experiment or trace!r}")
     if format != "archive":
         write = write_csv if format == "csv" else write_otlp
         print(f"{write(destination, [source for _, _, source in sources]):,} traces written to {destination}")
@@ -88,7 +92,7 @@ def import_(
         str | None, Parameter(help="Into this project (archives of one project). [default: the archived one's id]")
     ] = None,
     dry_run: Annotated[bool, Parameter(negative=(), help="Check the archive and say what it holds.")] = False,
-    rate: Annotated[float, Parameter(help="Requests per second at most; 0: no limit.")] = 0,
+    rate: Annotated[float, Parameter(help="Requests per second at most; 0: no limit.", validator=Number(gte=0))] = 0,
     checkpoint: Annotated[
         Path | None, Parameter(help="Where progress is kept. [default: beside the archive, removed when done]")
     ] = None,

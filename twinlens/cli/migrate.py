@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Annotated, Literal
 
 from cyclopts import App, Parameter
+from cyclopts.validators import Number
 from rich.console import Console
 
 migrate = App(name="migrate")
@@ -20,8 +21,10 @@ def run(
     checkpoint: Annotated[
         Path | None, Parameter(help="Where progress is kept. [default: twinlens-migration-….db in this folder]")
     ] = None,
-    workers: Annotated[int, Parameter(help="Requests in flight, to each side.")] = 4,
-    rate: Annotated[float, Parameter(help="Requests per second at most, to each side; 0: no limit.")] = 0,
+    workers: Annotated[int, Parameter(help="Requests in flight, to each side.", validator=Number(gte=1, lte=64))] = 4,
+    rate: Annotated[
+        float, Parameter(help="Requests per second at most, to each side; 0: no limit.", validator=Number(gte=0))
+    ] = 0,
 ) -> None:
     """Move a project between MLflow, Langfuse and Twinlens, or from the files of another tool.
 
@@ -41,6 +44,7 @@ def run(
     from twinlens.migrate.show import Bars, reading, show_notes, show_plan, show_report
 
     there, here = locate.parse(source), locate.parse(target)
+    locate.check_apart(there, here)
     title = f"{there.shown} → {here.shown}"
     exact = there.system == here.system == "twinlens"
     with reading(there.shown):

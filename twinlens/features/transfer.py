@@ -15,6 +15,7 @@ import msgspec
 from twinlens.domain.artifact import proxy_path
 from twinlens.domain.errors import InvalidArgument, NotFound, PermissionDenied
 from twinlens.domain.record import KINDS, AnyRecord, ArtifactRecord, RecordPage, RowRecord, SpansRecord
+from twinlens.domain.run_rules import experiment_number
 from twinlens.features.artifacts import Artifact, Artifacts
 from twinlens.features.audit import Audit
 from twinlens.features.record_reader import RecordReader, Scope
@@ -49,6 +50,8 @@ class Transfer:
             raise InvalidArgument(f"kind {kind!r} is not known; known: {', '.join(KINDS)}")
         if (scope.experiment_id and kind not in _OF_EXPERIMENT) or (scope.trace_id and kind not in _OF_TRACE):
             return RecordPage(records=[])
+        if scope.experiment_id is not None:
+            experiment_number(scope.experiment_id)
         records, after = self._reader.kinds[kind](scope, _position(cursor), limit)
         return RecordPage(records=records, next_cursor=None if after is None else _cursor(after))
 

@@ -9,6 +9,7 @@ import yaml
 
 from twinlens.migrate.config_edit import edit_block
 from twinlens.migrate.errors import MigrationError
+from twinlens.sdk.block_keys import BACKENDS
 
 Backend = Literal["mlflow", "langfuse", "twinlens"]
 _BACKENDS = ("mlflow", "langfuse", "twinlens")
@@ -27,7 +28,11 @@ def rewrite(text: str, to: Backend) -> str:
     """
     try:
         whole = yaml.safe_load(text)
-    except yaml.YAMLError as error:
+    except yaml.MarkedYAMLError as error:
+        mark = error.problem_mark
+        where = f"line {mark.line + 1}, column {mark.column + 1}" if mark else "the file"
+        raise MigrationError(f"{where}: {error.problem or 'not YAML'}; expected a YAML mapping") from error
+    except (yaml.YAMLError, RecursionError) as error:
         raise MigrationError(f"the file is not YAML: {error}") from error
     found = re.search(r"^([ ]*)observability:[^\n]*\n?((?:\1[ ]+[^\n]*\n?|[ ]*\n)*)", text, re.MULTILINE)
     if found is None or not isinstance(whole, dict):
@@ -35,9 +40,7 @@ def rewrite(text: str, to: Backend) -> str:
     indent = found[1]
     block: Any = _block(whole)
     block = dict(block) if isinstance(block, dict) else {"enabled": bool(block)}
-    listed: Any = block.pop("backends", None) or block.pop("backend", None) or [b for b in _BACKENDS if b in block]
-    names = list(listed) if isinstance(listed, list | dict) else [listed]
-    kept: list[Any] = [name for name in names if name not in _BACKENDS]
+    kept = _gathered(block)
     options = _options(block, to)
     for name in _BACKENDS:
         block.pop(name, None)
@@ -49,6 +52,40 @@ def rewrite(text: str, to: Backend) -> str:
     lines = "".join(f"{indent}{line}\n" if line else "\n" for line in dumped.splitlines())
     tail = re.search(r"\n(?:[ ]*\n)*\Z", found[2])
     return text[: found.start()] + lines + (tail[0][1:] if tail else "") + text[found.end() :]
+
+
+def _gathered(block: dict[str, Any]) -> list[Any]:
+    """Take the list of backends out of a block, and put the options of the known three, which may stand in the list or beside the
+    name of a single backend, under their names. What is left of the list."""
+    one: Any = block.get("backend")
+    if isinstance(one, str) and one in _BACKENDS and not block.get("backends"):
+        config = block.pop("config", None)
+        beside = {name: block.pop(name) for name in list(block) if name in BACKENDS[one]}
+        under = block.get(one)
+        block[one] = beside | (config if isinstance(config, dict) else {}) | (under if isinstance(under, dict) else {})
+    listed: Any = block.pop("backends", None) or one or [b for b in _BACKENDS if b in block]
+    block.pop("backend", None)
+    if isinstance(listed, dict):
+        listed = [{name: options} if options else name for name, options in listed.items()]
+    kept: list[Any] = []
+    for entry in listed if isinstance(listed, list) else [listed]:
+        name, own = _entry(entry)
+        if name not in _BACKENDS:
+            kept.append(entry)
+        elif own:
+            block[name] = (block[name] if isinstance(block.get(name), dict) else {}) | own
+    return kept
+
+
+def _entry(entry: Any) -> tuple[Any, dict[str, Any]]:
+    """Name and options of one entry of the list: a name, ``{name: options}`` or ``{name: …, option: …}``."""
+    if not isinstance(entry, dict):
+        return entry, {}
+    found: dict[str, Any] = dict(entry)
+    name = found.pop("name", None) or found.pop("type", None)
+    if name is None and len(found) == 1:
+        name, found = next(iter(found.items()))
+    return name, found if isinstance(found, dict) else {}  # pyright: ignore[reportUnnecessaryIsInstance]
 
 
 def _same(text: str, block: dict[str, Any]) -> bool:

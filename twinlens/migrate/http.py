@@ -18,6 +18,8 @@ from twinlens.migrate.errors import BusyError, MigrationError
 
 _PATIENT = (429, 502, 503, 504)
 _TRIES = 8
+#: Of a server that has not answered yet: its address may be wrong.
+_FIRST_TRIES = 3
 _CHUNK = 1 << 18
 _Item = TypeVar("_Item")
 _Answer = TypeVar("_Answer")
@@ -52,6 +54,7 @@ class Http:
         self._pause = 1 / rate if rate else 0.0
         self._next = 0.0
         self._lock = threading.Lock()
+        self._answered = False
 
     def request(
         self, method: str, path: str, *, params: Any = None, json: Any = None, data: Any = None,
@@ -81,8 +84,13 @@ class Http:
                     method, url, params=params, data=data, headers=sent, stream=stream, timeout=(10, 300)
                 )
             except requests.RequestException as error:
-                problem, pause = str(error), min(10.0, 0.25 * 2**attempt)
+                problem, pause = _reason(error), min(10.0, 0.25 * 2**attempt)
+                if not self._answered and attempt == _FIRST_TRIES - 1:
+                    raise MigrationError(
+                        f"{self.base} does not answer ({problem}): is the address right, and does the server run?"
+                    ) from error
             else:
+                self._answered = True
                 if answer.status_code < 400 or answer.status_code in allow:
                     return answer
                 problem = f"{answer.status_code} {answer.text[:500]}"
@@ -163,6 +171,13 @@ def _filled(chunks: Iterable[bytes]) -> Iterator[bytes]:
     for chunk in chunks:
         if chunk:
             yield chunk
+
+
+def _reason(error: requests.RequestException) -> str:
+    """What the operating system or the protocol says, without the layers around it."""
+    inner: Any = error.args[0] if error.args else error
+    text = str(getattr(inner, "reason", None) or inner)
+    return text.rpartition(": ")[2] if "Failed to " in text else text
 
 
 def _seconds(text: str | None, default: float) -> float:

@@ -120,6 +120,16 @@ def check_target(place: Place) -> None:
         )
 
 
+def check_apart(there: Place, here: Place) -> None:
+    """See that a migration goes somewhere.
+
+    Raises:
+        MigrationError: both addresses name one project.
+    """
+    if (there.system, there.url, there.auth, there.project) == (here.system, here.url, here.auth, here.project):
+        raise MigrationError(f"{there.shown} is source and target: name another project or server as the target")
+
+
 def target(
     place: Place, *, derive: bool, rate: float = 0, workers: int = 4, notes: Notes | None = None
 ) -> Target:  # fmt: skip

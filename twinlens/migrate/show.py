@@ -75,7 +75,7 @@ def show_secrets(source: Source) -> None:
 
 def show_plan(plan: Plan, title: str) -> None:
     """What would be carried."""
-    table = Table(title=title)
+    table = Table()
     for name in ("kind", "records", "bytes", "time"):
         table.add_column(name, justify="left" if name == "kind" else "right")
     for each in plan.estimates:
@@ -84,6 +84,7 @@ def show_plan(plan: Plan, title: str) -> None:
             "" if each.bytes is None else decimal(each.bytes), "" if each.seconds is None else _time(each.seconds),
         )  # fmt: skip
     console = Console()
+    console.print(title, highlight=False, markup=False, soft_wrap=True)
     console.print(table)
     console.print(f"{'About' if plan.complete else 'At least about'} {_time(plan.seconds)}. Nothing has been written.")
     if plan.left:
@@ -98,7 +99,7 @@ def _time(seconds: float) -> str:
 
 def show_report(report: Report, title: str) -> None:
     """Both sides, kind by kind."""
-    table = Table(title=title)
+    table = Table()
     for name in ("kind", "carried", "found", "missing", "different", "tokens", "cost USD", "bytes"):
         table.add_column(name, justify="left" if name == "kind" else "right")
     for t in report.totals:
@@ -106,6 +107,7 @@ def show_report(report: Report, title: str) -> None:
             t.kind.replace("_", " "), f"{t.carried:,}", f"{t.found:,}", _bad(t.missing), _bad(t.different),
             _pair(*t.tokens), _pair(*t.cost), _pair(*t.bytes),
         )  # fmt: skip
+    Console().print(title, highlight=False, markup=False, soft_wrap=True)
     Console().print(table)
 
 

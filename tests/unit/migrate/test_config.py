@@ -106,3 +106,28 @@ def test_below_spec_and_short_forms() -> None:
 def test_without_a_block(text: str) -> None:
     with pytest.raises(MigrationError):
         rewrite(text, "mlflow")
+
+
+@pytest.mark.parametrize(
+    "block",
+    [
+        "  backends:\n  - mlflow: {experiment_name: churn, tracking_uri: http://old}\n  - console\n",
+        "  backends:\n  - {name: mlflow, experiment_name: churn}\n  - console\n",
+        "  backends: {mlflow: {experiment_name: churn}, console: {}}\n",
+        "  backend: mlflow\n  experiment_name: churn\n  tracking_uri: http://old\n",
+        "  backend: mlflow\n  config: {experiment_name: churn}\n",
+    ],
+)
+def test_options_are_found_where_they_stand(block: str) -> None:
+    """In the list of backends, or beside the name of a single one; nothing of the old backend is left."""
+    found = yaml.safe_load(rewrite(f"observability:\n{block}  tracing: true\n", "langfuse"))["observability"]
+    assert found["langfuse"]["project"] == "churn"
+    assert found["backends"][0] == "langfuse"
+    assert "mlflow" not in str(found)
+    assert set(found) - {"enabled"} == {"backends", "langfuse", "tracing"}
+    assert found["backends"][1:] in ([], ["console"])
+
+
+def test_what_is_no_yaml_is_told_with_its_line() -> None:
+    with pytest.raises(MigrationError, match=r"^line 3, column \d+: .*expected a YAML mapping$"):
+        rewrite("observability:\n  backends: [mlflow\n  mlflow:\n", "langfuse")
