@@ -99,7 +99,7 @@ def check_model_name(name: str) -> str:
     if len(name) > MAX_NAME:
         raise InvalidArgument(f"Registered model name cannot be longer than {MAX_NAME} characters.")
     if "/" in name or ":" in name or "\x00" in name:
-        raise InvalidArgument(f"Invalid model name: '{name}'. Names may not contain '/' or ':'.")
+        raise InvalidArgument(f"Invalid model name '{name}'. Names cannot contain '/' or ':'.")
     return name
 
 
@@ -112,7 +112,7 @@ def check_alias(alias: str) -> str:
     """
     if not alias or len(alias) > MAX_ALIAS or not _ALIAS.match(alias):
         raise InvalidArgument(
-            f"Invalid alias name: '{alias}'. Aliases have 1 to {MAX_ALIAS} letters, digits, underscores or dashes."
+            f"Invalid alias name: '{alias}'. Names may only contain alphanumerics, underscores (_), and dashes (-)."
         )
     if alias.lower() == LATEST:
         raise InvalidArgument("'latest' alias name (case insensitive) is reserved.")
@@ -161,6 +161,6 @@ def parse_version(text: str | int) -> int:
     Raises:
         InvalidArgument: not a whole number.
     """
-    if not re.fullmatch(r"\d{1,9}", str(text)):
-        raise InvalidArgument(f"Model version must be an integer, got '{text}'")
+    if not re.fullmatch(r"-?\d{1,9}", str(text)):
+        raise InvalidArgument(f"Parameter 'version' must be an integer, got '{text}'.")
     return int(text)

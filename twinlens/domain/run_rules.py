@@ -170,8 +170,8 @@ def experiment_number(experiment_id: str) -> int:
     try:
         number = int(experiment_id)
     except ValueError:
-        number = -1
-    if not 0 <= number < _INT64:
+        number = _INT64
+    if not -_INT64 <= number < _INT64:
         raise InvalidArgument(f"Invalid experiment ID '{experiment_id}'. Experiment ID must be a valid integer.")
     return number
 

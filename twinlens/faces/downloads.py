@@ -31,7 +31,7 @@ def download(artifact: Artifact, range_header: str | None = None, *, attachment:
     place = "attachment" if attachment else "inline"
     headers: list[tuple[bytes, bytes]] = [
         (b"content-type", artifact.media_type.encode()),
-        (b"content-disposition", f"{place}; filename*=UTF-8''{quote(artifact.name, safe='')}".encode()),
+        (b"content-disposition", _disposition(place, artifact.name)),
         (b"x-content-type-options", b"nosniff"),
         (b"content-security-policy", b"sandbox; default-src 'none'; img-src 'self' data:; style-src 'unsafe-inline'"),
         (b"accept-ranges", b"bytes"),
@@ -66,3 +66,9 @@ def _wanted(header: str, size: int) -> tuple[int, int] | None:
     if last and int(last) < start:
         return None
     return (start, min(size, int(last) + 1) if last else size) if start < size else (size, size)
+
+
+def _disposition(place: str, name: str) -> bytes:
+    """A Content-Disposition that old clients read too: the name in ASCII first, then exactly (RFC 6266)."""
+    plain = re.sub(r'[^\x20-\x7e]|["\\]', "_", name)
+    return f"{place}; filename=\"{plain}\"; filename*=UTF-8''{quote(name, safe='')}".encode()

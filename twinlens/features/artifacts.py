@@ -86,7 +86,6 @@ class Artifacts:
 
         Raises:
             InvalidArgument: a bad path, or one that collides with a folder.
-            PermissionDenied: a path of another project.
             TooLarge: more bytes than the server takes; nothing was stored.
         """
         return await self._blobs.write(self.key(project_id, path), self.limited(chunks))
@@ -152,16 +151,15 @@ class Artifacts:
 
     # -----------------------------------------------------------------------------------------------------------------
     def key(self, project_id: str, path: str) -> str:
-        """The key in the blob store of a proxied path.
+        """The key in the blob store of a proxied path. It lies in the project's folder, whether or not the path begins
+        with that: programs choose locations such as ``mlflow-artifacts:/team/x``, and those of a moved MLflow server
+        begin with the experiment.
 
         Raises:
             InvalidArgument: a bad path.
-            PermissionDenied: a path of another project.
         """
-        path = check_key(path.strip("/"))
-        if path.split("/", 1)[0] != uris.project_folder(project_id):
-            raise PermissionDenied(f"the artifact path '{path}' does not belong to this project")
-        return join(ARTIFACTS, path)
+        path, folder = check_key(path.strip("/")), uris.project_folder(project_id)
+        return join(ARTIFACTS, path) if path.split("/", 1)[0] == folder else join(ARTIFACTS, folder, path)
 
     @staticmethod
     def proxied(uri: str, path: str) -> str | None:

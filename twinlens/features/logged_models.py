@@ -132,8 +132,9 @@ class LoggedModels:
         return self._set(project_id, model_id, status=status, status_message=message)
 
     def delete(self, project_id: str, model_id: str) -> None:
-        """Hide a model; ``get(deleted=True)`` still finds it."""
-        self._set(project_id, model_id, lifecycle="deleted")
+        """Hide a model, again without effect; ``get(deleted=True)`` still finds it. Raises NotFound."""
+        if self.get(project_id, model_id, deleted=True).lifecycle != "deleted":
+            self._set(project_id, model_id, lifecycle="deleted")
 
     def set_tags(self, project_id: str, model_id: str, tags: Mapping[str, str]) -> LoggedModel:
         """Set tags. Raises NotFound or InvalidArgument."""

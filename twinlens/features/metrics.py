@@ -297,5 +297,5 @@ def _decode_cursor(cursor: str) -> tuple[int, int, float]:
     try:
         place: Any = msgspec.msgpack.decode(base64.urlsafe_b64decode(cursor), type=tuple[int, int, float])
     except (ValueError, msgspec.DecodeError):
-        raise InvalidArgument(f"Invalid page token, could not decode: '{cursor[:100]}'") from None
+        raise InvalidArgument(f"Invalid page token, could not base64-decode: '{cursor[:100]}'") from None
     return place

@@ -282,7 +282,7 @@ class PromptModels:
         try:
             return self._prompts.get(project_id, name, version=version)
         except NotFound:
-            raise NotFound(f"Prompt (name={name}, version={version}) not found") from None
+            raise NotFound(f"Model Version (name={name}, version={version}) not found") from None
 
     def _model(self, project_id: str, prompt: Prompt) -> RegisteredModel:
         newest: list[ModelVersion] = []

@@ -367,11 +367,15 @@ class Registry:
         """Check a source (MLflow 3.18's rules, reference 2.8): source, storage location, run id, logged model id."""
         if not source or len(source) > _MAX_SOURCE or uris.is_traversal(source):
             raise InvalidArgument(
-                f"Invalid model version source: '{source[:200]}'. It must be an absolute URI without relative path references."
+                f"Invalid model version source: '{source[:200]}'. If supplying a source as an http, https, local file path, ftp, "
+                "objectstore, or mlflow-artifacts uri, an absolute path must be provided without relative path references "
+                "present. Please provide an absolute path."
             )
         parts = urlsplit(source)
         if parts.scheme in ("models", "runs") and parts.netloc:
-            raise InvalidArgument(f"Invalid model version source: '{source}'. It must not name another server.")
+            raise InvalidArgument(
+                f"Invalid model version source: '{source}'. Registered model sources must use the active model registry."
+            )
         if parts.scheme == "models":
             return self._resolve_model(project_id, source, parts.path.strip("/"), run_id, model_id)
         if model_id:

@@ -317,8 +317,10 @@ class Runs:
 
     @staticmethod
     def _put_tags(table: RunTable, key: RunKey, tags: dict[str, str]) -> None:
+        if tags.get(NAME_TAG) == "":  # no name, so the run keeps the one it has
+            tags = {name: value for name, value in tags.items() if name != NAME_TAG}
         table.put_texts(run_tags, key, tags)
-        if tags.get(NAME_TAG):
+        if NAME_TAG in tags:
             table.set(key, name=tags[NAME_TAG])
 
     def _set_lifecycle(self, project_id: str, run_id: str, lifecycle: str) -> None:

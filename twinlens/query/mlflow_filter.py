@@ -254,8 +254,14 @@ def parse_order_by(item: str) -> SortKey:
     text = item.strip()
     match = re.search(r"\s+(asc|desc)$", text, re.IGNORECASE)
     name = text[: match.start()].rstrip() if match else text
-    error = InvalidArgument(f"Invalid order_by clause '{item}'. Expected form is 'entity.key [ASC|DESC]'")
+    error = InvalidArgument(
+        f"Invalid order_by clause '{item}'. Could not be parsed. Expected form: 'entity.key [ASC|DESC]'"
+    )
     found = _tokens(name)
+    if len(found) == 2 and match is None and found[1].text.lower() != "name":
+        raise InvalidArgument(
+            f"Invalid ordering key in order_by clause '{item}'. Expected form: 'entity.key [ASC|DESC]'"
+        )
     if len(found) != 1:
         # MLflow accepts one unquoted key with blanks: attribute.run name
         if (

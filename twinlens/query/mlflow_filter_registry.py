@@ -76,7 +76,7 @@ def _resolve_logged(clause: Clause) -> Expr:
                 value = number_value(clause, clause.key)
                 return Cmp(_LOGGED_NUMBERS[clause.key], check_op(clause, _NUMERIC), value)
             if clause.key in _LOGGED_TEXTS:
-                value = text_value(clause, "attributes")
+                value = _plain(clause)
                 if clause.key == "status":
                     value = _statuses(value)
                 return Cmp(_LOGGED_TEXTS[clause.key], check_op(clause, _TEXTUAL | _LISTS), value)
@@ -84,13 +84,20 @@ def _resolve_logged(clause: Clause) -> Expr:
         case "metrics" | "metric":
             return Cmp("metric", check_op(clause, _NUMERIC), float(number_value(clause, "metric")), clause.key)
         case "params" | "param":
-            return Cmp("param", check_op(clause, _TEXTUAL | _LISTS), text_value(clause, "parameter"), clause.key)
+            return Cmp("param", check_op(clause, _TEXTUAL | _LISTS), _plain(clause), clause.key)
         case "tags" | "tag":
-            return Cmp("tag", check_op(clause, _TEXTUAL | _LISTS), text_value(clause, "tag"), clause.key)
+            return Cmp("tag", check_op(clause, _TEXTUAL | _LISTS), _plain(clause), clause.key)
         case _:
             raise InvalidArgument(
                 f"Invalid entity type: '{clause.entity}'. Expected one of ['attributes', 'metrics', 'params', 'tags']."
             )
+
+
+def _plain(clause: Clause) -> Any:
+    """The clause's text; of logged models a bare number is text too, as written: ``params.lr = 0.01``."""
+    if isinstance(clause.value, int | float):
+        return re.split(r"[\s=<>]", clause.text)[-1]
+    return text_value(clause, "attributes")
 
 
 def _statuses(value: Any) -> Any:
@@ -160,8 +167,9 @@ def model_order(items: list[str]) -> list[tuple[str, bool]]:
 
 
 def version_order(items: list[str]) -> list[tuple[str, bool]]:
-    """Order of ``model-versions/search`` as (field, descending); the store appends name and newest version."""
-    return _orders(items, _VERSION_ORDER)
+    """Order of ``model-versions/search`` as (field, descending), by default what changed last comes first; the store appends
+    name and newest version."""
+    return _orders(items or ["last_updated_timestamp DESC"], _VERSION_ORDER)
 
 
 def logged_model_order(

@@ -51,8 +51,9 @@ def text_value(clause: Clause, what: str) -> Any:
         return None
     values = clause.value if isinstance(clause.value, list) else [clause.value]
     if not all(isinstance(value, str) for value in values):
+        example = "" if "attributes" in what else " (e.g. 'my-value')"
         raise InvalidArgument(
-            f"Expected a quoted string value for {what} (e.g. 'my-value'). Got value {clause.value} in: {clause.text}"
+            f"Expected a quoted string value for {what}{example}. Got value {clause.value} in: {clause.text}"
         )
     return clause.value
 
@@ -60,7 +61,7 @@ def text_value(clause: Clause, what: str) -> Any:
 def number_value(clause: Clause, what: str) -> int | float:
     """The clause's value, which must be a bare number."""
     if not isinstance(clause.value, int | float):
-        raise InvalidArgument(f"Expected numeric value type for {what}. Found {clause.value} in: {clause.text}")
+        raise InvalidArgument(f"Expected numeric value type for {what}. Found {clause.value!r} in: {clause.text}")
     return clause.value
 
 
@@ -69,7 +70,8 @@ def _entity(name: str | None, valid: dict[str, str]) -> str:
         return "attribute"
     entity = valid.get(name)
     if entity is None:
-        raise InvalidArgument(f"Invalid entity type '{name}'. Valid values are {sorted(set(valid.values()))}")
+        names = ["parameter" if each == "param" else each for each in dict.fromkeys(valid.values())]
+        raise InvalidArgument(f"Invalid entity type '{name}'. Valid values are {names}")
     return entity
 
 
@@ -77,11 +79,11 @@ def _resolve_run(clause: Clause) -> Expr:
     entity, key = _entity(clause.entity, _ENTITIES), clause.key
     match entity:
         case "metric":
-            op = check_op(clause, _NUMERIC)
-            return Cmp("metric", op, float(number_value(clause, "metric")), key)
+            value = float(number_value(clause, "metric"))
+            return Cmp("metric", check_op(clause, _NUMERIC), value, key)
         case "param" | "tag":
-            op = check_op(clause, _TEXTUAL | _NULLS)
-            return Cmp(entity, op, text_value(clause, "parameter" if entity == "param" else entity), key)
+            text = text_value(clause, "parameter" if entity == "param" else entity)
+            return Cmp(entity, check_op(clause, _TEXTUAL | _NULLS), text, key)
         case "dataset":
             if key not in _DATASETS:
                 raise InvalidArgument(f"Invalid dataset key '{key}' specified. Valid keys are '{sorted(_DATASETS)}'")
@@ -96,15 +98,15 @@ def _run_attribute(clause: Clause, key: str) -> Expr:
             f"IS NULL / IS NOT NULL is only supported for tags and params, not for 'attribute' '{key}'"
         )
     if key in _RUN_NUMBERS:
-        op = check_op(clause, _NUMERIC)
-        return Cmp(_RUN_NUMBERS[key], op, number_value(clause, f"numeric attribute: {key}"))
+        value = number_value(clause, f"numeric attribute: {key}")
+        return Cmp(_RUN_NUMBERS[key], check_op(clause, _NUMERIC), value)
     if key not in _RUN_TEXTS:
         valid = sorted(_RUN_TEXTS | _RUN_NUMBERS)
         raise InvalidArgument(f"Invalid attribute key '{key}' specified. Valid keys are '{valid}'")
-    op = check_op(clause, _TEXTUAL | _LISTS)
+    value = text_value(clause, "attributes")
     if clause.op in _LISTS and key != "run_id":
         raise InvalidArgument("Only ['run_id'] attributes support comparison with a list of quoted string values.")
-    return Cmp(_RUN_TEXTS[key], op, text_value(clause, "attributes"))
+    return Cmp(_RUN_TEXTS[key], check_op(clause, _TEXTUAL | _LISTS), value)
 
 
 def run_filter(text: str | None) -> Expr:
@@ -120,7 +122,7 @@ def _run_order(item: str) -> Order:
     found = (_RUN_TEXTS | _RUN_NUMBERS).get(sort.key) if entity == "attribute" else None
     if found is None:
         raise InvalidArgument(
-            f"Invalid order_by key '{sort.key}' specified. Valid keys are '{sorted(_RUN_TEXTS | _RUN_NUMBERS)}'"
+            f"Invalid attribute key '{sort.key}' specified. Valid keys are '{sorted(_RUN_TEXTS | _RUN_NUMBERS)}'"
         )
     return Order(found, sort.descending)
 
@@ -158,8 +160,8 @@ def _resolve_experiment(clause: Clause) -> Expr:
         op = check_op(clause, {"=", "!="} | _LISTS)
         return Cmp("experiment_id", op, text_value(clause, "attributes"))
     if key in _EXPERIMENT_NUMBERS:
-        op = check_op(clause, _NUMERIC)
-        return Cmp(_EXPERIMENT_NUMBERS[key], op, number_value(clause, f"numeric attribute: {key}"))
+        value = number_value(clause, f"numeric attribute: {key}")
+        return Cmp(_EXPERIMENT_NUMBERS[key], check_op(clause, _NUMERIC), value)
     raise InvalidArgument(f"Invalid attribute key '{key}' specified. Valid keys are '{sorted(_EXPERIMENT_ORDER)}'")
 
 
@@ -177,7 +179,7 @@ def experiment_order(items: list[str]) -> tuple[Order, ...]:
             sort.entity is not None and _EXPERIMENT_ENTITIES.get(sort.entity) != "attribute"
         ) or sort.key not in _EXPERIMENT_ORDER:
             raise InvalidArgument(
-                f"Invalid order_by key '{sort.key}' specified. Valid keys are '{sorted(_EXPERIMENT_ORDER)}'"
+                f"Invalid attribute key '{sort.key}' specified. Valid keys are '{sorted(_EXPERIMENT_ORDER)}'"
             )
         return Order(_EXPERIMENT_ORDER[sort.key], sort.descending)
 

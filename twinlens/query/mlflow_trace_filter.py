@@ -10,6 +10,7 @@ from __future__ import annotations
 import json
 import re
 from contextlib import suppress
+from math import floor
 from typing import Any
 
 from twinlens.domain.errors import InvalidArgument
@@ -20,6 +21,7 @@ from twinlens.query.mlflow_filter_runs import check_op, number_value, text_value
 from twinlens.store.telemetry.query import And, Cmp, Expr, HasScore, HasSpan, Not, Op, Or, Order
 
 MS = 1_000_000
+_MAX_MS = 9_000_000_000_000
 #: Value under which a plain word shows as a key-value tag.
 WORD_TAG = "true"
 
@@ -76,7 +78,10 @@ def trace_order(items: list[str]) -> tuple[Order, ...]:
         elif sort.entity in ("metadata", "request_metadata", "trace_metadata"):
             field = _METADATA.get(sort.key, "metadata")
         if field is None:
-            raise InvalidArgument(f"Invalid order_by key '{sort.key}' specified in '{item}'")
+            valid = sorted({*_TIMES, *_TEXTS, "status", "request_id"})
+            raise InvalidArgument(
+                f"Invalid attribute key '{sort.key}' specified. Valid keys are '{valid}' in order_by: {item}"
+            )
         orders.append(Order(field, sort.descending, sort.key if field in ("tag", "metadata") else None))
     if len({(order.field, order.key) for order in orders}) != len(orders):
         raise InvalidArgument(f"`order_by` contains duplicate fields: {items}")
@@ -150,9 +155,10 @@ def _attribute(clause: Clause) -> Expr:
 
 def _milliseconds(field: str, op: Op, value: float) -> Expr:
     """Compare a nanosecond field by whole milliseconds."""
-    if abs(value) > 9_000_000_000_000:
+    if abs(value) > 1e19:
         raise InvalidArgument(f"the time {value} is out of range: milliseconds are expected")
-    start = int(value) * MS
+    value = max(-_MAX_MS, min(_MAX_MS, value))  # so that the greatest integer may stand for "any time"
+    start = floor(value) * MS
     end = start + MS
     match op:
         case "=":
@@ -260,7 +266,7 @@ def _span(clause: Clause) -> Expr:
     if key.startswith("attributes."):
         return _span_attribute(clause, key.removeprefix("attributes."))
     raise InvalidArgument(
-        f"Invalid span attribute '{key}'. Valid attributes are: name, status, type, content, or attributes.<name>"
+        f"Invalid span attribute '{key}'. Supported attributes: name, status, type, attributes.<attribute_name>."
     )
 
 

@@ -56,7 +56,7 @@ class Player:
             answer = self.client.get(url, params=body)
         else:
             answer = self.client.request(step.verb, url, json=body)
-        if "json" not in answer.headers.get("content-type", ""):
+        if step.verb == "HEAD" or "json" not in answer.headers.get("content-type", ""):
             return answer.status_code, "no JSON"
         found = answer.json()
         for name, path in step.keep.items():
@@ -131,6 +131,7 @@ _IDS = {"assessment_id", "user_id"}
 DIFFERENCES: list[tuple[str, str, str]] = [
     ("POST /experiments/update {'experiment_id': '{e2}', 'new_name': 'dead'}", "[0]",
         "a user's mistake is no 500, upon which clients ask again for minutes"),
+    ("POST /runs/create {'run_name': 'nowhere'}", ".error_code", "MLflow's answer is an error of its database"),
     ("POST /runs/update {'run_id': '{r1}', 'status': 'BOGUS'}", "[0]", "MLflow ignores what it cannot read"),
     ("POST /runs/log-metric {'run_id': '{scrap}', 'key': 'other', 'value': True", "[0]", "a truth value is no number"),
     ("POST /runs/log-metric {'run_id': '{scrap}', 'key': 'other', 'value': 1", "[0]", "half a millisecond is no time"),
@@ -142,7 +143,6 @@ DIFFERENCES: list[tuple[str, str, str]] = [
     ("GET /model-versions/get-download-uri", ".artifact_uri", "ours is resolved already: one request less for clients"),
     ("GET /model-versions/search {'filter': \"name = 'greet' AND", ".aliases", "ours tells the aliases in lists too"),
     ("POST /model-versions/transition-stage {'name': 'clf', 'version': '1', 'stage': 'None'", "[0]", "a user's mistake is no 500"),
-    ("GET //api/2.0/mlflow-artifacts/artifacts/nope.txt", "[0]", "nothing outside the project's folder is there to be missed"),
     ("POST //api/3.0/mlflow/traces/search {'locations': [{'type': 'MLFLOW_EXPERIMENT', 'mlflow_experiment': {'experiment_id': '{e1}'}}], 'filter': \"name IN", "[0]", "IN works on names too"),
     ("POST //api/3.0/mlflow/traces/search", ".trace_metadata.mlflow.sourceRun", "a trace linked to a run says so"),
     ("PATCH /traces/tr-nope/tags", "[0]", "an unknown trace is 404, whatever is done to it"),

@@ -114,7 +114,7 @@ def test_download_headers_and_ranges(http: httpx.Client, run: dict[str, Any]) ->
     whole = http.get(url)
     assert whole.content == b"<script>0123456789</script>"
     assert whole.headers["content-type"].startswith("text/html")
-    assert whole.headers["content-disposition"] == "attachment; filename*=UTF-8''p%C3%A4ge.html"
+    assert whole.headers["content-disposition"] == "attachment; filename=\"p_ge.html\"; filename*=UTF-8''p%C3%A4ge.html"
     assert whole.headers["x-content-type-options"] == "nosniff"
     assert "sandbox" in whole.headers["content-security-policy"]
     part = http.get(url, headers={"Range": "bytes=8-11"})
@@ -177,18 +177,18 @@ def test_file_and_folder_collide(http: httpx.Client, run: dict[str, Any]) -> Non
     assert (reply.status_code, reply.json()["error_code"]) == (400, "INVALID_PARAMETER_VALUE")
 
 
-def test_other_folders_are_not_served(http: httpx.Client) -> None:
-    for path in ("other/0/r/artifacts/x", "../media/x", "x"):
-        assert http.put(f"{PROXY}/{path}", content=b"1").status_code in (400, 403, 404)
-        assert http.get(f"{PROXY}/{path}").status_code in (400, 403, 404)
-    assert http.get(PROXY, params={"path": "other"}).status_code == 403
-    roots = http.get(PROXY).json().get("files", [])
-    assert [entry["path"] for entry in roots] in ([], ["default"])
+def test_every_path_lies_in_the_projects_folder(http: httpx.Client) -> None:
+    for path in ("../media/x", "%2e%2e/media/x"):
+        assert http.put(f"{PROXY}/{path}", content=b"1").status_code in (400, 404)
+    assert http.put(f"{PROXY}/team/chosen/x", content=b"1").status_code == 200
+    assert http.get(f"{PROXY}/default/team/chosen/x").content == b"1"
+    assert http.get(PROXY, params={"path": "/team"}).status_code == 400
+    assert [entry["path"] for entry in http.get(PROXY).json()["files"]] == ["default"]
 
 
 def test_artifact_uri_of_a_client_reads_no_server_files(http: httpx.Client, tmp_path: Path) -> None:
     (tmp_path / "secret.txt").write_text("s")
-    for location in (tmp_path.as_uri(), str(tmp_path), "file:///etc", "mlflow-artifacts:/other/0"):
+    for location in (tmp_path.as_uri(), str(tmp_path), "file:///etc"):
         name = hashlib.sha256(location.encode()).hexdigest()
         created = http.post("/api/2.0/mlflow/experiments/create", json={"name": name, "artifact_location": location})
         if created.status_code != 200:
@@ -238,9 +238,10 @@ def test_projects_are_kept_apart(start_server: Callable[..., LiveServer], tmp_pa
         assert proxy_path(run).startswith("p1/0/")
         assert http.put(f"{PROXY}/{proxy_path(run)}/x", content=b"1", auth=auth).status_code == 200
         for path in ("default/0/r/artifacts/x", "p2/0/r/artifacts/x", "p10/x"):
-            assert http.put(f"{PROXY}/{path}", content=b"1", auth=auth).status_code == 403
-            assert http.get(f"{PROXY}/{path}", auth=auth).status_code == 403
-            assert http.delete(f"{PROXY}/{path}", auth=auth).status_code == 403
+            assert http.get(f"{PROXY}/{path}", auth=auth).status_code == 404
+            assert http.put(f"{PROXY}/{path}", content=b"2", auth=auth).status_code == 200
+            assert http.get(f"{PROXY}/p1/{path}", auth=auth).content == b"2"
+        assert sorted(path.name for path in (server.data / "blobs" / "artifacts").iterdir()) == ["p1"]
         assert http.get(f"{PROXY}/{proxy_path(run)}/x", auth=auth).content == b"1"
 
 

@@ -9,6 +9,7 @@ from tests.wire.mlflow.tracking_corpus import get, post
 
 V3 = "//api/3.0/mlflow"
 FIRST, SECOND = "tr-" + "a1" * 16, "tr-" + "b2" * 16
+LIVE, QUICK = "tr-" + "d4" * 16, "tr-" + "e5" * 16
 
 
 def info(trace_id: str, minute: int, **fields: Any) -> dict[str, Any]:
@@ -33,6 +34,13 @@ def search(**fields: Any) -> Any:
 TRACES = [
     post(f"{V3}/traces", info(FIRST, 1)),
     post(f"{V3}/traces", info(SECOND, 2, state="ERROR", client_request_id="c-2", trace_metadata={"mlflow.trace_schema.version": "3", "mlflow.sourceRun": "{r1}"}, tags={"mlflow.traceName": "other"})),
+    post(f"{V3}/traces", info(LIVE, 0, state="IN_PROGRESS", execution_duration=None, trace_metadata={}, tags={"mlflow.traceName": "live"})),
+    post(f"{V3}/traces", info(QUICK, 1, request_time="2026-01-01T00:01:30Z", execution_duration="0s")),
+    search(filter="execution_time_ms < 0.5"),
+    search(filter="execution_time_ms < -0.5"),
+    search(filter="timestamp_ms <= 9223372036854775807"),
+    search(filter="status = 'IN_PROGRESS'"),
+    post("/traces/delete-traces", {"experiment_id": "{e1}", "request_ids": [LIVE, QUICK]}),
     post(f"{V3}/traces", {}),
     get(f"{V3}/traces/{FIRST}"),
     get(f"{V3}/traces/tr-nope"),

@@ -96,7 +96,10 @@ async def delete(call: Call) -> Reply:
 @rpcs.rpc("GET", "2.0", _PROXY)
 async def list_proxied(call: Call) -> Reply:
     """List a folder by plain names; nothing for a file."""
-    return _listing(await call.services.artifacts.list(call.project_id, call.params.text("path") or ""))
+    path = call.params.text("path") or ""
+    if path.startswith("/"):
+        raise invalid("Invalid path: it must be relative to the artifact root.")
+    return _listing(await call.services.artifacts.list(call.project_id, path))
 
 
 # --- runs, for browsers and older clients ----------------------------------------------------------------------------

@@ -12,6 +12,8 @@ from collections.abc import Awaitable, Callable
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any, cast
 
+import msgspec
+
 from twinlens.domain.errors import TwinlensError
 from twinlens.faces.http import in_thread
 from twinlens.faces.mlflow import artifacts, experiments, metrics, registry, runs
@@ -143,7 +145,8 @@ async def _root(_source: Any, info: GraphQLResolveInfo[Any], **given: Any) -> An
     await in_thread(_permit, inner, info.field_name)
     if info.field_name == "mlflowListArtifacts":
         return await cast("Awaitable[Any]", artifacts.list_run(inner))
-    return await in_thread(_ROOTS[info.field_name], inner)
+    answer = await in_thread(_ROOTS[info.field_name], inner)
+    return msgspec.to_builtins(answer)  # structs in it are objects too
 
 
 #: These leave out what the caller may not read.

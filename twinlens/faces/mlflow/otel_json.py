@@ -49,13 +49,13 @@ def span_json(span: Span) -> dict[str, Any]:
         "trace_id": _bytes(trace_hex(span.trace_id)),
         "span_id": _bytes(span_hex(span.span_id)),
         "name": span.name,
-        "start_time_unix_nano": str(span.start_ns),
+        "start_time_unix_nano": span.start_ns,
         "attributes": [{"key": key, "value": any_value(value)} for key, value in span_attributes(span).items()],
     }
     if span.parent_id:
         found["parent_span_id"] = _bytes(span_hex(span.parent_id))
     if span.end_ns is not None:
-        found["end_time_unix_nano"] = str(span.end_ns)
+        found["end_time_unix_nano"] = span.end_ns
     status: dict[str, Any] = {"code": _STATUS.get(span.status, "STATUS_CODE_UNSET")}
     if span.status_message:
         status["message"] = span.status_message
@@ -64,7 +64,7 @@ def span_json(span: Span) -> dict[str, Any]:
         found["events"] = [
             {
                 "name": event.name,
-                "time_unix_nano": str(event.time_ns),
+                "time_unix_nano": event.time_ns,
                 "attributes": [{"key": k, "value": any_value(v)} for k, v in event.attributes.items()],
             }
             for event in span.events
@@ -207,7 +207,7 @@ def any_value(value: Any, depth: int = 0) -> dict[str, Any]:
         case str():
             return {"string_value": value}
         case int():
-            return {"int_value": str(value)} if -(1 << 63) <= value < 1 << 63 else {"double_value": float(value)}
+            return {"int_value": value} if -(1 << 63) <= value < 1 << 63 else {"double_value": float(value)}
         case float():
             if math.isfinite(value):
                 return {"double_value": value}

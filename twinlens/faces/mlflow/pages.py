@@ -26,7 +26,7 @@ def offset_of(token: str | None) -> int:
     except (ValueError, msgspec.DecodeError):
         offset = -1
     if not 0 <= offset < 1 << 31:
-        raise InvalidArgument(f"Invalid page token, could not decode: '{token[:100]}'")
+        raise InvalidArgument(f"Invalid page token, could not base64-decode: '{token[:100]}'")
     return offset
 
 

@@ -86,13 +86,13 @@ class Dispatcher:
         """The handler with its path values, or the reply 404/405. ``path`` is still percent-encoded."""
         verbs = self._exact.get(path) or self._exact.get(path.rstrip("/"))
         if verbs is not None:
-            rpc = verbs.get(verb)
+            rpc = _of(verbs, verb)
             return (rpc, {}) if rpc else self._other_verb(verbs)
         allowed: dict[str, Rpc] = {}
         for pattern, candidates in self._patterns:
             match = pattern.fullmatch(path)
             if match:
-                rpc = candidates.get(verb)
+                rpc = _of(candidates, verb)
                 if rpc:
                     return rpc, {name: unquote(value) for name, value in match.groupdict().items()}
                 allowed |= candidates
@@ -101,6 +101,11 @@ class Dispatcher:
     @staticmethod
     def _other_verb(verbs: dict[str, Rpc]) -> Raw:
         return Raw(_WRONG_VERB, 405, "text/html; charset=utf-8", {"Allow": ", ".join(sorted(verbs))})
+
+
+def _of(verbs: dict[str, Rpc], verb: str) -> Rpc | None:
+    """The handler of a verb. HEAD is a GET whose body the HTTP server keeps."""
+    return verbs.get(verb) or (verbs.get("GET") if verb == "HEAD" else None)
 
 
 async def _pieces(receive: Receive) -> AsyncIterator[bytes]:

@@ -92,7 +92,7 @@ def create(call: Call) -> dict[str, Any]:
     params = call.params
     run = call.services.runs.create(
         call.project_id,
-        params.text("experiment_id") or "0",
+        params.required("experiment_id"),
         name=params.text("run_name"),
         user_id=params.text("user_id"),
         start_ms=params.integer("start_time"),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 from collections.abc import Iterable
 from typing import Any
@@ -73,9 +74,9 @@ def trace_metadata(summary: TraceSummary) -> dict[str, str]:
     if summary.run_ids and _RUN not in found:
         found[_RUN] = summary.run_ids[0]
     if summary.usage:
-        found[_USAGE] = msgspec.json.encode(token_usage(summary.usage)).decode()
+        found[_USAGE] = json.dumps(token_usage(summary.usage))
     if summary.cost:
-        found[_COST] = msgspec.json.encode(costs(summary.cost)).decode()
+        found[_COST] = json.dumps(costs(summary.cost))
     if summary.span_count:
         found.setdefault(_SIZES, msgspec.json.encode({"num_spans": summary.span_count}).decode())
     if summary.environment != "default":
@@ -98,7 +99,7 @@ def info_json(summary: TraceSummary, scores: Iterable[Score], location: str) -> 
         request_preview=_preview(summary.input_preview),
         response_preview=_preview(summary.output_preview),
         request_time=iso_ms(summary.start_ns).replace(".000Z", "Z"),
-        execution_duration=None if latency is None else f"{latency // 1_000_000 / 1000:.3f}s",
+        execution_duration=None if latency is None else _duration(latency // 1_000_000),
         state=state_of(summary),
         trace_metadata=trace_metadata(summary),
         tags=trace_tags(summary, location),
@@ -138,7 +139,7 @@ def patch_from(info: Params) -> TracePatch:
     state = _state(info.raw("state"))
     patch = TracePatch(
         trace_id=trace_id, experiment_id=experiment_of(info.object("trace_location")), start_ns=start,
-        end_ns=None if start is None or duration is None else start + duration,
+        end_ns=None if start is None or duration is None or state == "IN_PROGRESS" else start + duration,
         client_request_id=info.text("client_request_id") or None,
         input_preview=info.text("request_preview") or info.text("request"),
         output_preview=info.text("response_preview") or info.text("response"),
@@ -220,6 +221,11 @@ def _state(value: Any) -> str | None:
     if value not in _STATES:
         raise invalid(f"Invalid value '{value}' for parameter 'state' supplied.")
     return str(value)
+
+
+def _duration(milliseconds: int) -> str:
+    """A protobuf duration: ``"2s"``, ``"0.250s"``."""
+    return f"{milliseconds / 1000:.3f}s" if milliseconds % 1000 else f"{milliseconds // 1000}s"
 
 
 def _duration_ns(value: Any) -> int | None:

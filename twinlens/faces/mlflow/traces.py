@@ -83,7 +83,7 @@ def start_trace(call: Call) -> Reply:
     trace = call.params.object("trace")
     info = trace.object("trace_info") if trace else None
     if info is None:
-        raise invalid("Missing value for required parameter 'trace.trace_info'.")
+        raise invalid("Missing value for required parameter 'trace'.")
     patch = tj.patch_from(info)
     assert patch.experiment_id is not None
     experiment = check_experiment(call, patch.experiment_id)
@@ -218,7 +218,9 @@ def link_to_run(call: Call) -> Reply:
     """Link traces to a run."""
     trace_ids, run_id = call.params.texts("trace_ids"), call.params.required("run_id")
     if len(trace_ids) > MAX_LINKED:
-        raise invalid(f"Cannot link more than {MAX_LINKED} traces to a run in a single request.")
+        raise invalid(
+            f"Cannot link more than {MAX_LINKED} traces to a run in a single request. Provided {len(trace_ids)} traces."
+        )
     call.services.runs.get(call.project_id, run_id)
     if trace_ids:
         call.services.traces.link_run(call.project_id, trace_ids, run_id)

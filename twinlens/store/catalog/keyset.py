@@ -45,7 +45,7 @@ def decode_cursor(cursor: str, query: Any, length: int) -> list[Any]:
     try:
         digest, values = msgspec.json.decode(base64.urlsafe_b64decode(cursor), type=tuple[str, list[Any]])
     except (ValueError, msgspec.DecodeError):
-        raise InvalidArgument(f"Invalid page token, could not decode: '{cursor[:100]}'") from None
+        raise InvalidArgument(f"Invalid page token, could not base64-decode: '{cursor[:100]}'") from None
     if digest != _digest(query) or len(values) != length:
         raise InvalidArgument("Invalid page token: it belongs to a search with other conditions or another order")
     return values

@@ -33,7 +33,7 @@ def decode_cursor(view: str, columns: Sequence[tuple[str, bool]], cursor: str) -
         raw = urlsafe_b64decode(cursor + "=" * (-len(cursor) % 4))
         values = msgspec.msgpack.decode(raw[6:], type=list[Any])
     except (ValueError, msgspec.DecodeError) as error:
-        raise InvalidArgument("the page cursor is not valid") from error
+        raise InvalidArgument("Invalid page token, could not base64-decode the page cursor") from error
     if raw[:6] != _seal(view, columns) or len(values) != len(columns):
         raise InvalidArgument("the page cursor belongs to a query with another order")
     return values
