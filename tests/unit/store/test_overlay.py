@@ -203,3 +203,18 @@ def test_rows_that_reach_the_tables_during_a_read_are_seen_once(
         monkeypatch.setattr(store._engine, "pending", capture)
         assert store._memtable.rows == 0 and seen == getattr(store, view)(everything).rows
         assert len(seen) >= len(rows)
+
+
+def test_a_score_that_alone_is_pending_counts_for_its_trace(store: DuckDBTelemetry) -> None:
+    planner = Planner(store, lambda: T0, None, None)
+    for batch in (
+        Batch(project_id="p", spans=[make_span("t1", "s0")]),
+        Batch(project_id="p", scores=[Score(score_id="q", name="q", value=0.9, timestamp_ns=T0, trace_id="t1")]),
+    ):
+        store.settle(idle=True)
+        rows = planner.plan([batch])
+        store.commit(rows)
+        planner.committed(rows)
+    query = Query(project_id="p", where=HasScore(Cmp("value", ">", 0.5)))
+    assert store.count("traces", query) == 1
+    assert [row.trace_id for row in store.traces(query).rows] == ["t1"]

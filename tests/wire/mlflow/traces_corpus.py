@@ -34,7 +34,7 @@ def search(**fields: Any) -> Any:
 TRACES = [
     post(f"{V3}/traces", info(FIRST, 1)),
     post(f"{V3}/traces", info(SECOND, 2, state="ERROR", client_request_id="c-2", trace_metadata={"mlflow.trace_schema.version": "3", "mlflow.sourceRun": "{r1}"}, tags={"mlflow.traceName": "other"})),
-    post(f"{V3}/traces", info(LIVE, 0, state="IN_PROGRESS", execution_duration=None, trace_metadata={}, tags={"mlflow.traceName": "live"})),
+    post(f"{V3}/traces", info(LIVE, 0, state="IN_PROGRESS", execution_duration=None, tags={"mlflow.traceName": "live"})),
     post(f"{V3}/traces", info(QUICK, 1, request_time="2026-01-01T00:01:30Z", execution_duration="0s")),
     search(filter="execution_time_ms < 0.5"),
     search(filter="execution_time_ms < -0.5"),

@@ -124,11 +124,13 @@ class Overlay:
         self, connection: duckdb.DuckDBPyConnection, view: str, where: str, params: Mapping[str, Any]
     ) -> list[Any] | None:
         """The pending rows of a view that fulfil a compiled condition; None when it needs more than the rows themselves."""
+        if (
+            "SELECT " in where
+        ):  # user text is never part of SQL, so this is a subquery: it may look into pending rows of other views
+            return None
         rows = list(self.rows(view).values())
         if not rows or where == f"{ALIAS[view]}.project = $project":
             return rows
-        if "SELECT " in where:  # user text is never part of SQL, so this is a subquery
-            return None
         columns: dict[str, list[Any]] = {}
         for name in _named(view, where):
             values = [self._project] * len(rows) if name == "project" else self._column(view, name, rows)
