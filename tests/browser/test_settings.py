@@ -25,13 +25,15 @@ def live_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LiveServer
 
 
 def test_settings(live_server: LiveServer, open_page: OpenPage) -> None:
-    page = open_page(f"{live_server.url}/project/default")
+    page = open_page(f"{live_server.url}/project/default", allow=("Leave without saving", "400", "409"))
     expect(page.get_by_role("heading", name="Overview")).to_be_visible()
     page.keyboard.press("g")
     page.keyboard.press(",")
     expect(page).to_have_url(re.compile("/settings$"))
     page.get_by_label("Name", exact=True).fill("Renamed")
     page.get_by_label("Retention in days").fill("30")
+    page.get_by_role("link", name="Traces").click()  # asks; the answer is no
+    expect(page.get_by_label("Retention in days")).to_have_value("30")
     page.get_by_role("button", name="Save").click()
     expect(page.get_by_role("button", name="Project Renamed. Switch project")).to_be_visible()
 
@@ -87,6 +89,12 @@ def test_settings(live_server: LiveServer, open_page: OpenPage) -> None:
         page.get_by_role("form", name="New user").get_by_role("combobox").select_option(role)
         page.get_by_role("button", name="Add user").click()
         expect(page.get_by_role("cell", name=email, exact=True)).to_be_visible()
+    page.get_by_label("E-mail").fill("bob@x.example")
+    page.get_by_label("Password").fill("x" * 2_000)
+    page.get_by_role("button", name="Add user").click()
+    expect(page.get_by_role("form", name="New user").get_by_role("alert")).to_be_visible()
+    expect(page.get_by_label("Password")).to_have_attribute("aria-invalid", "true")
+    page.get_by_label("E-mail").fill("")
     own = page.get_by_label("Role of bob@x.example in this project")
     with page.expect_response(lambda response: response.request.method in ("PUT", "PATCH", "POST")):
         own.select_option("MEMBER")

@@ -61,3 +61,12 @@ export function Field({ label, error, hint, grow, children }: FieldProps) {
     </div>
   );
 }
+
+/** What is wrong with a form as a whole. */
+export function FormError({ text }: { readonly text: string | undefined }) {
+  return text ? (
+    <p className={cx(css.error, css.whole)} role="alert">
+      {text}
+    </p>
+  ) : null;
+}

@@ -5,6 +5,7 @@ import { useMemo, useState } from "react";
 import { api } from "@/api/client";
 import { promptQuery } from "@/api/queries";
 import type { PromptDetail } from "@/api/types";
+import { useUnsaved } from "@/app/unsaved";
 import { usePageSearch, useProjectId } from "@/app/url";
 import { fill, isPlaceholder, type Message, type Template, variablesOf } from "@/base/template";
 import { Button, IconButton } from "@/ui/Button";
@@ -92,6 +93,9 @@ function Editor({ projectId, known, from }: EditorProps) {
     },
     onError: (error) => toast(error.message, { tone: "err" }),
   });
+  const typed = JSON.stringify([text, messages, config]);
+  const [begun] = useState(typed);
+  useUnsaved((save.isIdle || save.isError) && typed !== begun);
   const ready = name.trim() !== "" && configError === null && !save.isPending;
   useHotkeys([
     { keys: "mod+enter", label: "Save", group: "Prompt", inFields: true, run: () => ready && save.mutate() },

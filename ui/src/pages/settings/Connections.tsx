@@ -2,10 +2,12 @@ import { useMutation, useQuery, useQueryClient } from "@tanstack/react-query";
 import { useState } from "react";
 import { api } from "@/api/client";
 import type { components } from "@/api/schema.gen";
+import { useUnsaved } from "@/app/unsaved";
 import { dateTime, duration } from "@/base/format";
+import { problems } from "@/base/problems";
 import { Button } from "@/ui/Button";
 import { ConfirmButton } from "@/ui/ConfirmButton";
-import { Input, Select } from "@/ui/Field";
+import { Field, FormError, Input, Select } from "@/ui/Field";
 import { Empty, Failure, LoadingRows } from "@/ui/State";
 import { toast } from "@/ui/toast";
 import { connectionsQuery } from "./queries";
@@ -82,8 +84,9 @@ function NewConnection({ projectId, providers }: { readonly projectId: string; r
       setBase("");
       await queries.invalidateQueries({ queryKey: [projectId, "connections"] });
     },
-    onError: (error) => toast(error.message, { tone: "err" }),
   });
+  const wrong = problems(create.error, { key: /key/i, base: /url|address|host/i, name: /name/i });
+  useUnsaved(!create.isPending && (key !== "" || base !== ""));
   return (
     <form
       className={css.form}
@@ -93,8 +96,7 @@ function NewConnection({ projectId, providers }: { readonly projectId: string; r
         create.mutate();
       }}
     >
-      <label className={css.field}>
-        Provider
+      <Field label="Provider">
         <Select value={provider} onChange={(e) => setProvider(e.currentTarget.value)}>
           {providers.map((one) => (
             <option key={one.name} value={one.name}>
@@ -102,13 +104,11 @@ function NewConnection({ projectId, providers }: { readonly projectId: string; r
             </option>
           ))}
         </Select>
-      </label>
-      <label className={css.field}>
-        Name
+      </Field>
+      <Field label="Name" error={wrong.name}>
         <Input placeholder={provider} value={name} onChange={(e) => setName(e.currentTarget.value)} />
-      </label>
-      <label className={css.field}>
-        Key
+      </Field>
+      <Field label="Key" error={wrong.key}>
         <Input
           type="password"
           autoComplete="new-password"
@@ -117,9 +117,8 @@ function NewConnection({ projectId, providers }: { readonly projectId: string; r
           value={key}
           onChange={(e) => setKey(e.currentTarget.value)}
         />
-      </label>
-      <label className={`${css.field} ${css.grow}`}>
-        Base URL
+      </Field>
+      <Field label="Base URL" error={wrong.base} grow>
         <Input
           type="url"
           required={!chosen?.base_url}
@@ -127,10 +126,11 @@ function NewConnection({ projectId, providers }: { readonly projectId: string; r
           value={base}
           onChange={(e) => setBase(e.currentTarget.value)}
         />
-      </label>
+      </Field>
       <Button look="primary" type="submit" disabled={create.isPending}>
         Add connection
       </Button>
+      <FormError text={wrong.form} />
     </form>
   );
 }
@@ -199,8 +199,7 @@ function Test({ projectId, row }: { readonly projectId: string; readonly row: Ro
         test.mutate();
       }}
     >
-      <label className={css.field}>
-        Model to ask
+      <Field label="Model to ask">
         <Input
           required
           autoFocus
@@ -208,7 +207,7 @@ function Test({ projectId, row }: { readonly projectId: string; readonly row: Ro
           value={model}
           onChange={(e) => setModel(e.currentTarget.value)}
         />
-      </label>
+      </Field>
       <Button type="submit" disabled={test.isPending}>
         {test.isPending ? "Asking…" : "Ask"}
       </Button>

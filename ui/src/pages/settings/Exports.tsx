@@ -2,11 +2,13 @@ import { useMutation, useQuery, useQueryClient } from "@tanstack/react-query";
 import { useState } from "react";
 import { api } from "@/api/client";
 import type { components } from "@/api/schema.gen";
+import { useUnsaved } from "@/app/unsaved";
 import { dateTime } from "@/base/format";
+import { problems } from "@/base/problems";
 import { Button } from "@/ui/Button";
 import { type StatusName, StatusText } from "@/ui/Chip";
 import { ConfirmButton } from "@/ui/ConfirmButton";
-import { Input, Select } from "@/ui/Field";
+import { Field, FormError, Input, Select } from "@/ui/Field";
 import { Empty, Failure, LoadingRows } from "@/ui/State";
 import { toast } from "@/ui/toast";
 import { scheduledExportQuery } from "./queries";
@@ -116,16 +118,27 @@ function ExportForm({ projectId, row, folder }: FormProps) {
     secret: null,
     start_ms: row?.start_ms ?? null,
   });
-  const set = (part: Partial<Change>) => setDraft({ ...draft, ...part });
+  const [dirty, setDirty] = useState(false);
+  useUnsaved(dirty);
+  const set = (part: Partial<Change>) => {
+    setDirty(true);
+    setDraft({ ...draft, ...part });
+  };
   const save = useMutation({
     mutationFn: () =>
       api.put("/projects/{project_id}/scheduled-export", { path: { project_id: projectId }, body: draft }),
     onSuccess: async () => {
-      set({ secret: null });
+      setDraft({ ...draft, secret: null });
+      setDirty(false);
       toast("Saved", { tone: "ok" });
       await queries.invalidateQueries({ queryKey: [projectId, "scheduled-export"] });
     },
-    onError: (error) => toast(error.message, { tone: "err" }),
+  });
+  const wrong = problems(save.error, {
+    bucket: /bucket|folder/i,
+    endpoint: /endpoint|url|host/i,
+    secret: /secret|key/i,
+    prefix: /prefix/i,
   });
   const bucket = draft.kind !== "FOLDER";
   return (
@@ -144,14 +157,24 @@ function ExportForm({ projectId, row, folder }: FormProps) {
         hide={folder ? [] : ["FOLDER"]}
         pick={(kind) => set({ kind })}
       />
-      <Text label={bucket ? "Bucket" : "Folder"} required value={draft.bucket} type={(v) => set({ bucket: v })} />
+      <Text
+        label={bucket ? "Bucket" : "Folder"}
+        error={wrong.bucket}
+        required
+        value={draft.bucket}
+        type={(v) => set({ bucket: v })}
+      />
       {bucket ? (
         <>
-          <Text label="Endpoint" value={draft.endpoint ?? ""} type={(v) => set({ endpoint: v || null })} />
+          <Text
+            label="Endpoint"
+            error={wrong.endpoint}
+            value={draft.endpoint ?? ""}
+            type={(v) => set({ endpoint: v || null })}
+          />
           <Text label="Region" value={draft.region ?? ""} type={(v) => set({ region: v })} />
           <Text label="Access key" value={draft.access_key ?? ""} type={(v) => set({ access_key: v || null })} />
-          <label className={css.field}>
-            Secret
+          <Field label="Secret" error={wrong.secret}>
             <Input
               type="password"
               autoComplete="new-password"
@@ -159,10 +182,16 @@ function ExportForm({ projectId, row, folder }: FormProps) {
               value={draft.secret ?? ""}
               onChange={(e) => set({ secret: e.currentTarget.value || null })}
             />
-          </label>
+          </Field>
         </>
       ) : null}
-      <Text label="Prefix" placeholder="exports/" value={draft.prefix ?? ""} type={(v) => set({ prefix: v })} />
+      <Text
+        label="Prefix"
+        error={wrong.prefix}
+        placeholder="exports/"
+        value={draft.prefix ?? ""}
+        type={(v) => set({ prefix: v })}
+      />
       <Choice
         label="How often"
         value={draft.frequency ?? "daily"}
@@ -206,24 +235,25 @@ function ExportForm({ projectId, row, folder }: FormProps) {
       <Button look="primary" type="submit" disabled={save.isPending}>
         {row ? "Save" : "Start exporting"}
       </Button>
+      <FormError text={wrong.form} />
     </form>
   );
 }
 
 interface TextProps {
   readonly label: string;
+  readonly error?: string | undefined;
   readonly value: string;
   readonly type: (value: string) => void;
   readonly required?: boolean;
   readonly placeholder?: string;
 }
 
-function Text({ label, value, type, ...more }: TextProps) {
+function Text({ label, error, value, type, ...more }: TextProps) {
   return (
-    <label className={css.field}>
-      {label}
+    <Field label={label} error={error}>
       <Input {...more} value={value} onChange={(e) => type(e.currentTarget.value)} />
-    </label>
+    </Field>
   );
 }
 
@@ -238,8 +268,7 @@ interface ChoiceProps<T extends string> {
 function Choice<T extends string>({ label, value, names, hide = [], pick }: ChoiceProps<T>) {
   const shown = (Object.keys(names) as T[]).filter((name) => !hide.includes(name) || name === value);
   return (
-    <label className={css.field}>
-      {label}
+    <Field label={label}>
       <Select value={value} onChange={(e) => pick(e.currentTarget.value as T)}>
         {shown.map((name) => (
           <option key={name} value={name}>
@@ -247,6 +276,6 @@ function Choice<T extends string>({ label, value, names, hide = [], pick }: Choi
           </option>
         ))}
       </Select>
-    </label>
+    </Field>
   );
 }

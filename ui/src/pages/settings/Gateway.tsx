@@ -3,11 +3,12 @@ import { useState } from "react";
 import { api } from "@/api/client";
 import type { components } from "@/api/schema.gen";
 import { compact, dateTime, integer, money } from "@/base/format";
+import { problems } from "@/base/problems";
 import { Button } from "@/ui/Button";
 import { StatusText } from "@/ui/Chip";
 import { ConfirmButton } from "@/ui/ConfirmButton";
 import { CopyButton } from "@/ui/Copy";
-import { Input, Select } from "@/ui/Field";
+import { Field, FormError, Input, Select } from "@/ui/Field";
 import { Empty, Failure, LoadingRows } from "@/ui/State";
 import { toast } from "@/ui/toast";
 import { connectionsQuery, gatewayQuery } from "./queries";
@@ -103,8 +104,8 @@ function NewEndpoint({ projectId, connections }: NewEndpointProps) {
       setSpareModel("");
       await refresh();
     },
-    onError: fail,
   });
+  const wrong = problems(create.error, { name: /name/i, model: /model/i });
   if (connections.length === 0)
     return <p className={css.usual}>Add a model connection first: an endpoint calls its provider through one.</p>;
   return (
@@ -116,8 +117,7 @@ function NewEndpoint({ projectId, connections }: NewEndpointProps) {
         create.mutate();
       }}
     >
-      <label className={css.field}>
-        Name
+      <Field label="Name" error={wrong.name}>
         <Input
           required
           pattern="[A-Za-z0-9_.\-]+"
@@ -125,9 +125,8 @@ function NewEndpoint({ projectId, connections }: NewEndpointProps) {
           value={name}
           onChange={(e) => setName(e.currentTarget.value)}
         />
-      </label>
-      <label className={css.field}>
-        Connection
+      </Field>
+      <Field label="Connection">
         <Select value={first} onChange={(e) => setConnection(e.currentTarget.value)}>
           {connections.map((row) => (
             <option key={row.id} value={row.id}>
@@ -135,13 +134,11 @@ function NewEndpoint({ projectId, connections }: NewEndpointProps) {
             </option>
           ))}
         </Select>
-      </label>
-      <label className={css.field}>
-        Model
+      </Field>
+      <Field label="Model" error={wrong.model}>
         <Input required placeholder="gpt-4o-mini" value={model} onChange={(e) => setModel(e.currentTarget.value)} />
-      </label>
-      <label className={css.field}>
-        Fallback
+      </Field>
+      <Field label="Fallback">
         <Select value={spare} onChange={(e) => setSpare(e.currentTarget.value)}>
           <option value="">none</option>
           {connections.map((row) => (
@@ -150,16 +147,16 @@ function NewEndpoint({ projectId, connections }: NewEndpointProps) {
             </option>
           ))}
         </Select>
-      </label>
+      </Field>
       {spare ? (
-        <label className={css.field}>
-          Fallback's model
+        <Field label="Fallback's model">
           <Input required value={spareModel} onChange={(e) => setSpareModel(e.currentTarget.value)} />
-        </label>
+        </Field>
       ) : null}
       <Button look="primary" type="submit" disabled={create.isPending}>
         Add endpoint
       </Button>
+      <FormError text={wrong.form} />
     </form>
   );
 }
@@ -248,8 +245,8 @@ function NewBudget({ projectId, endpoints }: { readonly projectId: string; reado
       setAmount("");
       await refresh();
     },
-    onError: fail,
   });
+  const wrong = problems(create.error, { amount: /amount|dollar/i });
   return (
     <form
       className={css.form}
@@ -259,8 +256,7 @@ function NewBudget({ projectId, endpoints }: { readonly projectId: string; reado
         create.mutate();
       }}
     >
-      <label className={css.field}>
-        US dollars
+      <Field label="US dollars" error={wrong.amount}>
         <Input
           required
           type="number"
@@ -269,9 +265,8 @@ function NewBudget({ projectId, endpoints }: { readonly projectId: string; reado
           value={amount}
           onChange={(e) => setAmount(e.currentTarget.value)}
         />
-      </label>
-      <label className={css.field}>
-        Per
+      </Field>
+      <Field label="Per">
         <Select value={unit} onChange={(e) => setUnit(e.currentTarget.value as Unit)}>
           {Object.entries(UNITS).map(([value, label]) => (
             <option key={value} value={value}>
@@ -279,9 +274,8 @@ function NewBudget({ projectId, endpoints }: { readonly projectId: string; reado
             </option>
           ))}
         </Select>
-      </label>
-      <label className={css.field}>
-        For
+      </Field>
+      <Field label="For">
         <Select value={target} onChange={(e) => setTarget(e.currentTarget.value)}>
           <option value="">all endpoints</option>
           {endpoints.map((row) => (
@@ -290,17 +284,17 @@ function NewBudget({ projectId, endpoints }: { readonly projectId: string; reado
             </option>
           ))}
         </Select>
-      </label>
-      <label className={css.field}>
-        When it is spent
+      </Field>
+      <Field label="When it is spent">
         <Select value={action} onChange={(e) => setAction(e.currentTarget.value as "REJECT" | "ALERT")}>
           <option value="REJECT">refuse calls</option>
           <option value="ALERT">tell webhooks only</option>
         </Select>
-      </label>
+      </Field>
       <Button look="primary" type="submit" disabled={create.isPending}>
         Add budget
       </Button>
+      <FormError text={wrong.form} />
     </form>
   );
 }

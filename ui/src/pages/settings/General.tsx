@@ -2,8 +2,10 @@ import { useMutation, useQuery, useQueryClient } from "@tanstack/react-query";
 import { useNavigate } from "@tanstack/react-router";
 import { useState } from "react";
 import { api } from "@/api/client";
+import { useUnsaved } from "@/app/unsaved";
+import { problems } from "@/base/problems";
 import { Button } from "@/ui/Button";
-import { Input } from "@/ui/Field";
+import { Field, FormError, Input } from "@/ui/Field";
 import { Failure, LoadingRows } from "@/ui/State";
 import { toast } from "@/ui/toast";
 import { projectQuery } from "./queries";
@@ -41,8 +43,12 @@ function ProjectForm({ project }: { readonly project: Project }) {
       toast("Saved", { tone: "ok" });
       await queries.invalidateQueries();
     },
-    onError: (error) => toast(error.message, { tone: "err" }),
   });
+  const wrong = problems(save.error, { days: /retention|days/i, name: /name/i });
+  useUnsaved(
+    !save.isPending &&
+      (name !== project.name || days !== (project.retention_days ? String(project.retention_days) : "")),
+  );
   return (
     <form
       className={css.form}
@@ -52,12 +58,10 @@ function ProjectForm({ project }: { readonly project: Project }) {
         save.mutate();
       }}
     >
-      <label className={`${css.field} ${css.grow}`}>
-        Name
+      <Field label="Name" error={wrong.name} grow>
         <Input required maxLength={255} value={name} onChange={(e) => setName(e.currentTarget.value)} />
-      </label>
-      <label className={css.field}>
-        Retention in days
+      </Field>
+      <Field label="Retention in days" error={wrong.days}>
         <Input
           type="number"
           min={1}
@@ -66,14 +70,14 @@ function ProjectForm({ project }: { readonly project: Project }) {
           value={days}
           onChange={(e) => setDays(e.currentTarget.value)}
         />
-      </label>
-      <label className={css.field}>
-        Project id
+      </Field>
+      <Field label="Project id">
         <Input readOnly value={project.id} />
-      </label>
+      </Field>
       <Button look="primary" type="submit" disabled={save.isPending}>
         Save
       </Button>
+      <FormError text={wrong.form} />
     </form>
   );
 }
@@ -106,10 +110,9 @@ function DeleteProject({ project }: { readonly project: Project }) {
             remove.mutate();
           }}
         >
-          <label className={css.field}>
-            Type the project id to confirm
+          <Field label="Type the project id to confirm">
             <Input autoFocus value={typed} onChange={(e) => setTyped(e.currentTarget.value)} />
-          </label>
+          </Field>
           <Button look="danger" type="submit" disabled={typed !== project.id || remove.isPending}>
             Delete for good
           </Button>

@@ -5,7 +5,7 @@ import { ago, dateTime } from "@/base/format";
 import { Button } from "@/ui/Button";
 import { ConfirmButton } from "@/ui/ConfirmButton";
 import { CopyButton } from "@/ui/Copy";
-import { Input, Select } from "@/ui/Field";
+import { Field, Input, Select } from "@/ui/Field";
 import { Empty, Failure, LoadingRows } from "@/ui/State";
 import { useNow } from "@/ui/time";
 import { toast } from "@/ui/toast";
@@ -54,8 +54,7 @@ export function Keys({ projectId }: { readonly projectId: string }) {
           create.mutate();
         }}
       >
-        <label className={css.field}>
-          May
+        <Field label="May">
           <Select value={kind} onChange={(e) => setKind(e.currentTarget.value as Kind)}>
             {KINDS.map((k) => (
               <option key={k.value} value={k.value}>
@@ -63,11 +62,10 @@ export function Keys({ projectId }: { readonly projectId: string }) {
               </option>
             ))}
           </Select>
-        </label>
-        <label className={`${css.field} ${css.grow}`}>
-          Note
+        </Field>
+        <Field label="Note" grow>
           <Input placeholder="where it is used" value={note} onChange={(e) => setNote(e.currentTarget.value)} />
-        </label>
+        </Field>
         <Button look="primary" type="submit" disabled={create.isPending}>
           Create key
         </Button>

@@ -1,9 +1,11 @@
 import { useMutation, useQuery, useQueryClient } from "@tanstack/react-query";
 import { useState } from "react";
 import { api } from "@/api/client";
+import { useUnsaved } from "@/app/unsaved";
+import { problems } from "@/base/problems";
 import { Button } from "@/ui/Button";
 import { ConfirmButton } from "@/ui/ConfirmButton";
-import { Input, Select } from "@/ui/Field";
+import { Field, FormError, Input, Select } from "@/ui/Field";
 import { Empty, Failure, LoadingRows } from "@/ui/State";
 import { toast } from "@/ui/toast";
 import { membersQuery } from "./queries";
@@ -131,8 +133,9 @@ function NewMember({ projectId }: { readonly projectId: string }) {
       setPassword("");
       await queries.invalidateQueries({ queryKey: [projectId, "members"] });
     },
-    onError: (error) => toast(error.message, { tone: "err" }),
   });
+  const wrong = problems(add.error, { password: /password/i, email: /mail/i });
+  useUnsaved(!add.isPending && email !== "");
   return (
     <form
       className={css.form}
@@ -142,12 +145,10 @@ function NewMember({ projectId }: { readonly projectId: string }) {
         add.mutate();
       }}
     >
-      <label className={`${css.field} ${css.grow}`}>
-        E-mail
+      <Field label="E-mail" error={wrong.email} grow>
         <Input type="email" required value={email} onChange={(e) => setEmail(e.currentTarget.value)} />
-      </label>
-      <label className={css.field}>
-        Password
+      </Field>
+      <Field label="Password" error={wrong.password}>
         <Input
           type="password"
           autoComplete="new-password"
@@ -156,9 +157,8 @@ function NewMember({ projectId }: { readonly projectId: string }) {
           value={password}
           onChange={(e) => setPassword(e.currentTarget.value)}
         />
-      </label>
-      <label className={css.field}>
-        Role
+      </Field>
+      <Field label="Role">
         <Select value={role} onChange={(e) => setRole(e.currentTarget.value as Role)}>
           {ROLES.map((one) => (
             <option key={one} value={one}>
@@ -166,10 +166,11 @@ function NewMember({ projectId }: { readonly projectId: string }) {
             </option>
           ))}
         </Select>
-      </label>
+      </Field>
       <Button look="primary" type="submit" disabled={add.isPending}>
         Add user
       </Button>
+      <FormError text={wrong.form} />
     </form>
   );
 }

@@ -3,7 +3,7 @@ import { useState } from "react";
 import { api } from "@/api/client";
 import { Button } from "@/ui/Button";
 import { ConfirmButton } from "@/ui/ConfirmButton";
-import { Input } from "@/ui/Field";
+import { Field, Input } from "@/ui/Field";
 import { Empty, Failure, LoadingRows } from "@/ui/State";
 import { toast } from "@/ui/toast";
 import { protectedLabelsQuery } from "./queries";
@@ -43,8 +43,7 @@ export function ProtectedLabels({ projectId }: { readonly projectId: string }) {
           protect.mutate(label.trim());
         }}
       >
-        <label className={`${css.field} ${css.grow}`}>
-          Label
+        <Field label="Label" grow>
           <Input
             required
             maxLength={36}
@@ -52,7 +51,7 @@ export function ProtectedLabels({ projectId }: { readonly projectId: string }) {
             value={label}
             onChange={(e) => setLabel(e.currentTarget.value)}
           />
-        </label>
+        </Field>
         <Button look="primary" type="submit" disabled={protect.isPending}>
           Protect
         </Button>

@@ -2,11 +2,13 @@ import { useMutation, useQuery, useQueryClient } from "@tanstack/react-query";
 import { useState } from "react";
 import { api } from "@/api/client";
 import type { components } from "@/api/schema.gen";
+import { useUnsaved } from "@/app/unsaved";
 import { dateTime } from "@/base/format";
+import { problems } from "@/base/problems";
 import { Button } from "@/ui/Button";
 import { type StatusName, StatusText } from "@/ui/Chip";
 import { ConfirmButton } from "@/ui/ConfirmButton";
-import { Input } from "@/ui/Field";
+import { Field, FormError, Input } from "@/ui/Field";
 import { Empty, Failure, LoadingRows } from "@/ui/State";
 import { toast } from "@/ui/toast";
 import { deliveriesQuery, webhooksQuery } from "./queries";
@@ -79,8 +81,9 @@ function NewWebhook({ projectId, events }: { readonly projectId: string; readonl
       setChosen([]);
       await queries.invalidateQueries({ queryKey: [projectId, "webhooks"] });
     },
-    onError: (error) => toast(error.message, { tone: "err" }),
   });
+  const wrong = problems(create.error, { url: /url|address|host/i, secret: /secret/i, name: /name/i });
+  useUnsaved(!create.isPending && (name !== "" || url !== ""));
   return (
     <form
       className={css.form}
@@ -90,12 +93,10 @@ function NewWebhook({ projectId, events }: { readonly projectId: string; readonl
         create.mutate();
       }}
     >
-      <label className={css.field}>
-        Name
+      <Field label="Name" error={wrong.name}>
         <Input required value={name} onChange={(e) => setName(e.currentTarget.value)} />
-      </label>
-      <label className={`${css.field} ${css.grow}`}>
-        Address
+      </Field>
+      <Field label="Address" error={wrong.url} grow>
         <Input
           required
           type="url"
@@ -103,9 +104,8 @@ function NewWebhook({ projectId, events }: { readonly projectId: string; readonl
           value={url}
           onChange={(e) => setUrl(e.currentTarget.value)}
         />
-      </label>
-      <label className={css.field}>
-        Secret
+      </Field>
+      <Field label="Secret" error={wrong.secret}>
         <Input
           type="password"
           autoComplete="new-password"
@@ -113,7 +113,7 @@ function NewWebhook({ projectId, events }: { readonly projectId: string; readonl
           value={secret}
           onChange={(e) => setSecret(e.currentTarget.value)}
         />
-      </label>
+      </Field>
       <fieldset className={css.choices}>
         <legend>Events</legend>
         {events.map((event) => (
@@ -132,6 +132,7 @@ function NewWebhook({ projectId, events }: { readonly projectId: string; readonl
       <Button look="primary" type="submit" disabled={create.isPending || chosen.length === 0}>
         Add webhook
       </Button>
+      <FormError text={wrong.form} />
     </form>
   );
 }
