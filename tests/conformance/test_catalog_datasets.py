@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from typing import Any
+
 import pytest
 
 from twinlens.domain.dataset import experiment_id
@@ -135,6 +138,36 @@ def test_score_configs(catalog: Catalog) -> None:
         configs.create(P, ScoreConfig(config_id="", name="c", data_type="CATEGORICAL"))
     with pytest.raises(InvalidArgument, match="35"):
         configs.create(P, ScoreConfig(config_id="", name="c" * 36, data_type="TEXT"))
+
+
+def test_pages_go_on_behind_the_last_row(catalog: Catalog) -> None:
+    ticks = iter(range(100, 200))
+    datasets = Datasets(catalog, clock=lambda: next(ticks) // 3 * 1_000_000)  # several at one time
+    for index in range(7):
+        datasets.put(P, f"d{index}")
+    one = datasets.put(P, "items")
+    for index in range(7):
+        datasets.put_item(P, "items", f"i{index}", {"input": index})
+
+    def walk(page: Callable[[str | None], tuple[list[Any], int, str | None]], total: int) -> list[Any]:
+        found, cursor = list[Any](), None
+        while True:
+            rows, count, cursor = page(cursor)
+            assert (count, 0 < len(rows) <= 3) == (total, True)
+            found += rows
+            if cursor is None:
+                return found
+
+    assert walk(lambda c: datasets.page(P, limit=3, cursor=c), 8) == datasets.list(P, limit=100, offset=0)[0]
+    items = walk(lambda c: datasets.item_page(P, one.dataset_id, limit=3, cursor=c), 7)
+    assert items == datasets.items(P, dataset_name="items", limit=100, offset=0)[0]
+    first, _, cursor = datasets.item_page(P, one.dataset_id, limit=3)
+    for item in first[:2]:  # what goes before the cursor shifts nothing
+        datasets.delete_item(P, item.item_id)
+    assert datasets.item_page(P, one.dataset_id, limit=10, cursor=cursor)[0] == items[3:]
+    for wrong in (lambda: datasets.page(P, limit=1, cursor=cursor), lambda: datasets.page(P, limit=1, cursor="x")):
+        with pytest.raises(InvalidArgument):
+            wrong()
 
 
 def test_what_no_column_can_hold_is_the_callers_mistake(catalog: Catalog) -> None:

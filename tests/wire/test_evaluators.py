@@ -156,6 +156,7 @@ def test_mlflow_scorers_are_the_same_judges(
         found = mlflow.run("""
         from mlflow.genai.judges import make_judge
         from mlflow.genai.scorers import list_scorers, get_scorer, delete_scorer, RelevanceToQuery, scorer
+        from mlflow.genai.scorers.registry import list_scorer_versions
         from mlflow.tracking._tracking_service.utils import _get_store
         e = mlflow.set_experiment("judged").experiment_id
         def kind(text):
@@ -175,6 +176,7 @@ def test_mlflow_scorers_are_the_same_judges(
         mlflow.flush_trace_async_logging()
         result = {
             "names": sorted(s.name for s in list_scorers(experiment_id=e)), "traces": [one, two],
+            "versions": {v: s.instructions for s, v in list_scorer_versions(name="kind", experiment_id=e)},
             "instructions": [get_scorer(name="kind", experiment_id=e, version=v).instructions for v in (1, 2)],
             "configs": [c.to_dict() for c in store.get_online_scoring_configs([stored["kind"].scorer_id])],
             "id": stored["kind"].scorer_id, "config": config.to_dict(),
@@ -194,6 +196,7 @@ def test_mlflow_scorers_are_the_same_judges(
             "foreign": ["Question {{ inputs }} Answer {{ outputs }} Is it helpful?", "openai:/judge-1"]
         }  # fmt: skip
         assert found["instructions"] == ["Is {{ outputs }} kind?", "Is {{ outputs }} kind, polite one?"]
+        assert found["versions"] == dict(zip("12", found["instructions"], strict=True))
         assert found["configs"] == [found["config"]]
         one, two = found["traces"]
         values = until(lambda: mlflow.run(

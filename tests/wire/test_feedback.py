@@ -81,6 +81,8 @@ def test_langfuse_queues_are_mlflow_review_queues(client: str, live_server: Live
     q = rq.get_review_queue(name={client.upper()!r}, experiment_id="0")
     items = rq.list_review_queue_items(q.queue_id)
     schema = ls.get_label_schema(schema_id=q.schema_ids[0])
+    assert ls.get_label_schema(name=schema.name, experiment_id="0").schema_id == schema.schema_id
+    assert rq.get_review_queue(queue_id=q.queue_id).name == q.name
     mine = [x.name for x in rq.list_review_queues(user="bob@example.com", experiment_id="0")]
     result = {{"id": q.queue_id, "type": str(q.queue_type), "users": q.users, "items": [i.item_id for i in items],
         "schema": [schema.schema_id, schema.name, schema.input.options], "mine": mine}}
@@ -137,15 +139,20 @@ def test_mlflow_review_flow_is_seen_by_langfuse(mlflow: MlflowPeer, http: httpx.
     q = rq.update_review_queue(q.queue_id, name="Answers 2", users=["ann@example.com", "bob"], new_owner="carol")
     personal = rq.get_or_create_user_queue("Bob")
     same = rq.get_or_create_user_queue("bob").queue_id == personal.queue_id
+    rq.add_items_to_review_queue(personal.queue_id, item_ids=[trace])
+    held = [len(rq.list_review_queue_items(personal.queue_id))]
+    rq.remove_items_from_review_queue(personal.queue_id, item_ids=[trace])
+    held.append(len(rq.list_review_queue_items(personal.queue_id)))
     rq.delete_review_queue(personal.queue_id)
     rq.delete_review_queue(personal.queue_id)
     ls.delete_label_schema(schema_id=score.schema_id)
     result = {"trace": trace, "queue": q.queue_id, "codes": codes, "listed": listed, "renamed": [renamed.name, renamed.input.max_length],
         "right": [right.input.positive_label, right.enable_comment, right.instruction, str(kind.type), kind.input.multi_select],
         "added": [i.item_id for i in added], "done": [str(done.status), done.completed_by, done.completed_time_ms > 0],
-        "rest": len(rest), "q": [q.name, q.users, q.created_by, q.schema_ids], "schemas": [right.schema_id, kind.schema_id],
+        "rest": len(rest), "held": held, "q": [q.name, q.users, q.created_by, q.schema_ids], "schemas": [right.schema_id, kind.schema_id],
         "personal": [str(personal.queue_type), personal.name, personal.users, same]}
     """)
+    assert said["held"] == [1, 0]
     assert said["codes"] == [
         "RESOURCE_ALREADY_EXISTS", "INVALID_PARAMETER_VALUE", "INVALID_PARAMETER_VALUE", "INVALID_PARAMETER_VALUE",
         "RESOURCE_DOES_NOT_EXIST", "INVALID_PARAMETER_VALUE", "INVALID_PARAMETER_VALUE", "RESOURCE_DOES_NOT_EXIST",

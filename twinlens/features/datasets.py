@@ -28,8 +28,9 @@ from twinlens.domain.errors import Conflict, InvalidArgument, NotFound
 from twinlens.domain.ids import check_id, new_uuid
 from twinlens.features.json_schema import check_schema, violations
 from twinlens.store.catalog.dataset_runs import DatasetRunTable
-from twinlens.store.catalog.datasets import DatasetTable
+from twinlens.store.catalog.datasets import DatasetTable, Place
 from twinlens.store.catalog.engine import Catalog
+from twinlens.store.catalog.keyset import decode_cursor, encode_cursor
 
 T = TypeVar("T")
 _MS = 1_000_000
@@ -127,6 +128,19 @@ class Datasets:
         """Newest first, and the number of all."""
         with self._catalog.read() as connection:
             return DatasetTable(connection, project_id).page(limit, offset)
+
+    def page(
+        self, project_id: str, *, limit: int, cursor: str | None = None
+    ) -> tuple[list[Dataset], int, str | None]:  # fmt: skip
+        """Newest first, the number of all, and the cursor of the next page.
+
+        Raises:
+            InvalidArgument: a bad cursor.
+        """
+        with self._catalog.read() as connection:
+            found, total = DatasetTable(connection, project_id).page(limit + 1, after=_place(cursor, "datasets"))
+        more = [(row.created_ns, row.dataset_id) for row in found[limit - 1 : limit]] if len(found) > limit else []
+        return found[:limit], total, encode_cursor(more[0], "datasets") if more else None
 
     def delete(self, project_id: str, dataset_id: str) -> None:
         """Delete a dataset with its items, their history and its runs; traces stay.
@@ -241,6 +255,26 @@ class Datasets:
                 dataset_id=dataset_id, source_trace_id=source_trace_id, source_observation_id=source_observation_id,
                 at=at, limit=limit, offset=offset,
             )  # fmt: skip
+
+    def item_page(
+        self, project_id: str, dataset_id: str, *, at: int | None = None, limit: int, cursor: str | None = None
+    ) -> tuple[list[DatasetItem], int, str | None]:  # fmt: skip
+        """Active items of a dataset, newest first, the number of all, and the cursor of the next page.
+
+        Raises:
+            NotFound: no such dataset.
+            InvalidArgument: a bad cursor, or one of another dataset or time.
+        """
+        signature = [dataset_id, at]
+        with self._catalog.read() as connection:
+            table = DatasetTable(connection, project_id)
+            _dataset(table, dataset_id=dataset_id)
+            found, total = table.items(
+                dataset_id=dataset_id, source_trace_id=None, source_observation_id=None, at=at, limit=limit + 1,
+                after=_place(cursor, signature),
+            )  # fmt: skip
+        more = [(row.created_ns, row.item_id) for row in found[limit - 1 : limit]] if len(found) > limit else []
+        return found[:limit], total, encode_cursor(more[0], signature) if more else None
 
     def history(self, project_id: str, dataset_id: str, item_id: str) -> list[DatasetItem]:
         """All states of an item, newest first.
@@ -406,6 +440,20 @@ class Datasets:
                 return work(DatasetTable(connection, project_id))
         except IntegrityError as error:
             raise Conflict("The dataset is being changed by someone else, try again") from error
+
+
+def _place(cursor: str | None, signature: Any) -> Place | None:
+    """Where a list goes on; creation times are whole numbers whatever a cursor says.
+
+    Raises:
+        InvalidArgument: garbage, or a cursor of another list.
+    """
+    if cursor is None:
+        return None
+    created_ns, row_id = decode_cursor(cursor, signature, 2)
+    if not isinstance(created_ns, int) or not isinstance(row_id, str):
+        raise InvalidArgument("Invalid page token")
+    return created_ns, row_id
 
 
 def _dataset(

@@ -82,6 +82,7 @@ def test_search_and_pages(mlflow: MlflowPeer, live_server: LiveServer) -> None:
         "newest": names("name LIKE 'find-%'", max_results=2),
         "past": names("created_time < 5"),
         "records": ids == list(range(1203)),
+        "of": [ds.get_dataset(name="find-0").experiment_ids == [e], ds.get_dataset(name="find-4").experiment_ids],
     }
     """)
     assert found["like"] == ["find-1", "find-3"]
@@ -91,6 +92,7 @@ def test_search_and_pages(mlflow: MlflowPeer, live_server: LiveServer) -> None:
     assert found["newest"] == ["find-4", "find-3"]
     assert found["past"] == []
     assert found["records"] is True
+    assert found["of"] == [True, []]
     with live_server.client() as http:
         path, query = "/api/3.0/mlflow/datasets/search", {"filter_string": "name LIKE 'find-%'", "max_results": 3}
         first = http.get(path, params=query).json()

@@ -37,6 +37,13 @@ def test_traces_of_client_2(old: MlflowPeer, live_server: LiveServer) -> None:
     client.set_trace_tag(root.request_id, "gone", "x")
     client.delete_trace_tag(root.request_id, "gone")
     got = client.get_trace(root.request_id)
+    run = client.create_run(e)
+    described = mlflow.models.Model(artifact_path="model", run_id=run.info.run_id)
+    described.add_flavor("python_function", loader_module="mlflow.sklearn")
+    client._record_logged_model(run.info.run_id, described)  # as every log_model of client 2 does
+    import json
+    model = json.loads(client.get_run(run.info.run_id).data.tags["mlflow.log-model.history"])
+    model = [[m["artifact_path"], list(m["flavors"]), m["run_id"] == run.info.run_id] for m in model]
     pages = [client.search_traces([e], max_results=1)]
     pages.append(client.search_traces([e], max_results=1, page_token=pages[0].token))
     result = {
@@ -45,6 +52,7 @@ def test_traces_of_client_2(old: MlflowPeer, live_server: LiveServer) -> None:
         "attribute": got.data.spans[0].attributes["k"], "request": got.data.request, "tag": got.info.tags.get("team"),
         "gone": "gone" in got.info.tags,
         "failed": [t.info.request_id for t in client.search_traces([e], filter_string="status = 'ERROR'")],
+        "model": model,
         "tagged": [t.info.request_id for t in client.search_traces([e], filter_string="tags.team = 'x'")],
     }
     """)
@@ -55,6 +63,7 @@ def test_traces_of_client_2(old: MlflowPeer, live_server: LiveServer) -> None:
     ]  # fmt: skip
     assert (made["attribute"], made["request"], made["tag"], made["gone"]) == (1, '{"q": "hi"}', "x", False)
     assert (made["failed"], made["tagged"]) == ([broken], [root])
+    assert made["model"] == [["model", ["python_function"], True]]
     with live_server.client() as http:
         trace = http.get(f"/api/public/traces/{root.removeprefix('tr-')}", auth=("pk", "sk")).json()
         assert {(o["name"], o["type"]) for o in trace["observations"]} == {("root", "AGENT"), ("call", "GENERATION")}

@@ -7,6 +7,7 @@ import os
 import subprocess
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -168,7 +169,7 @@ def test_what_is_denied_is_denied_on_every_face(secured: LiveServer) -> None:
         def traces() -> list[str]:
             return [one["trace_id"] for one in mia.get(f"{native}/traces").raise_for_status().json()["traces"]]
 
-        def seen() -> list[object]:
+        def seen() -> list[Any]:
             gets = [
                 f"{native}/experiments/{experiment}", f"{native}/runs/{run}", f"{native}/traces/{'1' * 32}",
                 f"/api/public/traces/{'1' * 32}", f"{native}/models/closed-m", f"{native}/prompts/closed-m-p",
@@ -197,7 +198,7 @@ def test_what_is_denied_is_denied_on_every_face(secured: LiveServer) -> None:
         def pages(path: str, field: str, **body: object) -> list[list[dict[str, str]]]:
             found, token = list[list[dict[str, str]]](), ""
             while True:
-                asked = {"max_results": 1, **body} | ({"page_token": token} if token else {})
+                asked: dict[str, Any] = {"max_results": 1, **body, "page_token": token}
                 got = mia.get(path, params=asked) if "-" in field or "model" in field else mia.post(path, json=asked)
                 page = got.raise_for_status().json()
                 found.append(page.get(field, []))

@@ -174,6 +174,24 @@ def test_search_pages(mlflow: MlflowPeer, traced: dict[str, Any]) -> None:
     assert pages[0] != pages[1]
 
 
+def test_many_at_once_and_what_goes_together(mlflow: MlflowPeer, traced: dict[str, Any]) -> None:
+    wanted = [traced["first"], traced["second"]]
+    found = mlflow.run(f"""
+    from mlflow.tracing.client import TracingClient
+    tracing, e = TracingClient(), {traced["experiment"]!r}
+    whole = tracing.batch_get_traces({wanted!r})
+    both = tracing.calculate_trace_filter_correlation([e], "status = 'OK'", "name = 'agent'")
+    apart = tracing.calculate_trace_filter_correlation([e], "status = 'OK'", "status = 'ERROR'", base_filter="name = 'agent'")
+    n = len(client.search_traces(locations=[e], max_results=500))
+    result = [sorted(t.info.trace_id for t in whole), min(len(t.data.spans) for t in whole), n,
+              [both.total_count, both.joint_count <= both.filter1_count], [apart.joint_count, apart.npmi]]
+    """)
+    ids, spans, total, both, apart = found
+    assert ids == sorted(wanted) and spans >= 1
+    assert both == [total, True]
+    assert apart[0] == 0 and apart[1] in (-1, None)
+
+
 def test_dataframe_has_spans(mlflow: MlflowPeer, traced: dict[str, Any]) -> None:
     found = mlflow.run(f"""
     frame = mlflow.search_traces(locations=[{traced["experiment"]!r}], filter_string="trace.request_id = '{traced["first"]}'")

@@ -26,6 +26,7 @@ class DatasetList(Struct, kw_only=True):
 
     datasets: list[DatasetRow]
     total: int
+    next_cursor: str | None
 
 
 class DatasetEdit(Struct, kw_only=True):
@@ -58,6 +59,7 @@ class DatasetItemList(Struct, kw_only=True):
 
     items: list[DatasetItemRow]
     total: int
+    next_cursor: str | None
 
 
 class DatasetItemEdit(Struct, kw_only=True):

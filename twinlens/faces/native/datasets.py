@@ -17,12 +17,11 @@ from twinlens.domain.errors import InvalidArgument, TooLarge
 from twinlens.domain.ids import canonical_trace_id
 from twinlens.faces.http import AnyRequest, chunks, in_thread, services
 from twinlens.faces.native import dataset_schemas as d
-from twinlens.faces.native.reply import Limit, ns, reading, whole_id, writing
+from twinlens.faces.native.reply import Cursor, Limit, ns, reading, whole_id, writing
 from twinlens.faces.native.rows import ms
 from twinlens.features import dataset_files
 from twinlens.features.dataset_comparison import Cell, ItemRow, RunTotals
 
-Offset = Annotated[int, QueryParameter(ge=0, description="Rows to skip.")]
 AtMs = Annotated[float | None, QueryParameter(description="State as of this time; by default now.")]
 FileFormat = Annotated[dataset_files.Format, QueryParameter(name="format", description="csv or jsonl.")]
 _TYPES = {"csv": "text/csv; charset=utf-8", "jsonl": "application/jsonl; charset=utf-8"}
@@ -49,14 +48,15 @@ def _item(item: DatasetItem) -> d.DatasetItemRow:
 
 @get(_BASE, summary="List datasets")
 async def list_datasets(
-    request: AnyRequest, project_id: FromPath[str], limit: Limit = 100, offset: Offset = 0
+    request: AnyRequest, project_id: FromPath[str], limit: Limit = 100, cursor: Cursor = None
 ) -> d.DatasetList:
     """Newest first."""
     allowed = await reading(request, whole_id(project_id))
     graph = services(request)
-    found, total = await in_thread(graph.datasets.list, allowed, limit=limit, offset=offset)
+    found, total, following = await in_thread(graph.datasets.page, allowed, limit=limit, cursor=cursor)
     sizes = await in_thread(graph.evaluation_datasets.sizes, allowed, found)
-    return d.DatasetList(datasets=[_row(each, sizes.get(each.dataset_id, 0)) for each in found], total=total)
+    rows = [_row(each, sizes.get(each.dataset_id, 0)) for each in found]
+    return d.DatasetList(datasets=rows, total=total, next_cursor=following)
 
 
 @post(_BASE, summary="Create or change a dataset", status_code=200)
@@ -90,7 +90,7 @@ async def delete_dataset(request: AnyRequest, project_id: FromPath[str], dataset
 # --- items ---------------------------------------------------------------------------------------------------------
 @get(_ONE + "/items", summary="List items")
 async def list_dataset_items(
-    request: AnyRequest, project_id: FromPath[str], dataset_id: FromPath[str], limit: Limit = 100, offset: Offset = 0,
+    request: AnyRequest, project_id: FromPath[str], dataset_id: FromPath[str], limit: Limit = 100, cursor: Cursor = None,
     at_ms: AtMs = None,
 ) -> d.DatasetItemList:  # fmt: skip
     """Active ones, newest first."""
@@ -98,10 +98,9 @@ async def list_dataset_items(
     graph = services(request)
 
     def read() -> d.DatasetItemList:
-        name = graph.datasets.get_by_id(allowed, whole_id(dataset_id)).name
         at = None if at_ms is None else ns(at_ms)
-        found, total = graph.datasets.items(allowed, dataset_name=name, at=at, limit=limit, offset=offset)
-        return d.DatasetItemList(items=[_item(item) for item in found], total=total)
+        page = graph.datasets.item_page(allowed, whole_id(dataset_id), at=at, limit=limit, cursor=cursor)
+        return d.DatasetItemList(items=[_item(item) for item in page[0]], total=page[1], next_cursor=page[2])
 
     return await in_thread(read)
 
@@ -142,7 +141,7 @@ async def dataset_item_history(
     """Newest first."""
     allowed = await reading(request, whole_id(project_id))
     found = await in_thread(services(request).datasets.history, allowed, whole_id(dataset_id), whole_id(item_id))
-    return d.DatasetItemList(items=[_item(item) for item in found], total=len(found))
+    return d.DatasetItemList(items=[_item(item) for item in found], total=len(found), next_cursor=None)
 
 
 @get(_ONE + "/versions", summary="Versions of a dataset")

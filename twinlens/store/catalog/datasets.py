@@ -88,6 +88,10 @@ def decode_json(values: dict[str, Any], names: tuple[str, ...]) -> dict[str, Any
     return values
 
 
+#: Where a row stands in a list: creation time (nanoseconds) and id.
+Place = tuple[int, str]
+
+
 class DatasetTable:
     """Datasets and items over one connection. Every method's scope is one project."""
 
@@ -115,11 +119,14 @@ class DatasetTable:
         own = (d.project_id == self._project) & (d.dataset_id == row.dataset_id)
         self._c.execute(datasets.update().where(own).values(**values))
 
-    def page(self, limit: int, offset: int) -> tuple[list[Dataset], int]:
-        """Newest first, and the number of all."""
+    def page(self, limit: int, offset: int = 0, after: Place | None = None) -> tuple[list[Dataset], int]:
+        """Newest first, and the number of all. ``after``: behind the dataset of this creation time and id."""
         own = datasets.c.project_id == self._project
         total = self._c.execute(sa.select(sa.func.count()).select_from(datasets).where(own)).scalar_one()
-        query = sa.select(datasets).where(own).order_by(datasets.c.created_ns.desc(), datasets.c.dataset_id)
+        sorts = [(datasets.c.created_ns, True), (datasets.c.dataset_id, False)]
+        query = sa.select(datasets).where(own).order_by(*order_by(sorts))
+        if after is not None:
+            query = query.where(behind(sorts, after))
         found = [_dataset(row) for row in self._c.execute(query.limit(limit).offset(offset)).mappings()]
         return self._with_experiments(found), total
 
@@ -255,9 +262,12 @@ class DatasetTable:
 
     def items(
         self, *, dataset_id: str | None, source_trace_id: str | None, source_observation_id: str | None,
-        at: int | None, limit: int, offset: int,
+        at: int | None, limit: int, offset: int = 0, after: Place | None = None,
     ) -> tuple[list[DatasetItem], int]:  # fmt: skip
-        """Active items, newest first, in the state of now or of the time ``at``."""
+        """Active items, newest first, in the state of now or of the time ``at``, and the number of all.
+
+        ``after``: behind the item of this creation time and id.
+        """
         i = dataset_items.c
         where = [self._own(), i.status == "ACTIVE", *_current(at)]
         for column, value in (
@@ -267,7 +277,10 @@ class DatasetTable:
             if value is not None:
                 where.append(column == value)
         total = self._c.execute(sa.select(sa.func.count()).select_from(dataset_items).where(*where)).scalar_one()
-        query = sa.select(dataset_items).where(*where).order_by(i.created_ns.desc(), i.item_id.desc())
+        sorts = [(i.created_ns, True), (i.item_id, True)]
+        query = sa.select(dataset_items).where(*where).order_by(*order_by(sorts))
+        if after is not None:
+            query = query.where(behind(sorts, after))
         return self._items(query.limit(limit).offset(offset)), total
 
     def _items(self, query: sa.Select[Any]) -> list[DatasetItem]:

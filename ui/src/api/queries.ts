@@ -335,21 +335,17 @@ export const datasetQuery = (projectId: string, datasetId: string) =>
       }),
   });
 
-/** Items of a dataset now, or as they were at a time; the next page begins behind what is loaded. */
+/** Items of a dataset now, or as they were at a time. */
 export const datasetItemsQuery = (projectId: string, datasetId: string, at: number | null) =>
   infiniteQueryOptions({
     queryKey: [projectId, "datasets", "items", datasetId, at],
     queryFn: ({ pageParam, signal }) =>
       api.get("/projects/{project_id}/datasets/{dataset_id}/items", {
         path: { project_id: projectId, dataset_id: datasetId },
-        query: { limit: ITEMS, offset: pageParam, at_ms: at },
+        query: { limit: ITEMS, cursor: pageParam, at_ms: at },
         signal,
       }),
-    initialPageParam: 0,
-    getNextPageParam: (last, pages) => {
-      const loaded = pages.reduce((sum, each) => sum + each.items.length, 0);
-      return last.items.length > 0 && loaded < last.total ? loaded : null;
-    },
+    ...paging,
     placeholderData: keepPreviousData,
   });
 

@@ -2991,6 +2991,7 @@ export interface components {
         DatasetItemList: {
             items: components["schemas"]["DatasetItemRow"][];
             total: number;
+            next_cursor: string | null;
         };
         /** DatasetItemRow */
         DatasetItemRow: {
@@ -3009,6 +3010,7 @@ export interface components {
         DatasetList: {
             datasets: components["schemas"]["DatasetRow"][];
             total: number;
+            next_cursor: string | null;
         };
         /** DatasetRow */
         DatasetRow: {
@@ -8876,8 +8878,8 @@ export interface operations {
             query?: {
                 /** @description Rows per page. */
                 limit?: number;
-                /** @description Rows to skip. */
-                offset?: number;
+                /** @description `next_cursor` of the page before. */
+                cursor?: string | null;
             };
             header?: never;
             path: {
@@ -9009,8 +9011,8 @@ export interface operations {
             query?: {
                 /** @description Rows per page. */
                 limit?: number;
-                /** @description Rows to skip. */
-                offset?: number;
+                /** @description `next_cursor` of the page before. */
+                cursor?: string | null;
                 /** @description State as of this time; by default now. */
                 at_ms?: number | null;
             };
