@@ -74,6 +74,25 @@ def test_skeleton_leaves_the_payloads_out(telemetry: TelemetryStore, writer: Wri
     assert found.input is None and not found.attributes and not found.events and not found.resource
 
 
+def test_some_fields_of_all_spans(telemetry: TelemetryStore, writer: Writer) -> None:
+    fields = ("span_id", "status_message", "usage", "cost", "input_preview", "completion_start_ns", "counted", "model")
+    spans = [
+        rich_span(),
+        *(model_call("t", f"c{n}", at=3 - n, parent_id=None) for n in range(3)),
+        make_span("t", "a", at=9),
+    ]
+    writer.submit_sync(Batch(project_id="p", spans=spans))
+    writer.submit_sync(Batch(project_id="p", spans=[make_span("t", "b", at=1.5, status_message="late")]))
+    for trace_id in (spans[0].trace_id, "t"):
+        skeletons = telemetry.trace_spans("p", [trace_id], with_io=False, with_attributes=False)[trace_id]
+        wanted = [tuple(getattr(span, field) for field in fields) for span in skeletons]
+        assert telemetry.span_table("p", trace_id, fields) == wanted
+    assert [row[0] for row in telemetry.span_table("p", "t", ("span_id",))] == ["c2", "b", "c1", "c0", "a"]
+    assert telemetry.span_table("p", "none", fields) == telemetry.span_table("other", "t", fields) == []
+    with pytest.raises(InvalidArgument):
+        telemetry.span_table("p", "t", ("input",))
+
+
 @pytest.mark.parametrize(
     "text",
     [

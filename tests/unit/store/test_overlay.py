@@ -17,6 +17,7 @@ from twinlens.ingest.batch import Batch
 from twinlens.ingest.plan import Planner
 from twinlens.store.telemetry.duckdb import DuckDBTelemetry
 from twinlens.store.telemetry.duckdb.pages import Pages
+from twinlens.store.telemetry.duckdb.span_codec import COLUMN_OF
 from twinlens.store.telemetry.query import And, Cmp, Expr, HasScore, Not, Or, Order, Query
 
 TRACES = [f"t{n}" for n in range(12)]
@@ -121,6 +122,7 @@ def questions(choose: random.Random) -> list[Callable[[DuckDBTelemetry], Any]]:
         lambda s: s.trace("p", one, with_io=io),
         lambda s: s.trace_spans("p", ids, with_io=io, with_attributes=attributes),
         lambda s: s.span_ids("p", ids),
+        lambda s: s.span_table("p", one, list(COLUMN_OF)),
         lambda s: s.span("p", one, span_id),
         lambda s: s.span("p", None, span_id),
         lambda s: s.scores_for("p", ids),

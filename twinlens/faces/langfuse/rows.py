@@ -4,18 +4,18 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from decimal import Decimal
-from typing import Any, TypeVar
+from typing import Any
 
 import msgspec
 
-from twinlens.domain.counting import total_tokens
+from twinlens.domain.counting import sides, total_tokens
 from twinlens.domain.price import DEFAULT_TIER, row_and_tier
 from twinlens.domain.score import Score
 from twinlens.domain.trace import Span, TraceSummary
+from twinlens.faces.http import json_array
 from twinlens.faces.langfuse.wire import iso, raw_json
 from twinlens.query.langfuse_filter import TYPE_OF
 
-N = TypeVar("N", int, float)
 _SECOND = 1_000_000_000
 #: Cut of metadata values in v2 lists unless the key is named in ``expandMetadata``.
 CUT = 200
@@ -24,11 +24,6 @@ CUT = 200
 def seconds(ns: int | None) -> float | None:
     """Nanoseconds as seconds with millisecond precision, as Langfuse reports latencies."""
     return None if ns is None else round(ns / _SECOND, 3)
-
-
-def side(amounts: Mapping[str, N], name: str) -> N | int:
-    """Sum over all classes of one side (``input`` or ``output``), of tokens or USD."""
-    return sum(amount for key, amount in amounts.items() if key.startswith(name))
 
 
 # --- traces ----------------------------------------------------------------------------------------------------
@@ -101,17 +96,11 @@ def _prompt(span: Span, prompt_ids: PromptIds) -> dict[str, Any]:
 
 def observation_v1(span: Span, project_id: str, prompt_ids: PromptIds) -> dict[str, Any]:
     """A row of ``GET /observations`` and of a trace's ``observations``."""
-    counts = {
-        "input": side(span.usage, "input"),
-        "output": side(span.usage, "output"),
-        "total": total_tokens(span.usage),
-    }
-    has_cost = bool(span.cost)
-    costs = {
-        "inputCost": side(span.cost, "input") if has_cost else None,
-        "outputCost": side(span.cost, "output") if has_cost else None,
-        "totalCost": span.total_cost if has_cost else None,
-    }
+    usage, cost = span.usage, span.cost
+    inputs, outputs = sides(usage)
+    total = total_tokens(usage)
+    input_cost, output_cost = sides(cost) if cost else (None, None)
+    total_cost = span.total_cost if cost else None
     first_token = span.completion_start_ns
     return {
         "id": span.span_id,
@@ -134,21 +123,31 @@ def observation_v1(span: Span, project_id: str, prompt_ids: PromptIds) -> dict[s
         "modelParameters": span.model_parameters,
         "modelId": row_and_tier(span.price_id)[0],
         **_prompt(span, prompt_ids),
-        "usage": {**counts, "unit": "TOKENS", **costs},
-        "usageDetails": span.usage,
-        "costDetails": span.cost,
-        **{f"{side}Price": unit_price(span, side) for side in SIDES},
-        "calculatedInputCost": costs["inputCost"],
-        "calculatedOutputCost": costs["outputCost"],
-        "calculatedTotalCost": costs["totalCost"],
+        "usage": {
+            "input": inputs,
+            "output": outputs,
+            "total": total,
+            "unit": "TOKENS",
+            "inputCost": input_cost,
+            "outputCost": output_cost,
+            "totalCost": total_cost,
+        },
+        "usageDetails": usage,
+        "costDetails": cost,
+        "inputPrice": unit_price(span, "input"),
+        "outputPrice": unit_price(span, "output"),
+        "totalPrice": unit_price(span, "total"),
+        "calculatedInputCost": input_cost,
+        "calculatedOutputCost": output_cost,
+        "calculatedTotalCost": total_cost,
         "latency": seconds(span.latency_ns),
         "timeToFirstToken": seconds(None if first_token is None else max(0, first_token - span.start_ns)),
         "createdAt": iso(span.created_ns),
         "updatedAt": iso(span.updated_ns),
         # flat counts of the oldest clients
-        "promptTokens": counts["input"],
-        "completionTokens": counts["output"],
-        "totalTokens": counts["total"],
+        "promptTokens": inputs,
+        "completionTokens": outputs,
+        "totalTokens": total,
         "unit": "TOKENS",
     }
 
@@ -204,11 +203,12 @@ def _tier(span: Span) -> str | None:
 
 
 def _usage(span: Span) -> dict[str, Any]:
+    inputs, outputs = sides(span.usage)
+    input_cost, output_cost = sides(span.cost)
     return {
         "usageDetails": span.usage, "costDetails": span.cost, "totalCost": span.total_cost if span.cost else None,
-        "usagePricingTierName": _tier(span), "inputUsage": side(span.usage, "input"), "outputUsage": side(span.usage, "output"),
-        "totalUsage": total_tokens(span.usage), "inputCost": side(span.cost, "input"),
-        "outputCost": side(span.cost, "output"),
+        "usagePricingTierName": _tier(span), "inputUsage": inputs, "outputUsage": outputs,
+        "totalUsage": total_tokens(span.usage), "inputCost": input_cost, "outputCost": output_cost,
     }  # fmt: skip
 
 
@@ -356,6 +356,6 @@ def trace_details(
         "htmlPath": trace_path(project_id, row.trace_id),
         "latency": seconds(row.latency_ns),
         "totalCost": row.total_cost,
-        "observations": [observation_v1(span, project_id, prompt_ids) for span in spans],
+        "observations": json_array(observation_v1(span, project_id, prompt_ids) for span in spans),
         "scores": [score_v1(score, project_id) for score in scores if score.valid],
     }

@@ -197,6 +197,8 @@ def any_value(value: Any, depth: int = 0) -> dict[str, Any]:
 
     What is nested deeper than clients' protobuf parsers go becomes JSON text.
     """
+    if value.__class__ is str:  # nearly all of them
+        return {"string_value": value}
     if depth > MAX_DEPTH and isinstance(value, list | tuple | dict):
         return {"string_value": msgspec.json.encode(value).decode()}
     match value:

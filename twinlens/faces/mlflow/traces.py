@@ -10,7 +10,7 @@ import msgspec
 from twinlens.domain.errors import InvalidArgument, NotFound
 from twinlens.domain.run import Experiment
 from twinlens.domain.trace import TraceSummary
-from twinlens.faces.http import in_thread
+from twinlens.faces.http import in_thread, json_array
 from twinlens.faces.mlflow import trace_json as tj
 from twinlens.faces.mlflow.artifacts import stream
 from twinlens.faces.mlflow.assessment_json import score_from
@@ -63,7 +63,7 @@ def traces_json(call: Call, summaries: Sequence[TraceSummary]) -> list[dict[str,
     return [
         {
             "trace_info": tj.info_json(each.summary, each.scores, locations.of(each.summary)),
-            "spans": [span_json(span) for span in each.spans],
+            "spans": json_array(span_json(span) for span in each.spans),
         }
         for each in call.services.traces.details(call.project_id, summaries)
     ]

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable, Mapping
+from operator import attrgetter
+from typing import Any
 
 from twinlens.domain.counting import sides, total_tokens
 from twinlens.domain.score import Score
@@ -126,41 +128,60 @@ def score_row(score: Score) -> ts.ScoreRow:
     )
 
 
-def span_row(span: Span, *, previews: bool = True) -> ts.SpanRow:
-    """One span without payloads. ``previews=False`` leaves those out too, for traces of many thousand spans."""
-    usage = span.usage
+#: The fields of a span that ``span_row_of`` takes, in its order.
+SPAN_FIELDS = (
+    "span_id", "parent_id", "name", "kind", "start_ns", "end_ns", "completion_start_ns", "status", "level", "status_message",
+    "model", "provider", "tool_name", "agent_name", "prompt_name", "prompt_version", "usage", "cost", "usage_source",
+    "cost_source", "counted", "dialect",
+)  # fmt: skip
+#: Texts that are left out where a trace has many thousand spans: with them, 30,000 spans are 30 MB.
+PREVIEW_FIELDS = ("input_preview", "output_preview")
+_fields = attrgetter(*SPAN_FIELDS, *PREVIEW_FIELDS)
+
+
+def span_row(span: Span) -> ts.SpanRow:
+    """One span without payloads."""
+    return span_row_of(_fields(span))
+
+
+def span_row_of(fields: tuple[Any, ...]) -> ts.SpanRow:
+    """One span without payloads, of its ``SPAN_FIELDS`` and, where they are shown, ``PREVIEW_FIELDS``."""
+    (
+        span_id, parent_id, name, kind, start_ns, end_ns, first_ns, status, level, status_message, model, provider, tool_name,
+        agent_name, prompt_name, prompt_version, usage, cost, usage_source, cost_source, counted, dialect, *previews,
+    ) = fields  # fmt: skip
     inputs, outputs = sides(usage)
-    first = span.completion_start_ns
+    given, answer = previews or (None, None)
     return ts.SpanRow(
-        span_id=span.span_id,
-        parent_id=span.parent_id,
-        name=span.name,
-        kind=span.kind,
-        start_ms=ms(span.start_ns),
-        end_ms=maybe_ms(span.end_ns),
-        latency_ms=maybe_ms(span.latency_ns),
-        ttft_ms=None if first is None else ms(max(0, first - span.start_ns)),
-        status=span.status,
-        level=span.level,
-        status_message=span.status_message,
-        model=span.model,
-        provider=span.provider,
-        tool_name=span.tool_name,
-        agent_name=span.agent_name,
-        prompt_name=span.prompt_name,
-        prompt_version=span.prompt_version,
+        span_id=span_id,
+        parent_id=parent_id,
+        name=name,
+        kind=kind,
+        start_ms=ms(start_ns),
+        end_ms=maybe_ms(end_ns),
+        latency_ms=None if end_ns is None else ms(max(0, end_ns - start_ns)),
+        ttft_ms=None if first_ns is None else ms(max(0, first_ns - start_ns)),
+        status=status,
+        level=level,
+        status_message=status_message,
+        model=model,
+        provider=provider,
+        tool_name=tool_name,
+        agent_name=agent_name,
+        prompt_name=prompt_name,
+        prompt_version=prompt_version,
         usage=usage,
         input_tokens=inputs,
         output_tokens=outputs,
         total_tokens=total_tokens(usage),
-        cost=span.cost,
-        total_cost=known_cost(span.cost),
-        usage_source=span.usage_source,
-        cost_source=span.cost_source,
-        counted=span.counted,
-        input_preview=span.input_preview if previews else None,
-        output_preview=span.output_preview if previews else None,
-        dialect=span.dialect,
+        cost=cost,
+        total_cost=known_cost(cost),
+        usage_source=usage_source,
+        cost_source=cost_source,
+        counted=counted,
+        input_preview=given,
+        output_preview=answer,
+        dialect=dialect,
     )
 
 

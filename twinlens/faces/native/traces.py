@@ -29,7 +29,7 @@ from twinlens.faces.native.reply import (
     whole_id,
     writing,
 )
-from twinlens.faces.native.rows import ms, score_row, span_detail, span_row, trace_row
+from twinlens.faces.native.rows import PREVIEW_FIELDS, SPAN_FIELDS, ms, score_row, span_detail, span_row_of, trace_row
 from twinlens.features.overview import bucket_seconds
 from twinlens.ingest.batch import Batch
 from twinlens.query.text_filter import parse
@@ -44,7 +44,7 @@ ORDERS = {
     "status": "status", "updated": "updated_ns", "environment": "environment",
 }  # fmt: skip
 MAX_SPANS = 50_000
-#: Up to so many spans the skeleton of a trace carries previews; with them, 30,000 spans are 30 MB.
+#: Up to so many spans the skeleton of a trace carries previews.
 PREVIEWS = 2_000
 
 Experiment = Annotated[str | None, QueryParameter(name="experiment_id", description="Only of this experiment.")]
@@ -205,7 +205,8 @@ async def get_trace(request: AnyRequest, project_id: FromPath[str], trace_id: Fr
         trace = telemetry.trace(allowed, wanted)
         if trace is None:
             raise NotFound(f"there is no trace {wanted!r}")
-        spans = telemetry.trace_spans(allowed, [wanted], with_io=False, with_attributes=False).get(wanted, [])
+        fields = SPAN_FIELDS if trace.span_count > PREVIEWS else (*SPAN_FIELDS, *PREVIEW_FIELDS)
+        spans = telemetry.span_table(allowed, wanted, fields)
         scores: list[Score] = telemetry.scores_for(allowed, [wanted]).get(wanted, [])
         return ts.TraceDetail(
             trace=trace_row(trace, scores),
@@ -217,7 +218,7 @@ async def get_trace(request: AnyRequest, project_id: FromPath[str], trace_id: Fr
             cost=trace.cost,
             public=trace.public,
             client_request_id=trace.client_request_id,
-            spans=[span_row(span, previews=len(spans) <= PREVIEWS) for span in spans[:MAX_SPANS]],
+            spans=[span_row_of(span) for span in spans[:MAX_SPANS]],
             scores=[score_row(score) for score in scores],
             truncated=len(spans) > MAX_SPANS,
         )

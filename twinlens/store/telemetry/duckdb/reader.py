@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from operator import attrgetter, itemgetter
 from typing import TYPE_CHECKING, Any
 
+from twinlens.domain.errors import InvalidArgument
 from twinlens.domain.score import Score
 from twinlens.domain.trace import Span, TraceSummary
 from twinlens.store.telemetry.duckdb import score_codec, trace_codec
@@ -12,7 +14,7 @@ from twinlens.store.telemetry.duckdb.keys import row_key, span_key
 from twinlens.store.telemetry.duckdb.overlay import shown
 from twinlens.store.telemetry.duckdb.payloads import PayloadSource
 from twinlens.store.telemetry.duckdb.places import at, by_trace, csv, find_places, span_rows, within
-from twinlens.store.telemetry.duckdb.span_codec import columns_for, decode_spans
+from twinlens.store.telemetry.duckdb.span_codec import COLUMN_OF, columns_for, decode_spans, field_values
 
 if TYPE_CHECKING:
     import duckdb
@@ -71,6 +73,39 @@ class Reader:
         for each in spans.values():
             each.sort(key=lambda s: (s.start_ns, s.span_id))
         return {trace_id: found for trace_id, found in spans.items() if found}
+
+    def span_table(self, project_id: str, trace_id: str, fields: Sequence[str]) -> list[tuple[Any, ...]]:
+        """See ``TelemetryStore.span_table``."""
+        if unknown := [name for name in fields if name not in COLUMN_OF]:
+            raise InvalidArgument(f"{unknown[0]!r} is not a field of spans that can be read alone")
+        own = ("trace_id", "start_ns", "span_id")
+        with self._engine.read_over(project_id) as (connection, pending):
+            places = find_places(connection, project_id, [trace_id])
+            if not places:
+                table: list[list[Any]] = [[] for _ in (*own, *fields)]
+            else:
+                columns = ", ".join(COLUMN_OF[name] for name in (*own, *fields))
+                # by column and through Arrow: most columns say the same in every row, and no row becomes an object of its own
+                table = [
+                    column.to_pylist()
+                    for column in connection.sql(
+                        f"SELECT {columns} FROM spans WHERE {within(places)} AND project = ?", params=[project_id]
+                    )
+                    .to_arrow_table()
+                    .columns
+                ]
+        values = (field_values(name, cells) for name, cells in zip(fields, table[len(own) :], strict=True))
+        rows = zip(*table[: len(own)], zip(*values, strict=True), strict=True)
+        fresh = [shown(span, False, False) for span in pending.spans_of([trace_id])]
+        read = attrgetter(*fields, "span_id")
+        found = [
+            (start, span_id, row)
+            for of, start, span_id, row in rows
+            if of == trace_id and (of, span_id) not in pending.spans
+        ]
+        found += [(span.start_ns, span.span_id, read(span)[:-1]) for span in fresh]
+        found.sort(key=itemgetter(0, 1))
+        return [row for _, _, row in found]
 
     def span_ids(self, project_id: str, trace_ids: Sequence[str]) -> dict[str, list[str]]:
         """See ``TelemetryStore.span_ids``."""

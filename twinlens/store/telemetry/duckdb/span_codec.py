@@ -108,6 +108,11 @@ _MADE: dict[str, Callable[[Span], Any]] = {
     "total_cost": lambda s: s.total_cost if s.cost else None,
 }
 _FIELD_OF = dict(_COPIED)
+#: The column of a field that has one of its own.
+COLUMN_OF = {field: column for column, field in _COPIED} | {
+    name: name
+    for name in ("status_message", "usage", "cost", "input_preview", "output_preview", "created_ns", "updated_ns")
+}
 
 
 def column(name: str, spans: Sequence[Span]) -> list[Any] | None:
@@ -351,6 +356,17 @@ def decode_spans(
             span.input = source.text(row[at])
             span.output = source.text(row[at + 1])
     return spans
+
+
+def field_values(field: str, cells: list[Any]) -> list[Any]:
+    """What the cells of the field's column say; equal texts become one object."""
+    if field == "status_message":
+        return [cell or "" for cell in cells]
+    if field not in ("usage", "cost"):
+        return cells
+    decode: Callable[[str], Any] = _usage if field == "usage" else _cost
+    known: dict[str | None, Any] = {cell: decode(cell) if cell else {} for cell in set(cells)}
+    return [known[cell] for cell in cells]
 
 
 def _forms(
