@@ -178,6 +178,24 @@ def test_pending_rows_read_as_stored_ones(store: DuckDBTelemetry, seed: int, mon
     assert any(merged)
 
 
+def test_a_pending_row_of_one_view_shows_in_conditions_and_orders_of_others(store: DuckDBTelemetry) -> None:
+    planner = Planner(store, lambda: T0, None, None)
+    spans = [make_span(f"t{n}", "a", at=n) for n in range(3)]
+    store.commit(planner.plan([Batch(project_id="p", spans=spans)]))
+    store._catch_up()
+    told = {"name": "q", "timestamp_ns": T0, "created_ns": T0, "updated_ns": T0}
+    for n in (0, 2):
+        score = Score(score_id=f"q{n}", trace_id=f"t{n}", span_id="a", value=float(n), **told)
+        store.commit(planner.plan([Batch(project_id="p", scores=[score])]))
+        high = Query(project_id="p", where=HasScore(Cmp("value", ">=", 0)))
+        assert {row.trace_id for row in store.traces(high).rows} == {"t0", f"t{n}"}
+        assert store.count("spans", high) == store.count("traces", high) == 1 + n // 2
+    assert store._memtable.rows == 0  # such reads need the tables
+    store.commit(planner.plan([Batch(project_id="p", scores=[Score(score_id="q1", trace_id="t1", value=5.0, **told)])]))
+    best = Query(project_id="p", order=(Order("score", key="q"),))
+    assert [row.trace_id for row in store.traces(best).rows] == ["t1", "t2", "t0"]
+
+
 def test_rows_that_reach_the_tables_during_a_read_are_seen_once(
     store: DuckDBTelemetry, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -124,9 +124,7 @@ class Overlay:
         self, connection: duckdb.DuckDBPyConnection, view: str, where: str, params: Mapping[str, Any]
     ) -> list[Any] | None:
         """The pending rows of a view that fulfil a compiled condition; None when it needs more than the rows themselves."""
-        if (
-            "SELECT " in where
-        ):  # user text is never part of SQL, so this is a subquery: it may look into pending rows of other views
+        if "SELECT " in where:  # user text is never part of SQL, so this is a subquery
             return None
         rows = list(self.rows(view).values())
         if not rows or where == f"{ALIAS[view]}.project = $project":
@@ -149,7 +147,7 @@ class Overlay:
         """What the rows are ordered by, a tuple for each; None when it is more than columns."""
         found: list[list[Any]] = []
         for expr, _ in columns:
-            plain = re.fullmatch(rf'{ALIAS[view]}\."?(\w+)"?', expr)
+            plain = re.fullmatch(rf'{ALIAS[view]}\."?(\w+)"?', expr)  # what looks into other tables is more than that
             values = self._column(view, plain[1], rows) if plain else None
             if values is None:
                 return None
