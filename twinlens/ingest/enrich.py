@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from twinlens.domain.trace import MODEL_KINDS, Span, TracePatch
-from twinlens.ingest import tokens
+from twinlens.ingest import tokens, tool_definitions
 from twinlens.ingest.mask import Masker
 from twinlens.ingest.pricing import Pricer
 
@@ -48,6 +48,7 @@ class Enricher:
             return
         if span.partial:
             return
+        tool_definitions.note(span)
         if span.usage_source != "client":
             self._count(span, project_id)
         if span.cost_source != "client":

@@ -150,6 +150,7 @@ VIEWS: Mapping[str, _View] = {
             **_USAGE, "timeToFirstToken": _Of("ttft_ns", _MS), "streamingLatency": _Of("stream_ns", _MS),
             "tokensPerSecond": _Of("total_rate"), "outputTokensPerSecond": _Of("output_stream_rate"),
             "countScores": _Of("score_count"), "toolCalls": _Of("tool_call_count"),
+            "toolDefinitions": _Of("tools_offered"),
             "costByType": _Of("cost_by_type"), "usageByType": _Of("usage_by_type"),
             "uniqueUserIds": _Of("owner_user_id", only="uniq"),
             "uniqueSessionIds": _Of("owner_session_id", only="uniq"),

@@ -11,6 +11,7 @@ from twinlens.domain.trace import Span
 from twinlens.ingest.enrich import Enricher
 from twinlens.ingest.mask import Masker
 from twinlens.ingest.pricing import Pricer
+from twinlens.ingest.tool_definitions import OFFERED
 
 QUESTION = '[{"role":"user","content":"What is the weather in Paris?"}]'
 enricher = Enricher(Pricer(lambda _: []))
@@ -156,3 +157,19 @@ def test_tokens_above_the_span_that_names_the_model_are_priced() -> None:
     assert (other.model, other.cost) == (None, {})
     *_, told, _ = spans("gpt-4o-mini", "gpt-4o")
     assert (told.model, told.cost) == (None, {})  # which of the two?
+
+
+@pytest.mark.parametrize(
+    ("said", "offered"),
+    [
+        ({"input": '{"messages":[],"tools":[{"a":1},{"b":[2]}]}'}, 2), ({"input": '{"functions":[{}]}'}, 1),
+        ({"attributes": {"gen_ai.tool.definitions": '[{"name":"a"},{"name":"b"},{"name":"c"}]'}}, 3),
+        ({"attributes": {"llm.tools.0.tool.json_schema": "{}", "llm.tools.1.tool.json_schema": "{}"}}, 2),
+        ({"attributes": {"llm.request.functions.0.name": "a", "llm.request.functions.0.description": "b"}}, 1),
+        ({"attributes": {"ai.prompt.tools": ['{"type":"function"}']}}, 1), ({"model_parameters": {"tools": [{}]}}, 1),
+        ({"input": '{"tools": 5}'}, None), ({"input": '[{"content":"\\"tools\\""}]'}, None), ({}, None),
+    ],
+)  # fmt: skip
+def test_offered_tools_are_counted(said: dict[str, Any], offered: int | None) -> None:
+    span = generation(**said)
+    assert span.attributes.get(OFFERED) == offered

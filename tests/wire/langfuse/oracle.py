@@ -88,7 +88,9 @@ class Corpus:
         if kind == "GENERATION" and pick.random() < 0.5:
             row |= {"promptName": pick.choice(("p", "q")), "promptVersion": pick.randrange(1, 4)}
         sent = {key: iso(value) if isinstance(value, datetime) else value for key, value in row.items()}
-        self.events.append((f"{kind.lower()}-create", {**sent, "usageDetails": usage, "costDetails": cost}))
+        offered = int(trace["id"][1:]) % 3 if kind == "GENERATION" else 0
+        sent |= {"usageDetails": usage, "costDetails": cost, "modelParameters": {"tools": [{"name": "t"}] * offered}}
+        self.events.append((f"{kind.lower()}-create", sent))
         took, stream = (end - start).total_seconds(), (end - first).total_seconds() if first else None
         row |= {"promptName": row.get("promptName"), "promptVersion": row.get("promptVersion")}
         row |= {
@@ -97,7 +99,7 @@ class Corpus:
             "sessionId": trace["sessionId"], "release": trace["release"], "traceRelease": trace["release"],
             "traceVersion": trace["version"], "traceName": trace["name"], "tags": trace["tags"], "traceTags": trace["tags"],
             "traceEnvironment": trace["environment"], "providedModelName": row["model"],
-            "isRootObservation": not k, "toolCalls": int(kind == "TOOL"),
+            "isRootObservation": not k, "toolCalls": int(kind == "TOOL"), "toolDefinitions": offered,
         }  # fmt: skip
         for name, amounts in (("Tokens", usage), ("Cost", cost)):
             for side in ("input", "output"):

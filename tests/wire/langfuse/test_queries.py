@@ -150,6 +150,7 @@ MEASURES = {
     "traces": (*USAGE, "observationsCount", "scoresCount"),
     "observations": (
         *USAGE, "timeToFirstToken", "streamingLatency", "tokensPerSecond", "outputTokensPerSecond", "countScores", "toolCalls",
+        "toolDefinitions",
     ),
     "scores-numeric": ("value",), "scores-boolean": ("value",),
 }  # fmt: skip

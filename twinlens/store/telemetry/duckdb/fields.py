@@ -105,6 +105,9 @@ VIEWS: dict[str, dict[str, Field]] = {
         "output_rate": _rate("output_tokens", "start_ns"),
         "output_stream_rate": _rate("output_tokens", "first_token_ns"),
         "total_rate": _rate("total_tokens", "start_ns"),
+        "tools_offered": Field(
+            """coalesce(try_cast(json_extract_string(s.attributes, '$."twinlens.tools.offered"') AS INTEGER), 0)""", "number"
+        ),
         "tool_call_count": Field("(s.kind = 'tool')::INTEGER", "number"),
         "score_count": Field(
             "SELECT count(*) FROM scores c WHERE {scores} AND c.valid AND c.tkey = s.tkey AND c.span_id = s.span_id",
