@@ -226,7 +226,9 @@ class Instance:
         gateway, connections = Gateway(catalog, experiments), ModelConnections(catalog, sealer, evaluators)
         guardrails, budgets = Guardrails(catalog, evaluators), Budgets(catalog, webhooks, secured=access.secured)
         checks = GatewayChecks(guardrails, lambda *wanted: judges(*wanted))
-        calls = GatewayCalls(gateway, connections, budgets, checks, prices, ingest)
+        calls = GatewayCalls(
+            gateway, connections, budgets, checks, prices, ingest, anywhere=settings.gateway_addresses == "any"
+        )
         from_settings = settings_connections(settings.judge_base_url, settings.judge_api_key, settings.judge_model)
         judges = GatewayJudges(calls, gateway, connections, from_settings)
         worker = EvaluationWorker(catalog, evaluators, telemetry, ingest, judges, wake)

@@ -81,6 +81,9 @@ class Settings:
     )
     judge_api_key: str | None = _setting(None, "Its key.", secret=True)
     judge_model: str | None = _setting(None, "Model of evaluators that name none.")
+    gateway_addresses: str = _setting(
+        "any", "Model providers that may be called: any (also private networks and this machine), or public."
+    )
     webhook_addresses: str = _setting(
         "public", "What webhooks may call: public (HTTPS on the internet only), or any (also HTTP, private networks)."
     )
@@ -269,6 +272,8 @@ def _check(settings: Settings) -> None:
         raise SettingsError(f"mode from {settings.origins['mode']}: must be auto, open or secured")
     if settings.retention_drops not in ("traces", "payloads"):
         raise SettingsError(f"retention_drops from {settings.origins['retention_drops']}: must be traces or payloads")
+    if settings.gateway_addresses not in ("public", "any"):
+        raise SettingsError(f"gateway_addresses from {settings.origins['gateway_addresses']}: must be public or any")
     if settings.webhook_addresses not in ("public", "any"):
         raise SettingsError(f"webhook_addresses from {settings.origins['webhook_addresses']}: must be public or any")
     if settings.export_addresses not in ("public", "any"):

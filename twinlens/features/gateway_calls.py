@@ -2,13 +2,12 @@
 
 A call goes to a primary model, drawn by weight where the endpoint splits traffic. When that answers 408, 429 or 5xx, cannot be
 reached or takes too long, the fallbacks are tried in order; once the first byte of an answer is on its way, nothing is tried again.
-Redirects are not followed, and link-local addresses, where clouds hand out credentials, are never called.
+Redirects are not followed; ``provider_addresses`` says which addresses are called.
 """
 
 from __future__ import annotations
 
 import asyncio
-import ipaddress
 import logging
 import random
 import time
@@ -65,11 +64,12 @@ class GatewayCalls:
 
     Args:
         timeout: seconds a provider may take between two pieces of an answer.
+        anywhere: providers in private networks and on this machine may be called.
     """
 
     def __init__(
         self, gateway: Gateway, connections: ModelConnections, budgets: Budgets, checks: GatewayChecks, prices: Prices,
-        ingest: Ingest, *, timeout: float = 300.0, clock: Clock = now_ns,
+        ingest: Ingest, *, timeout: float = 300.0, anywhere: bool = True, clock: Clock = now_ns,
     ) -> None:  # fmt: skip
         self._gateway = gateway
         self._connections = connections
@@ -78,6 +78,7 @@ class GatewayCalls:
         self._prices = prices
         self._ingest = ingest
         self._timeout = timeout
+        self._anywhere = anywhere
         self._clock = clock
         self._random = random.Random()  # noqa: S311 - shares traffic, guards nothing
         self._clients: dict[asyncio.AbstractEventLoop, httpx.AsyncClient] = {}
@@ -206,7 +207,6 @@ class GatewayCalls:
 
         client = self._client()
         try:
-            await _check_address(request.url)
             sent = client.build_request("POST", request.url, json=request.body, headers=request.headers)
             response = await client.send(sent, stream=True)
         except httpx.TimeoutException:
@@ -319,29 +319,10 @@ class GatewayCalls:
         if known is None:
             limits = httpx.Limits(max_connections=500, max_keepalive_connections=50)
             timeout = httpx.Timeout(self._timeout, connect=_CONNECT_S)
-            known = self._clients[loop] = httpx.AsyncClient(follow_redirects=False, timeout=timeout, limits=limits)
+            from twinlens.features import provider_addresses
+
+            known = self._clients[loop] = provider_addresses.client(timeout, limits, anywhere=self._anywhere)
         return known
-
-
-async def _check_address(url: str) -> None:
-    """Refuse hosts at link-local, multicast and unspecified addresses.
-
-    Raises:
-        UpstreamFailed: the host is one of them.
-    """
-    parts = urlsplit(url)
-    host = parts.hostname or ""
-    try:
-        found = await asyncio.get_running_loop().getaddrinfo(host, parts.port)
-    except OSError:
-        return  # a proxy may know the name; if not, the request itself says so
-    for *_, place in found:
-        address = ipaddress.ip_address(str(place[0]).partition("%")[0])
-        mapped = getattr(address, "ipv4_mapped", None) or address
-        if mapped.is_link_local or mapped.is_multicast or mapped.is_unspecified:
-            raise UpstreamFailed(
-                f"the gateway does not call {host}: it is at {mapped}, which is no provider's address", 502
-            )
 
 
 def _host(url: str) -> str:
