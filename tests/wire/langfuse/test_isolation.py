@@ -8,12 +8,15 @@ import hashlib
 import json
 from collections.abc import Iterator
 from typing import Any
+from urllib.parse import quote
 
 import httpx
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from twinlens.faces.langfuse.mcp_tools import TOOLS
+from twinlens.faces.langfuse.router import tables
 from twinlens.server import App, Instance
 from twinlens.settings import Settings
 
@@ -78,6 +81,44 @@ async def _write(http: httpx.AsyncClient, kind: str, id: str, mark: str) -> None
             project = (await http.get("/projects")).json()["data"][0]["id"]
             body = {"projectId": project, "objectType": "TRACE", "objectId": id, "content": mark}
             answer = await http.post("/comments", json=body)
+        case "queue":
+            config = (
+                await http.post("/score-configs", json={"name": f"q-{id}", "dataType": "TEXT", "description": mark})
+            ).json()["id"]
+            body = {"name": mark, "description": mark, "scoreConfigIds": [config]}
+            answer = await http.post("/annotation-queues", json=body)
+            await _write(http, "trace", id, mark)
+            item = {"objectId": id, "objectType": "TRACE"}
+            answer = await http.post(f"/annotation-queues/{answer.json()['id']}/items", json=item)
+        case "skill":
+            text = f"---\nname: {id}\ndescription: {mark}\n---\n{mark}"
+            body = {"files": [{"path": "SKILL.md", "content": text}], "commitMessage": mark}
+            answer = await http.post("/unstable/skills", json=body)
+        case "dashboard":
+            body = {
+                "name": mark, "description": mark, "view": "observations", "dimensions": [], "filters": [],
+                "metrics": [{"measure": "count", "agg": "count"}], "chartType": "NUMBER", "chartConfig": {"type": "NUMBER"},
+            }  # fmt: skip
+            widget = (await http.post("/unstable/dashboard-widgets", json=body)).json()
+            placed = {"type": "widget", "widgetId": widget["id"]}
+            board = (await http.post("/unstable/dashboards", json={"name": mark, "description": mark})).json()
+            answer = await http.post(f"/unstable/dashboards/{board['id']}/placements", json=placed)
+        case "evaluator":
+            body = {
+                "name": mark,
+                "description": mark,
+                "type": "code",
+                "sourceCode": mark,
+                "sourceCodeLanguage": "PYTHON",
+            }
+            made = (await http.post("/v2/evaluators", json=body)).json()
+            body = {"name": mark, "enabled": False, "evaluatorAssignments": [{"evaluatorId": made["id"]}]}
+            answer = await http.post("/v2/evaluation-rules", json=body)
+        case "connection":
+            body = {"provider": id, "adapter": "openai", "secretKey": f"sk-{mark}", "customModels": [mark]}
+            answer = await http.put("/llm-connections", json=body)
+        case "feedback":
+            answer = await http.post("/feedback", json={"targetType": "docs", "target": mark, "feedback": mark})
         case _:
             body = {
                 "traceId": id,
@@ -92,20 +133,22 @@ async def _write(http: httpx.AsyncClient, kind: str, id: str, mark: str) -> None
     assert answer.status_code < 300, answer.text
 
 
+METRICS = {
+    "view": "observations", "dimensions": [{"field": "name"}, {"field": "model"}, {"field": "traceName"}],
+    "metrics": [{"measure": "count", "aggregation": "count"}], "fromTimestamp": "2020-01-01T00:00:00Z",
+    "toTimestamp": "2030-01-01T00:00:00Z",
+}  # fmt: skip
+
+
 async def _everything(http: httpx.AsyncClient) -> str:
     """All that a project's key can read, as one text."""
     media = base64.urlsafe_b64encode(hashlib.sha256(b"x").digest()).decode()[:22]
-    query = {
-        "view": "observations", "dimensions": [{"field": "name"}, {"field": "model"}, {"field": "traceName"}],
-        "metrics": [{"measure": "count", "aggregation": "count"}], "fromTimestamp": "2020-01-01T00:00:00Z",
-        "toTimestamp": "2030-01-01T00:00:00Z",
-    }  # fmt: skip
     all_fields = "core,basic,io,metadata,model,trace_context"
     paths: list[tuple[str, dict[str, Any]]] = [
         ("/projects", {}), ("/traces", {}), ("/observations", {}), ("/v2/observations", {"fields": all_fields}),
         ("/scores", {}), ("/v2/scores", {}), ("/v3/scores", {"fields": "core,details,subject"}), ("/sessions", {}),
         ("/v2/prompts", {}), ("/v2/datasets", {}), ("/dataset-items", {}), ("/score-configs", {}), ("/models", {}),
-        ("/comments", {}), ("/metrics/daily", {}), ("/v2/metrics", {"query": json.dumps(query)}), ("/experiments", SINCE),
+        ("/comments", {}), ("/metrics/daily", {}), ("/v2/metrics", {"query": json.dumps(METRICS)}), ("/experiments", SINCE),
         ("/experiment-items", SINCE), (f"/media/{media}", {}),
     ]  # fmt: skip
     for id in IDS:
@@ -181,5 +224,89 @@ def test_deleting_touches_only_the_own_project(clients: dict[str, tuple[Any, tup
                 assert (await alpha.get(path)).status_code == 404
                 assert (await beta.get(path)).status_code == 200
             assert (await beta.get("/v2/scores/one")).json()["comment"] == "mark-of-beta"
+
+    asyncio.run(run())
+
+
+#: What a route needs in its query to answer.
+QUERIES: dict[str, dict[str, Any]] = {
+    "/experiments": SINCE, "/experiment-items": SINCE | {"fields": "core,io,metadata"}, "/prompts": {"name": "one"},
+    "/unstable/skills/{name}": {"label": "latest"},
+    "/v2/observations": {"fields": "core,basic,io,metadata,model,trace_context"},
+    "/v3/scores": {"fields": "core,details,subject,annotation"},
+}  # fmt: skip
+NEWER = ("queue", "skill", "dashboard", "evaluator", "connection", "feedback")
+TOOLS_ASKED = {
+    "getPrompt": {"name": "one"}, "getPromptUnresolved": {"name": "one"}, "getTrace": {"traceId": "one"},
+    "getObservation": {"observationId": "one"}, "getDataset": {"datasetName": "one"}, "listDatasetItems": {"datasetName": "one"},
+}  # fmt: skip
+
+
+async def _rows(http: httpx.AsyncClient, path: str) -> list[dict[str, Any]]:
+    answer = await http.get(path, params=QUERIES.get(path, {}))
+    found = answer.json() if answer.status_code == 200 else {}
+    return found.get("data", found.get("queueItems", [])) if isinstance(found, dict) else []
+
+
+async def _paths(template: str, mine: httpx.AsyncClient, other: httpx.AsyncClient) -> list[str]:
+    """A route's path with everything in its place that either project calls its own."""
+    before, brace, rest = template.partition("/{")
+    if not brace:
+        return [template]
+    key, after = rest.split("}", 1)
+    if before == "/media":
+        found = {base64.urlsafe_b64encode(hashlib.sha256(b"x").digest()).decode()[:22]}
+    else:
+        field = "name" if key.rstrip("*") in ("name", "run") else "id"
+        found = {quote(str(row[field]), safe="") for http in (mine, other) for row in await _rows(http, before)}
+    return [path for value in sorted(found) for path in await _paths(f"{before}/{value}{after}", mine, other)]
+
+
+def test_every_read_keeps_to_its_project(clients: dict[str, tuple[Any, tuple[str, str]]]) -> None:
+    """Every route that reads, with the ids of both projects; and every tool of the MCP server."""
+    templates = [r.path for table in tables() for r in table.routes if r.method == "GET" and r.scope == "read"]
+
+    async def run() -> None:
+        https = {
+            name: httpx.AsyncClient(
+                transport=httpx.ASGITransport(app=app), base_url="http://127.0.0.1/api/public", auth=keys, timeout=20
+            )
+            for name, (app, keys) in clients.items()
+        }
+        for name, http in https.items():
+            for kind in (*KINDS, *NEWER):
+                await _write(http, kind, "one", f"mark-of-{name}")
+        for name, other in (("alpha", "beta"), ("beta", "alpha")):
+            silent: list[str] = []
+            for template in templates:
+                answers = []
+                for path in await _paths(template, https[name], https[other]):
+                    query = dict(QUERIES.get(template, {}))
+                    if template in ("/metrics", "/v2/metrics"):
+                        query = {"query": json.dumps(METRICS)}
+                    elif template == "/dataset-run-items":
+                        [dataset] = [row for row in await _rows(https[name], "/v2/datasets") if row["name"] == "one"]
+                        query = {"datasetId": dataset["id"], "runName": f"mark-of-{name}"}
+                    elif template == "/unstable/skills/files/content":
+                        [skill] = await _rows(https[other], "/unstable/skills")
+                        theirs = (await https[other].get(f"/unstable/skills/{skill['name']}?label=latest")).json()
+                        query = {"sha256Hashes": theirs["files"][0]["sha256Hash"]}
+                    answer = await https[name].get(path, params=query)
+                    assert answer.status_code in (200, 404), (path, answer.text)
+                    assert f"mark-of-{other}" not in answer.text, path
+                    answers.append(answer.status_code)
+                if 200 not in answers and template != "/unstable/skills/files/content":
+                    silent.append(template)
+            assert silent == []  # each was answered from the own project's rows
+            for tool in TOOLS.values():
+                if tool.method == "GET":
+                    arguments = {"query": METRICS} if tool.name == "queryMetrics" else TOOLS_ASKED.get(tool.name, {})
+                    call = {"name": tool.name, "arguments": arguments}
+                    message = {"jsonrpc": "2.0", "id": 1, "method": "tools/call", "params": call}
+                    answer = await https[name].post("/mcp", json=message)
+                    assert answer.json()["result"]["isError"] is False, (tool.name, answer.text)
+                    assert f"mark-of-{other}" not in answer.text, tool.name
+        for http in https.values():
+            await http.aclose()
 
     asyncio.run(run())
