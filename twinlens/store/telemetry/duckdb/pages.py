@@ -118,16 +118,17 @@ class Pages:
         alias = ALIAS[view]
         selected = ", ".join(f"{expr} AS k{i}" for i, (expr, _) in enumerate(columns))
         ordered = ", ".join(f"k{i} {'DESC' if down else 'ASC'} NULLS LAST" for i, (_, down) in enumerate(columns))
-        head = f"SELECT {alias}.rowid, {selected} FROM {view} {alias} WHERE {plan.where}"
+        source, condition = f"{view} {alias}", "true"
         tail = f"ORDER BY {ordered} LIMIT {limit} OFFSET {offset}"
         time_column = f'{alias}."{DEFAULT_ORDER[view]}"'
         since: list[int | None] = [None]
-        narrowed = narrow(connection, view, query.project_id, query.where)
+        narrowed = narrow(connection, view, alias, query.project_id, query.where)
         if narrowed is not None:
-            head += f" AND {narrowed}"
+            source, condition = narrowed
         elif columns[0] == (time_column, True):
             position = plan.position
             since = [*self._recent.windows(connection, view, query, position[0] if position else None), None]
+        head = f"SELECT {alias}.rowid, {selected} FROM {source} WHERE {plan.where} AND {condition}"
         keys: list[tuple[Any, ...]] = []
         for start in since:
             window = "" if start is None else f"AND {time_column} >= {start} "
@@ -180,9 +181,9 @@ class Pages:
         where = compiler.where(view, query.where)
 
         def stored(connection: duckdb.DuckDBPyConnection) -> int:
-            narrowed = narrow(connection, view, query.project_id, query.where)
-            condition = where if narrowed is None else f"{where} AND {narrowed}"
-            counted = f"SELECT count(*) FROM {view} {alias} WHERE {condition}"
+            narrowed = narrow(connection, view, alias, query.project_id, query.where)
+            source, condition = narrowed or (f"{view} {alias}", "true")
+            counted = f"SELECT count(*) FROM {source} WHERE {where} AND {condition}"
             return int(one_row(connection, counted, compiler.params)[0])
 
         with self._engine.read_over(query.project_id) as (connection, pending):

@@ -16,6 +16,7 @@ Place = tuple[int, int, int]
 
 _NEAR = 500  #: commits between two traces that are read together
 _MOST_RANGES = 64
+_MOST_ROWS = 5_000  #: that are read by their places
 
 
 def find_places(connection: duckdb.DuckDBPyConnection, project_id: str, trace_ids: Sequence[str]) -> list[Place]:
@@ -61,17 +62,33 @@ def span_rows(
     return connection.execute(f"{sql} WHERE project = ?", [project_id]).fetchall()
 
 
-def narrow(connection: duckdb.DuckDBPyConnection, view: str, project_id: str, where: Expr) -> str | None:
-    """Condition on keys for a query that names its traces; None when it does not."""
+def narrow(
+    connection: duckdb.DuckDBPyConnection, view: str, alias: str, project_id: str, where: Expr
+) -> tuple[str, str] | None:
+    """For a query that names its traces, what to read from (as a FROM clause gives it) and one more condition; None when it
+    names none. Where rows may lie far apart their keys are looked up alone, see ``span_rows``."""
     trace_ids = named_traces(where)
     if trace_ids is None:
         return None
+    whole = f"{view} {alias}"
     if not trace_ids:
-        return "false"
-    if view != "spans":
-        return f"tkey IN ({csv([row_key(project_id, t) for t in trace_ids])})"
-    places = find_places(connection, project_id, trace_ids)
-    return within(places)
+        return whole, "false"
+    if view == "spans":
+        places = find_places(connection, project_id, trace_ids)
+        condition = within(places)
+        if len(places) < 2:
+            return whole, condition
+    else:
+        condition = f"tkey IN ({csv([row_key(project_id, t) for t in trace_ids])})"
+    found = connection.execute(f"SELECT rowid FROM {view} WHERE {condition} LIMIT {_MOST_ROWS + 1}").fetchall()
+    if len(found) > _MOST_ROWS:
+        return whole, condition
+    if not found:
+        return whole, "false"
+    return (
+        f"(VALUES {','.join(f'({n})' for (n,) in found)}) wanted(place) JOIN {whole} ON {alias}.rowid = wanted.place",
+        "true",
+    )
 
 
 def named_traces(where: Expr) -> list[str] | None:
