@@ -103,15 +103,6 @@ def named_traces(where: Expr) -> list[str] | None:
     return None
 
 
-def by_trace(table: str, tkeys: Sequence[int]) -> str:
-    """Condition for the rows of some traces in a table that is not ordered by trace.
-
-    The inner query reads the column of keys alone, the outer one only the vectors that hold the rows: a quarter of the
-    processor time of ``tkey IN (…)`` over 100,000 scores, half for one of 1,000,000 traces (20 → 5 ms, 13 → 7 ms).
-    """
-    return f"rowid IN (SELECT rowid FROM {table} WHERE tkey IN ({csv(tkeys)}))"
-
-
 def at(table: str, columns: str, rowids: Sequence[int]) -> str:
     """SQL for the rows at these places, of which there is at least one. A join makes DuckDB look only into the vectors that
     hold them; for ``rowid IN (…)`` with more than five numbers it reads every column of every row group in between."""

@@ -13,7 +13,7 @@ from twinlens.store.telemetry.duckdb import score_codec, trace_codec
 from twinlens.store.telemetry.duckdb.keys import row_key, span_key
 from twinlens.store.telemetry.duckdb.overlay import shown
 from twinlens.store.telemetry.duckdb.payloads import PayloadSource
-from twinlens.store.telemetry.duckdb.places import at, by_trace, csv, find_places, span_rows, within
+from twinlens.store.telemetry.duckdb.places import at, csv, find_places, span_rows, within
 from twinlens.store.telemetry.duckdb.span_codec import COLUMN_OF, columns_for, decode_spans, field_values
 
 if TYPE_CHECKING:
@@ -42,9 +42,14 @@ class Reader:
     def _stored_trace(
         self, connection: duckdb.DuckDBPyConnection, project_id: str, trace_id: str, with_io: bool
     ) -> TraceSummary | None:
+        places = connection.execute(  # alone: one column instead of three is looked through
+            f"SELECT rowid FROM traces WHERE tkey = {row_key(project_id, trace_id)}"
+        ).fetchall()
+        if not places:
+            return None
+        columns = f"{', '.join(trace_codec.ROW)}, input, output, tkey, min_seq, max_seq"
         found = connection.execute(
-            f"SELECT {', '.join(trace_codec.ROW)}, input, output, tkey, min_seq, max_seq FROM traces "
-            f"WHERE {by_trace('traces', [row_key(project_id, trace_id)])} AND project = ? AND trace_id = ?",
+            f"SELECT {columns} FROM traces WHERE rowid IN ({csv([n for (n,) in places])}) AND project = ? AND trace_id = ?",
             [project_id, trace_id],
         ).fetchall()
         if not found:
