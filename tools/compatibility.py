@@ -85,8 +85,8 @@ _INTRODUCTION = """# MLflow's protocol, route by route
 
 All routes of MLflow's server (3.17.2), each under `/api/` and `/ajax-api/` unless it stands at the root, and what Twinlens makes of them:
 
-* **works**: the unmodified MLflow client, or MLflow's own browser page, uses it with success in the test that is named; that test fails when it
-  no longer does.
+* **works**: the unmodified MLflow client, MLflow's own browser page or, of the gateway's model calls, the model provider's own client uses it with
+  success in the test that is named; that test fails when it no longer does.
 * **answers**: it is there and tested over HTTP or against a real MLflow server, but no test drives it through a client.
 * **–**: not there. Such a path answers 404 without JSON, which MLflow's client takes as "this server is older" and, where it can, falls back.
 

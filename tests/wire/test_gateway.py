@@ -18,6 +18,8 @@ from tests.servers import LiveServer
 from tests.stub_llm import Asked, listening_llm
 from tests.webhook_receiver import Receiver
 from tests.wire.langfuse.clients import api, environment_for
+from tests.wire.mlflow import recording
+from tests.wire.mlflow.recording import proven_routes, routes_of_test  # noqa: F401 - fixtures for every test here
 from tests.wire.test_evaluators import until
 
 COST = 123 * 0.15e-6 + 45 * 0.6e-6  # gpt-4o-mini
@@ -145,7 +147,8 @@ def test_real_clients_call_any_provider(gateway: Configured, provider: Provider)
     other = gateway.single("sdk-anthropic", "claude-sonnet-4-5", "anthropic")
     url = str(gateway.http.base_url).rstrip("/")
     command = [python_of("frameworks"), "-W", "ignore", "-c", CLIENTS, url]
-    done = subprocess.run(command, env=environment_for(url), capture_output=True, text=True, timeout=120)
+    env = environment_for(url) | recording.environment()
+    done = subprocess.run(command, env=env, capture_output=True, text=True, timeout=120)
     assert done.returncode == 0, done.stderr[-3000:]
     found: dict[str, Any] = json.loads(done.stdout.splitlines()[-1])
     assert found["chat"] == found["response"] == found["message stream"] == "Because."
