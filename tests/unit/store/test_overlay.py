@@ -160,7 +160,7 @@ def test_pending_rows_read_as_stored_ones(store: DuckDBTelemetry, seed: int, mon
         return page
 
     monkeypatch.setattr(Pages, "_merged_page", watched)
-    for _ in range(10):
+    for _ in range(3):
         for number in range(choose.randrange(1, 5)):
             exporter.say()
             if number == 1 and choose.random() < 0.5 and store._leaving is None:
