@@ -13,7 +13,7 @@ import msgspec
 
 from twinlens.domain.clock import now_ns
 from twinlens.domain.errors import InvalidArgument, NotFound
-from twinlens.domain.ids import check_id, new_hex
+from twinlens.domain.ids import check_id, mlflow_trace_id, new_hex
 from twinlens.domain.score import Score
 from twinlens.features.traces import Traces
 from twinlens.ingest.batch import Batch
@@ -85,6 +85,10 @@ class Assessments:
         """
         stored = self.get(project_id, trace_id, score_id)
         values = dict(changes)
+        if (kind := values.get("kind", stored.kind)) != stored.kind:
+            raise InvalidArgument(
+                f"Cannot update {kind} value on {'an Expectation' if stored.kind == 'expectation' else 'a Feedback'} assessment."
+            )
         if "metadata" in values:
             values["metadata"] = {**stored.metadata, **values["metadata"]}
         changed = msgspec.structs.replace(stored, **values, updated_ns=self._clock())
@@ -117,7 +121,7 @@ class Assessments:
         where = And((Cmp("score_id", "=", score_id), Cmp("trace_id", "=", trace_id)))
         page = self._telemetry.scores(Query(project_id=project_id, where=where, limit=1))
         if not page.rows:
-            raise NotFound(f"Assessment with ID '{score_id}' not found for trace '{trace_id}'")
+            raise NotFound(f"Assessment with ID '{score_id}' not found for trace '{mlflow_trace_id(trace_id)}'")
         found: Score = page.rows[0]
         return found
 

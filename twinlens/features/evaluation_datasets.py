@@ -258,7 +258,7 @@ class EvaluationDatasets:
 def _found(table: DatasetTable, dataset_id: str, *, lock: bool = False) -> Dataset:
     found = table.dataset(dataset_id=dataset_id, lock=lock)
     if found is None:
-        raise NotFound(f"Dataset '{dataset_id}' not found")
+        raise NotFound(f"Evaluation dataset with id '{dataset_id}' not found")
     return found
 
 

@@ -8,6 +8,7 @@ other protocols gave a prompt are shown as tags as well.
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -303,11 +304,11 @@ def _version(row: PromptVersion) -> ModelVersion:
     chat = row.type == "chat"
     tags = {
         **row.version_tags, IS_PROMPT: "true", TYPE: row.type,
-        TEXT: msgspec.json.encode(row.template).decode() if chat else str(row.template),
+        TEXT: json.dumps(row.template) if chat else str(row.template),
     }  # fmt: skip
     for key, value in ((RESPONSE_FORMAT, row.response_format), (MODEL_CONFIG, row.model_config), (CONFIG, row.config)):
         if value is not None and value != {}:
-            tags[key] = msgspec.json.encode(value).decode()
+            tags[key] = json.dumps(value)  # as MLflow's client writes it
     return ModelVersion(
         name=row.name, version=row.version, source=SOURCE, storage_location=SOURCE,
         description=row.commit_message or "", user_id="" if row.created_by == "API" else row.created_by,

@@ -154,7 +154,7 @@ PROMPTS = [
     post(f"{VERSIONS}/create", {"name": "greet", "source": "dummy-source", "description": "first", "tags": [
         _IS_PROMPT, {"key": "mlflow.prompt.text", "value": "Hi {{name}}"}, {"key": "_mlflow_prompt_type", "value": "text"}]}),
     post(f"{VERSIONS}/create", {"name": "greet", "source": "dummy-source", "tags": [
-        _IS_PROMPT, {"key": "mlflow.prompt.text", "value": '[{"role":"user","content":"Hi"}]'},
+        _IS_PROMPT, {"key": "mlflow.prompt.text", "value": '[{"role": "user", "content": "Hi"}]'},
         {"key": "_mlflow_prompt_type", "value": "chat"}]}),
     get(f"{MODELS}/get", {"name": "greet"}),
     get(f"{VERSIONS}/get", {"name": "greet", "version": "1"}),
@@ -167,6 +167,8 @@ PROMPTS = [
     get(f"{VERSIONS}/search", {"filter": f"name = 'greet' AND tags.`{PROMPT}` = 'true'"}),
     get(f"{VERSIONS}/search", {"filter": "name = 'greet'"}),
     post(f"{VERSIONS}/set-tag", {"name": "greet", "version": "1", "key": "lang", "value": "en"}),
+    post(f"{VERSIONS}/set-tag", {"name": "greet", "version": "1", "key": "_mlflow_prompt_model_config", "value": '{"temperature": 0.3}'}),
+    get(f"{VERSIONS}/get", {"name": "greet", "version": "1"}),
     delete(f"{VERSIONS}/delete", {"name": "greet", "version": "2"}),
     delete(f"{MODELS}/alias", {"name": "greet", "alias": "prod"}),
 ]  # fmt: skip

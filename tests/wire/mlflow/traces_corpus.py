@@ -123,6 +123,8 @@ ASSESSMENTS = [
     get(f"{_ASSESSMENTS}/a-nope"),
     patch(_ASSESSMENTS + "/{a1}", {"assessment": {"feedback": {"value": False}}, "update_mask": "feedback"}),
     patch(_ASSESSMENTS + "/{a1}", {"assessment": {"assessment_name": "better"}, "update_mask": "assessmentName"}),
+    patch(_ASSESSMENTS + "/{a1}", {"assessment": {"expectation": {"value": "x"}}, "update_mask": "expectation"}),
+    patch(_ASSESSMENTS + "/{a2}", {"assessment": {"feedback": {"value": "x"}}, "update_mask": "feedback"}),
     patch(f"{_ASSESSMENTS}/a-nope", {"assessment": {"assessment_name": "better"}, "update_mask": "assessmentName"}),
     search(filter="feedback.better = 'false'"),
     search(filter="feedback.score > 0.4"),

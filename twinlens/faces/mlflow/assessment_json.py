@@ -90,7 +90,7 @@ def changes_from(item: Params, mask: list[str]) -> dict[str, Any]:
                 fields = _value(item)
                 if fields is None or fields["kind"] != path:
                     raise invalid(f"The update mask names '{path}', but the assessment holds no {path}.")
-                changes.update({key: value for key, value in fields.items() if key not in ("kind", "issue_name")})
+                changes.update({key: value for key, value in fields.items() if key != "issue_name"})
             case "source":
                 changes.update(_source(item))
             case "metadata":

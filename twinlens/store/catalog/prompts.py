@@ -218,9 +218,9 @@ class PromptTable:
         return [_version(row, [label for label, at in labels.items() if at == row["version"]], tags) for row in rows]
 
     def set_version(self, name: str, version: int, **values: Any) -> None:
-        """Change columns of a version; ``version_tags`` is given as a dict."""
-        if "version_tags" in values:
-            values["version_tags"] = _encode(values["version_tags"])
+        """Change columns of a version; ``version_tags`` and ``model_config`` are given as values, not as JSON."""
+        for column in values.keys() & {"version_tags", "model_config"}:
+            values[column] = _encode(values[column])
         self._c.execute(
             prompt_versions.update()
             .where(self._mine(prompt_versions, name), prompt_versions.c.version == version)
