@@ -318,7 +318,7 @@ def test_requests_that_cannot_work_are_refused(gateway: Configured, provider: Pr
     gateway.endpoint("metadata", (gateway.model("m", base="http://169.254.169.254/latest"), "PRIMARY", 1))
     refused = gateway.ask("metadata")
     assert (refused.status_code, "169.254.169.254" in refused.json()["detail"]) == (502, True)
-    gateway.endpoint("cloud", (gateway.model("m", "bedrock"), "PRIMARY", 1))
+    gateway.endpoint("cloud", (gateway.model("m", "sagemaker"), "PRIMARY", 1))
     assert "signed with a cloud account" in gateway.ask("cloud").json()["detail"]
     assert http.get("/gateway/none").status_code == 404
     assert textwrap.shorten(

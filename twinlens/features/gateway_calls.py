@@ -12,6 +12,7 @@ import logging
 import random
 import time
 from collections.abc import AsyncIterator, Mapping
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING, cast
 from urllib.parse import urlsplit
 
@@ -24,7 +25,9 @@ from twinlens.features.budgets import Budgets
 from twinlens.features.connections import ModelConnections
 from twinlens.features.gateway import Gateway
 from twinlens.features.gateway_checks import GatewayChecks
+from twinlens.features.gateway_converse import ConverseEvents, from_converse, sign
 from twinlens.features.gateway_dialects import AnthropicChunks, Events, Json, Reading, event_bytes, from_anthropic
+from twinlens.features.gateway_providers import region_of
 from twinlens.features.gateway_requests import CHAT, Action, Attempt, Target, attempt, target
 from twinlens.features.gateway_trace import CallRecord, Tried
 from twinlens.features.prices import Prices
@@ -35,7 +38,8 @@ if TYPE_CHECKING:
 
 _log = logging.getLogger(__name__)
 _CONNECT_S = 10.0
-_STREAMS = ("text/event-stream", "application/x-ndjson")
+_EVENT_FRAMES = "application/vnd.amazon.eventstream"
+_STREAMS = ("text/event-stream", "application/x-ndjson", _EVENT_FRAMES)
 _AGAIN = frozenset({408, 429, *range(500, 600)})
 _S = 1_000_000_000
 
@@ -207,7 +211,13 @@ class GatewayCalls:
 
         client = self._client()
         try:
-            sent = client.build_request("POST", request.url, json=request.body, headers=request.headers)
+            content = msgspec.json.encode(request.body)
+            headers = {"content-type": "application/json"} | request.headers
+            if request.signs:
+                found = tried.target
+                now = datetime.fromtimestamp(self._clock() / _S, UTC)
+                headers |= sign(request.url, content, found.credentials, region_of(found.config), now)
+            sent = client.build_request("POST", request.url, content=content, headers=headers)
             response = await client.send(sent, stream=True)
         except httpx.TimeoutException:
             raise UpstreamFailed(f"the provider at {_host(request.url)} did not answer in time", 504) from None
@@ -216,6 +226,7 @@ class GatewayCalls:
         media = response.headers.get("content-type", "application/json")
         translate = action is CHAT and request.form == "anthropic"
         if response.is_success and media.startswith(_STREAMS) and record is not None:
+            media = _STREAMS[0] if request.converse else media
             return Answer(media_type=media, chunks=self._relay(response, tried, request, record, translate=translate))
         try:
             raw = await response.aread()
@@ -231,6 +242,8 @@ class GatewayCalls:
             )  # fmt: skip
         tried.end_ns = self._clock()
         if reply is not None:
+            if request.converse:
+                reply = from_converse(reply, tried.target.model)
             if tried.reading is not None:
                 tried.reading.whole(reply)
             if translate:
@@ -247,8 +260,8 @@ class GatewayCalls:
         reading = cast("Reading", tried.reading)
         options = record.body.get("stream_options") or {}
         chunks = AnthropicChunks(int(time.time()), with_usage=bool(options.get("include_usage"))) if translate else None
-        events = Events()
-        is_events = response.headers.get("content-type", "").startswith(_STREAMS[0])
+        events = ConverseEvents(tried.target.model) if request.converse else Events()
+        is_events = request.converse or response.headers.get("content-type", "").startswith(_STREAMS[0])
 
         def passed(found: list[tuple[bytes, Json | None]]) -> list[bytes]:
             out: list[bytes] = []

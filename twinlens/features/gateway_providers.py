@@ -6,6 +6,7 @@ a base URL: it is taken to speak OpenAI's protocol. Those that sign requests in 
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from functools import cache
 from typing import Any, Literal
@@ -14,7 +15,8 @@ import msgspec
 
 from twinlens.domain.errors import InvalidArgument
 
-Style = Literal["openai", "anthropic", "gemini"]
+_REGION = re.compile(r"[a-z]{2}(-[a-z]+)+-\d")
+Style = Literal["openai", "anthropic", "gemini", "converse"]
 
 
 class Provider(msgspec.Struct, frozen=True, kw_only=True):
@@ -37,6 +39,7 @@ PROVIDERS: dict[str, Provider] = {
         base_url="https://generativelanguage.googleapis.com/v1beta", style="gemini", key_header="x-goog-api-key",
         catalog="google",
     ),
+    "bedrock": Provider(style="converse", catalog="aws"),
     "mistral": Provider(base_url="https://api.mistral.ai/v1", catalog="mistral"),
     "groq": Provider(base_url="https://api.groq.com/openai/v1", catalog="groq"),
     "deepseek": Provider(base_url="https://api.deepseek.com/v1", catalog="deepseek"),
@@ -55,9 +58,13 @@ PROVIDERS: dict[str, Provider] = {
     "openai_compatible": Provider(needs_key=False),
 }  # fmt: skip
 #: Providers that want requests signed with a cloud account.
-REFUSED = frozenset({"bedrock", "bedrock_converse", "sagemaker", "vertex_ai", "google-vertex-ai"})
+REFUSED = frozenset({"sagemaker", "vertex_ai", "google-vertex-ai"})
+_KEY_PAIR = {
+    "aws_access_key_id": "AWS Access Key ID", "aws_secret_access_key": "AWS Secret Access Key",
+    "aws_session_token": "AWS Session Token (temporary credentials only)",
+}  # fmt: skip
 _ALIASES = {
-    "google": "gemini", "google-ai-studio": "gemini", "togetherai": "together_ai", "together": "together_ai",
+    "bedrock_converse": "bedrock", "google": "gemini", "google-ai-studio": "gemini", "togetherai": "together_ai", "together": "together_ai",
     "fireworks": "fireworks_ai", "azure_openai": "azure", "azureopenai": "azure", "x-ai": "xai", "mistralai": "mistral",
 }  # fmt: skip
 
@@ -93,15 +100,22 @@ def base_url_of(name: str | None, own: str | None, config: dict[str, Any]) -> st
     Raises:
         InvalidArgument: nobody said where.
     """
-    base = (own or provider_of(name).base_url or "").rstrip("/")
+    base, kind = (own or provider_of(name).base_url or "").rstrip("/"), canonical(name)
+    if not base and kind == "bedrock" and _REGION.fullmatch(region_of(config)):
+        base = f"https://bedrock-runtime.{region_of(config)}.amazonaws.com"
     if not base:
-        raise InvalidArgument(f"the connection to {canonical(name)!r} needs a base URL")
-    kind = canonical(name)
+        also = " or a region" if kind == "bedrock" else ""
+        raise InvalidArgument(f"the connection to {kind!r} needs a base URL{also}")
     if kind == "azure" and "/openai" not in base:
         base += "/openai" if config.get("api_version") else "/openai/v1"
     if kind == "databricks" and "/serving-endpoints" not in base:
         base += "/serving-endpoints"
     return base
+
+
+def region_of(config: dict[str, Any]) -> str:
+    """The region of a Bedrock account, as MLflow or Langfuse names it; empty when nobody said."""
+    return str(config.get("aws_region_name") or config.get("region") or "")
 
 
 def config_of(name: str) -> dict[str, Any]:
@@ -113,11 +127,19 @@ def config_of(name: str) -> dict[str, Any]:
     fields = [_field("api_base", where, required=provider.base_url is None)]
     if kind == "azure":
         fields.append(_field("api_version", "API version (leave empty for the v1 API)", required=False))
+    if kind == "bedrock":
+        fields = [_field("aws_region_name", "Region, for example us-east-1", required=True), *fields]
+        fields[1]["required"] = False
     mode = {
         "mode": "api_key", "display_name": "API Key", "description": f"Use {title} API Key",
         "secret_fields": [_field("api_key", f"{title} API Key", required=True)], "config_fields": fields,
     }  # fmt: skip
-    return {"auth_modes": [mode], "default_mode": "api_key"}
+    modes = [mode]
+    if kind == "bedrock":
+        pair = [_field(name, title, required=name != "aws_session_token") for name, title in _KEY_PAIR.items()]
+        said = {"mode": "access_keys", "display_name": "Access Keys", "description": "Sign with an AWS access key pair"}
+        modes.append({**said, "secret_fields": pair, "config_fields": fields})
+    return {"auth_modes": modes, "default_mode": "api_key"}
 
 
 def _field(name: str, description: str, *, required: bool) -> dict[str, Any]:

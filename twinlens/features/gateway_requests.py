@@ -10,6 +10,7 @@ import msgspec
 
 from twinlens.domain.errors import InvalidArgument
 from twinlens.domain.gateway import Credentials
+from twinlens.features.gateway_converse import key_pair, to_converse
 from twinlens.features.gateway_dialects import Form, to_anthropic
 from twinlens.features.gateway_providers import Style, base_url_of, canonical, provider_of
 
@@ -71,7 +72,7 @@ def target(
     base = base_url_of(kind, own, config)
     if known.style == "anthropic" and not base.endswith("/v1"):
         base += "/v1"
-    if known.needs_key and not credentials.api_key:
+    if known.needs_key and not credentials.api_key and not (kind == "bedrock" and key_pair(credentials)):
         raise InvalidArgument(f"the connection to {kind!r} has no api_key")
     return Target(provider=kind, model=model, base_url=base, credentials=credentials, config=config)
 
@@ -83,6 +84,8 @@ class Attempt(msgspec.Struct, kw_only=True):
     headers: dict[str, str]
     body: dict[str, Any]
     form: Form  #: of the answer
+    converse: bool = False  #: the answer is Converse's, to be put into ``form``
+    signs: bool = False  #: with an access key pair, over the body's bytes
     hide_usage: bool = False  #: the stream's last chunk with token counts was asked for by us, not by the caller
 
 
@@ -111,6 +114,12 @@ def attempt(
             url += "?alt=sse" if action is GEMINI_STREAM else ""
         else:
             sent["model"] = target.model
+    elif style == "converse":
+        if action is not CHAT:
+            raise _unsupported(target, action)
+        limited = any(body.get(name) for name in ("max_tokens", "max_completion_tokens"))
+        sent, form = to_converse(to_anthropic(body), limited=limited), "anthropic"
+        url = f"{base}/model/{quote(target.model, safe='')}/converse{'-stream' if body.get('stream') else ''}"
     elif style == "anthropic":
         if action is not CHAT:
             raise _unsupported(target, action)
@@ -125,7 +134,11 @@ def attempt(
         url = base + ("/openai" if style == "gemini" else "") + action.path
         if version := target.config.get("api_version") if target.provider == "azure" else None:
             url = f"{base}/deployments/{quote(target.model, safe='')}{action.path}?api-version={quote(str(version))}"
-    return Attempt(url=url, headers=_signed(target, action, headers), body=sent, form=form, hide_usage=hide)
+    converse = style == "converse" and action is CHAT
+    return Attempt(
+        url=url, headers=_signed(target, action, headers), body=sent, form=form, hide_usage=hide, converse=converse,
+        signs=target.provider == "bedrock" and key_pair(target.credentials) is not None,
+    )  # fmt: skip
 
 
 def _signed(target: Target, action: Action, headers: dict[str, str]) -> dict[str, str]:
@@ -135,7 +148,7 @@ def _signed(target: Target, action: Action, headers: dict[str, str]) -> dict[str
         name = "authorization"  # Gemini's OpenAI-compatible side
     if target.style == "anthropic":
         headers.setdefault("anthropic-version", ANTHROPIC_VERSION)
-    if key:
+    if key and not (target.provider == "bedrock" and key_pair(target.credentials)):
         headers[name] = f"Bearer {key}" if name == "authorization" else key
     if organization := target.config.get("organization"):
         headers["openai-organization"] = str(organization)
