@@ -89,6 +89,8 @@ All routes of MLflow's server (3.17.2), each under `/api/` and `/ajax-api/` unle
   success in the test that is named; that test fails when it no longer does.
 * **answers**: it is there and tested over HTTP or against a real MLflow server, but no test drives it through a client.
 * **–**: not there. Such a path answers 404 without JSON, which MLflow's client takes as "this server is older" and, where it can, falls back.
+  Only MLflow's page asks for them; no function of the client does. `mlflow.genai.optimize_prompts` and `mlflow demo --tracking-uri` need none of them and
+  work (`examples/mlflow_genai`); the skills registry that the client has had since 3.18 is not there.
 
 Tests are below `tests/`. Routes of Databricks' own backend are not listed.
 
