@@ -17,6 +17,7 @@ import msgspec
 from twinlens.domain.clock import parse_iso
 from twinlens.domain.comment import Comment
 from twinlens.domain.dataset import Dataset, DatasetItem, DatasetRun, DatasetRunItem
+from twinlens.domain.ids import hex_id
 from twinlens.domain.media import Media, MediaLink, references
 from twinlens.domain.patch import apply_patch
 from twinlens.domain.price import Price, PriceTier
@@ -44,6 +45,7 @@ from twinlens.domain.summary import add_spans, new_summary, note_reporters
 from twinlens.domain.trace import Span, TracePatch
 from twinlens.migrate.essence import key_of, sums
 from twinlens.migrate.http import Http
+from twinlens.migrate.langfuse_otlp import ONLY_SHOWN, SPAN, TRACE
 from twinlens.migrate.langfuse_v3 import V3
 from twinlens.migrate.langfuse_v4 import V4
 from twinlens.migrate.restore import restore_span, restore_trace
@@ -51,9 +53,7 @@ from twinlens.migrate.system import Content, Page
 
 API = "/api/public"
 LEDGER = "twinlens ledger"
-TRACE, SPAN, SCORE, PROMPT, ITEM = (
-    f"{CARRIED}langfuse.{name}" for name in ("trace", "span", "score", "prompt", "item")
-)
+SCORE, PROMPT, ITEM = (f"{CARRIED}langfuse.{name}" for name in ("score", "prompt", "item"))
 #: Ids of traces and scores that only show a run; the run itself is in the ledger.
 SHOWN = f"{CARRIED}run."
 NATIVE = frozenset({
@@ -63,6 +63,8 @@ NATIVE = frozenset({
 #: Kinds whose records are in the ledger too, for what the API has no field for.
 _SMALL = ("price", "score_config", "dataset", "dataset_run", "dataset_run_item", "comment")
 _STATUS = {"ERROR": "error"}
+#: Digits of OpenTelemetry's ids, by what has them.
+DIGITS = {"TRACE": 32, "OBSERVATION": 16}
 
 
 class LangfuseSource:
@@ -73,6 +75,11 @@ class LangfuseSource:
         self._v3 = V3(http)
         self._links: dict[str, MediaLink] | None = None  #: files that traces refer to, once all traces have been read
         self.kinds = tuple(kind for kind in KINDS if kind in NATIVE or kind in self._ledger)
+
+    @property
+    def spans_only(self) -> bool:
+        """It is a server of version 4, which keeps spans and no traces."""
+        return self._v4 is not None
 
     @cached_property
     def _v4(self) -> V4 | None:
@@ -123,12 +130,14 @@ class LangfuseSource:
                 yield Page(list(self._as_kept(found)))
             case "comment":
                 for items, _ in self._v3.pages("/comments"):
-                    yield Page(list(self._as_kept(CommentRecord(comment=comment_of(c)) for c in items)), part=True)
+                    yield Page(list(self._as_kept(self._comment(c) for c in items)), part=True)
             case "price":
                 own = (m for m in self.all("/models") if not m.get("isLangfuseManaged"))
                 yield Page(list(self._as_kept(PriceRecord(price=price_of(m)) for m in own)))
             case "media":
                 yield from self._media()
+            case "row":  # one page, for a row may be a part of another
+                yield Page(list(self._ledger.get("row", [])), part=True)
             case _:
                 for record in self._ledger.get(kind, []):
                     yield Page([record], part=True)
@@ -137,7 +146,8 @@ class LangfuseSource:
     def _traces(self, after: Any) -> Iterator[Page]:
         links: dict[str, MediaLink] = {}
         for found, position in (self._v4 or self._v3).traces(after):
-            records = [self._record_of(said) for said in found if not said["id"].startswith(SHOWN)]
+            read = [self._record_of(said) for said in found if not said["id"].startswith(SHOWN)]
+            records = [record for record in read if record is not None]
             for record in records:
                 for media_id, link in _links(record):
                     links.setdefault(media_id, link)
@@ -145,7 +155,8 @@ class LangfuseSource:
         if after is None:
             self._links = links
 
-    def _record_of(self, said: dict[str, Any]) -> TraceRecord:
+    def _record_of(self, said: dict[str, Any]) -> TraceRecord | None:
+        """A trace; None where it only shows a run."""
         trace_id: str = said["id"]
         spans = [span_of(o, trace_id) for o in said["observations"]]
         metadata = said.get("metadata")
@@ -153,6 +164,14 @@ class LangfuseSource:
             dict(metadata) if isinstance(metadata, dict) else {"metadata": metadata} if metadata else {}
         )  # pyright: ignore[reportUnknownArgumentType]
         carried = kept.pop(TRACE, None)
+        for span in spans:
+            carried = span.metadata.pop(TRACE, carried)
+        back: dict[str, Any] = msgspec.json.decode(carried) if isinstance(carried, str) else {}
+        if ONLY_SHOWN in back:
+            if "trace_id" not in back:
+                return None
+            spans = []
+        trace_id = back.get("trace_id", trace_id)
         patch = TracePatch(
             trace_id=trace_id, name=said.get("name"), start_ns=parse_iso(said["timestamp"]), user_id=said.get("userId"),
             session_id=said.get("sessionId"), input=_text(said.get("input")), output=_text(said.get("output")),
@@ -164,8 +183,7 @@ class LangfuseSource:
         changes: list[Any] = [(None, span) for span in spans]
         note_reporters(trace, changes)
         add_spans(trace, changes)
-        if isinstance(carried, str):
-            restore_trace(trace, msgspec.json.decode(carried))
+        restore_trace(trace, back)
         return TraceRecord(trace=trace, spans=spans)
 
     # --- prompts and datasets ----------------------------------------------------------------------------------------------
@@ -225,13 +243,19 @@ class LangfuseSource:
                 else:
                     items = self._http.get(f"{API}{path}/{quote(run['name'], safe='')}")["datasetRunItems"]
                 for item in items:
-                    yield DatasetRunItemRecord(
-                        item=DatasetRunItem(
-                            run_item_id=item["id"], run_id=run["id"], run_name=run["name"], item_id=item["datasetItemId"],
-                            trace_id=item["traceId"], observation_id=item.get("observationId"),
-                            created_ns=_ns(item["createdAt"]), updated_ns=_ns(item["updatedAt"]),
-                        )
-                    )  # fmt: skip
+                    yield DatasetRunItemRecord(item=self._run_item(run, item))
+
+    def _run_item(self, run: dict[str, Any], said: dict[str, Any]) -> DatasetRunItem:
+        found = DatasetRunItem(
+            run_item_id=said["id"], run_id=run["id"], run_name=run["name"], item_id=said["datasetItemId"],
+            trace_id=self._first(said["traceId"]) or "", observation_id=self._first(said.get("observationId")),
+            created_ns=_ns(said["createdAt"]), updated_ns=_ns(said["updatedAt"]),
+        )  # fmt: skip
+        if self._v4 is not None:  # which always names one
+            kept = self._by_key.get(_named(DatasetRunItemRecord(item=found)))
+            if isinstance(kept, DatasetRunItemRecord) and kept.item.observation_id is None:
+                found.observation_id = None
+        return found
 
     # --- what had been carried here comes back as it was ------------------------------------------------------------------
     def _as_kept(self, records: Iterable[AnyRecord]) -> Iterator[AnyRecord]:
@@ -252,6 +276,31 @@ class LangfuseSource:
             dataset = getattr(record, "item" if kind == "dataset_item" else "run").dataset_name
             if dataset in names and _named(record)[1] not in shown:
                 yield record
+
+    def _comment(self, said: dict[str, Any]) -> CommentRecord:
+        found = comment_of(said)
+        return CommentRecord(
+            comment=msgspec.structs.replace(found, object_id=self._first(found.object_id) or found.object_id)
+        )
+
+    def _first(self, there: str | None) -> str | None:
+        """The id that a trace or span had before it became a hash (see ``langfuse_otlp``)."""
+        return None if there is None else self._hashes.get(there, there)
+
+    @cached_property
+    def _hashes(self) -> dict[str, str]:
+        if self._v4 is None:
+            return {}
+        found: dict[str, str] = {}
+        for record in self._ledger.get("dataset_run_item", []) + self._ledger.get("comment", []):
+            if isinstance(record, DatasetRunItemRecord):
+                found[hex_id(record.item.trace_id, 32)] = record.item.trace_id
+                if record.item.observation_id:
+                    found[hex_id(record.item.observation_id, 16)] = record.item.observation_id
+            elif isinstance(record, CommentRecord) and record.comment.object_type in DIGITS:
+                about = record.comment.object_id
+                found[hex_id(about, DIGITS[record.comment.object_type])] = about
+        return found
 
     @cached_property
     def _by_key(self) -> dict[tuple[str, str], AnyRecord]:
@@ -296,7 +345,9 @@ class LangfuseSource:
     @cached_property
     def _ledger_items(self) -> list[dict[str, Any]]:
         known = any(said["name"] == LEDGER for said in self.all("/v2/datasets"))
-        return list(self.all("/dataset-items", datasetName=LEDGER)) if known else []
+        found = list(self.all("/dataset-items", datasetName=LEDGER)) if known else []
+        found.reverse()
+        return sorted(found, key=lambda item: item.get("createdAt") or "")  # as they were written
 
     @cached_property
     def _ledger(self) -> dict[str, list[AnyRecord]]:

@@ -1,4 +1,5 @@
 """A Langfuse project as a target, over its public API: events for traces, observations and scores, single calls for the rest.
+A server of version 4 refuses events of traces and observations; it gets spans over OTLP (``langfuse_otlp``).
 
 Ids of traces, observations, scores and dataset items are the client's there, so writing again changes nothing; other
 things are found by name. A run becomes a trace with its params as metadata and its last metrics as scores; the run itself, and
@@ -10,7 +11,8 @@ from __future__ import annotations
 import base64
 import hashlib
 import tempfile
-from collections.abc import Iterable, Iterator
+import time
+from collections.abc import Callable, Iterable, Iterator
 from functools import cached_property
 from typing import IO, Any
 from urllib.parse import quote
@@ -19,6 +21,7 @@ import msgspec
 import requests
 
 from twinlens.domain.clock import iso_ms, now_ns
+from twinlens.domain.ids import hex_id
 from twinlens.domain.prompt import LATEST
 from twinlens.domain.record import (
     KINDS,
@@ -41,6 +44,7 @@ from twinlens.domain.record import (
 )
 from twinlens.domain.score import Score
 from twinlens.domain.trace import Span
+from twinlens.migrate import langfuse_otlp
 from twinlens.migrate.errors import MigrationError
 from twinlens.migrate.http import Http
 from twinlens.migrate.langfuse_source import (
@@ -59,6 +63,13 @@ from twinlens.migrate.system import Content, Source
 
 #: Langfuse refuses bodies above 3.5 MB or so.
 _BATCH = 2_000_000
+#: By these a server of version 4 knows spans that say of themselves what their trace is, and shows them at once.
+_LIKE_SDK_5 = {
+    "Content-Type": "application/json", "x-langfuse-ingestion-version": "4", "X-Langfuse-Sdk-Name": "python",
+    "X-Langfuse-Sdk-Version": "5.0.4",
+}  # fmt: skip
+#: Longest wait for what was written last, in seconds.
+_READABLE_S = 60.0
 _TYPES = frozenset({
     "generation", "span", "event", "agent", "tool", "chain", "retriever", "embedding", "evaluator", "guardrail",
 })  # fmt: skip
@@ -80,21 +91,29 @@ class LangfuseTarget:
         self._http = http
         self._source = LangfuseSource(http)
         self._notes = notes or Notes()  #: of dataset runs, by id: Langfuse makes them with their first item
+        self._newest: bytes | None = None  #: the span sent last
         self.kinds = KINDS
 
     def write(self, records: list[AnyRecord]) -> None:
         """See ``Target.write``."""
         events: list[dict[str, Any]] = []
+        spans: list[dict[str, Any]] = []
         kept: list[AnyRecord] = []
+        otlp = self._source.spans_only
         for record in records:
             match record:
+                case TraceRecord() if otlp:
+                    spans.extend(langfuse_otlp.trace_spans(record))
+                case SpansRecord() if otlp:
+                    spans.extend(langfuse_otlp.more_spans(record.spans))
                 case TraceRecord():
                     events.append(_trace_event(record))
                     events.extend(_span_event(span) for span in record.spans)
                 case SpansRecord():
                     events.extend(_span_event(span) for span in record.spans)
                 case ScoreRecord():
-                    events.append(_score_event(record.score))
+                    s = record.score
+                    events.append(_score_event(s, self._trace_id(s.trace_id), self._span_id(s.span_id)))
                 case PromptRecord():
                     self._prompt(record)
                 case DatasetRecord():
@@ -121,31 +140,42 @@ class LangfuseTarget:
                     kept.append(record)
                 case MediaRecord() | ArtifactRecord():
                     pass  # written with their bytes
+                case RunRecord() if otlp:
+                    spans.append(_run_span(record))
+                    kept.append(record)
                 case RunRecord():
                     events.extend(_run_events(record))
                     kept.append(record)
                 case MetricsRecord():
-                    events.extend(_metric_events(record))
+                    events.extend(_metric_events(record, self._trace_id(SHOWN + record.run_id)))
                     kept.append(record)
                 case _:
                     kept.append(record)
-        self._send(events)
+        self._send(events, self._post)
+        self._send(spans, self._post_spans)
         for record in kept:
             self._keep(record)
 
     # --- events ------------------------------------------------------------------------------------------------------------
-    def _send(self, events: list[dict[str, Any]]) -> None:
+    def _trace_id(self, trace_id: str | None) -> str | None:
+        """The id that a trace has there."""
+        return hex_id(trace_id, 32) if trace_id and self._source.spans_only else trace_id
+
+    def _span_id(self, span_id: str | None) -> str | None:
+        return hex_id(span_id, 16) if span_id and self._source.spans_only else span_id
+
+    def _send(self, events: list[dict[str, Any]], post: Callable[[list[bytes]], None]) -> None:
         part: list[bytes] = []
         size = 0
         for event in events:
             line = msgspec.json.encode(event)
             if part and (size + len(line) > _BATCH or len(part) >= 500):
-                self._post(part)
+                post(part)
                 part, size = [], 0
             part.append(line)
             size += len(line)
         if part:
-            self._post(part)
+            post(part)
 
     def _post(self, events: list[bytes]) -> None:
         body = b'{"batch":[' + b",".join(events) + b"]}"
@@ -153,9 +183,14 @@ class LangfuseTarget:
         errors = msgspec.json.decode(answer.content).get("errors") or []
         if errors:
             raise MigrationError(
-                f"the target refused {len(errors)} events (Langfuse 4 takes no traces this way, a server of version 3 does): "
-                f"{msgspec.json.encode(errors[0]).decode()[:500]}"
+                f"the target refused {len(errors)} events: {msgspec.json.encode(errors[0]).decode()[:500]}"
             )
+
+    def _post_spans(self, spans: list[bytes]) -> None:
+        self._http.request(
+            "POST", f"{API}/otel/v1/traces", data=langfuse_otlp.request(spans), headers=_LIKE_SDK_5,
+        )  # fmt: skip
+        self._newest = spans[-1]
 
     # --- prompts, datasets, small kinds --------------------------------------------------------------------------------------
     def _prompt(self, record: PromptRecord) -> None:
@@ -198,7 +233,8 @@ class LangfuseTarget:
         i = record.item
         body = {
             "datasetName": i.dataset_name, "id": i.item_id, "input": i.input, "expectedOutput": i.expected_output,
-            "metadata": item_metadata(i), "sourceTraceId": i.source_trace_id, "sourceObservationId": i.source_observation_id,
+            "metadata": item_metadata(i), "sourceTraceId": self._trace_id(i.source_trace_id),
+            "sourceObservationId": self._span_id(i.source_observation_id),
             "status": i.status,
         }  # fmt: skip
         self._http.post(f"{API}/dataset-items", {k: v for k, v in body.items() if v is not None})
@@ -208,8 +244,8 @@ class LangfuseTarget:
         said = self._notes.get("dataset run", item.run_id)
         run = msgspec.json.decode(said, type=DatasetRunRecord) if said else None
         body = {
-            "runName": item.run_name, "datasetItemId": item.item_id, "traceId": item.trace_id,
-            "observationId": item.observation_id, "runDescription": run.run.description if run else None,
+            "runName": item.run_name, "datasetItemId": item.item_id, "traceId": self._trace_id(item.trace_id),
+            "observationId": self._span_id(item.observation_id), "runDescription": run.run.description if run else None,
             "metadata": run.run.metadata if run else None,
         }  # fmt: skip
         self._http.post(f"{API}/dataset-run-items", {k: v for k, v in body.items() if v is not None})
@@ -229,13 +265,15 @@ class LangfuseTarget:
 
     def _comment(self, record: CommentRecord) -> None:
         c = record.comment
-        params = {"objectType": c.object_type, "objectId": c.object_id}
+        about = self._trace_id(c.object_id) if c.object_type == "TRACE" else c.object_id
+        about = self._span_id(c.object_id) if c.object_type == "OBSERVATION" else about
+        params = {"objectType": c.object_type, "objectId": about}
         if any(said["content"] == c.content for said in self._source.all("/comments", **params)):
             return
         project = self._http.get(f"{API}/projects")["data"][0]["id"]
         self._http.post(
             f"{API}/comments",
-            {"projectId": project, "objectType": c.object_type, "objectId": c.object_id, "content": c.content},
+            {"projectId": project, **params, "content": c.content},
         )
 
     def _price(self, record: PriceRecord) -> None:
@@ -275,7 +313,7 @@ class LangfuseTarget:
             if isinstance(record, MediaRecord):
                 for link in record.links:
                     where = {
-                        "traceId": link.trace_id, "observationId": link.observation_id, "field": link.field,
+                        "traceId": self._trace_id(link.trace_id), "observationId": self._span_id(link.observation_id), "field": link.field,
                         "contentType": record.media.content_type, "datasetId": link.dataset_id, "datasetItemId": link.dataset_item_id,
                     }  # fmt: skip
                     self._upload(said | {k: v for k, v in where.items() if v is not None}, held)
@@ -285,7 +323,7 @@ class LangfuseTarget:
             media_id = ""
             if size:
                 where = {
-                    "traceId": SHOWN + record.owner_id,
+                    "traceId": self._trace_id(SHOWN + record.owner_id),
                     "field": "metadata",
                     "contentType": "application/octet-stream",
                 }
@@ -312,7 +350,17 @@ class LangfuseTarget:
         return LangfuseSource(self._http)
 
     def close(self) -> None:
-        """Nothing to do."""
+        """Wait for what was sent last to be there: Langfuse acknowledges before it can be read."""
+        if self._newest is None:
+            return
+        span = msgspec.json.decode(self._newest)
+        until = time.monotonic() + _READABLE_S
+        while time.monotonic() < until:
+            params = {"traceId": span["traceId"], "limit": 1000, "fields": "core"}
+            rows = self._http.get(f"{API}/v2/observations", params=params)["data"]
+            if any(row["id"] == span["spanId"] for row in rows):
+                return
+            time.sleep(1)
 
 
 def _event(type: str, key: str, at_ns: int, body: dict[str, Any]) -> dict[str, Any]:
@@ -358,13 +406,13 @@ def _span_event(s: Span) -> dict[str, Any]:
     return _event(f"{kind}-create", s.span_id, s.start_ns, body)
 
 
-def _score_event(s: Score) -> dict[str, Any]:
+def _score_event(s: Score, trace_id: str | None, span_id: str | None) -> dict[str, Any]:
     kind = s.data_type if s.data_type in ("NUMERIC", "CATEGORICAL", "BOOLEAN", "TEXT", "CORRECTION") else "CATEGORICAL"
     value: Any = s.value if kind in ("NUMERIC", "BOOLEAN") else s.string_value
     if value is None:
         value = s.json_value or ""
     body = {
-        "id": s.score_id, "traceId": s.trace_id, "observationId": s.span_id, "sessionId": s.session_id, "datasetRunId": s.dataset_run_id,
+        "id": s.score_id, "traceId": trace_id, "observationId": span_id, "sessionId": s.session_id, "datasetRunId": s.dataset_run_id,
         "name": s.name or "unnamed", "value": value, "dataType": kind, "comment": s.comment, "environment": s.environment,
         "metadata": {**s.metadata, SCORE: msgspec.json.encode(s).decode()},
     }  # fmt: skip
@@ -390,7 +438,14 @@ def _run_events(record: RunRecord) -> Iterator[dict[str, Any]]:
     yield _event("span-create", f"{trace_id}.span", start, body)
 
 
-def _metric_events(record: MetricsRecord) -> Iterator[dict[str, Any]]:
+def _run_span(record: RunRecord) -> dict[str, Any]:
+    run = record.run
+    metadata = {"params": run.params, "tags": run.tags, "status": run.status, "run_id": run.run_id}
+    start, end = ((ms or 0) * 1_000_000 for ms in (run.start_ms, run.end_ms or run.start_ms))
+    return langfuse_otlp.shown(SHOWN + run.run_id, run.name, start, end, metadata, ["mlflow run"])
+
+
+def _metric_events(record: MetricsRecord, trace_id: str | None) -> Iterator[dict[str, Any]]:
     """The last finite point as a score of the run's trace; later pages of points overwrite it."""
     finite = [p for p in record.points if isinstance(p.value, float | int)]
     if not finite:
@@ -399,7 +454,7 @@ def _metric_events(record: MetricsRecord) -> Iterator[dict[str, Any]]:
     name = hashlib.sha256(record.name.encode()).hexdigest()[:12]
     score_id = f"{SHOWN}{record.run_id}.{name}"
     body = {
-        "id": score_id, "traceId": SHOWN + record.run_id, "name": record.name, "value": point.value, "dataType": "NUMERIC",
+        "id": score_id, "traceId": trace_id, "name": record.name, "value": point.value, "dataType": "NUMERIC",
         "comment": f"step {point.step}",
     }  # fmt: skip
     yield _event("score-create", score_id, point.timestamp_ms * 1_000_000, body)

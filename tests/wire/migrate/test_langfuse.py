@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import json
 import re
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator, Iterator
+from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
@@ -71,26 +73,45 @@ def test_round_trip(
 
 
 class V4Gate(BaseHTTPRequestHandler):
-    """Stands before a server and answers as Langfuse 4 does: its lists of version 3 are gone. Reads only."""
+    """Stands before a server and answers as Langfuse 4 does: its lists of version 3 are gone, of events it takes scores only."""
 
     behind = ""
+    client = httpx.Client(timeout=60, trust_env=False)
     gone = re.compile(
         r"/api/public/(traces|observations|sessions|scores|v2/scores|metrics|datasets/[^/]+/runs)([/?]|$)"
     )
     protocol_version = "HTTP/1.1"
 
     def do_GET(self) -> None:
-        if self.gone.match(self.path):
+        sent = self.rfile.read(int(self.headers.get("Content-Length") or 0))
+        if self.command == "GET" and self.gone.match(self.path):
             status, kind, body = 404, "application/json", b'{"message":"not available","error":"LangfuseNotFoundError"}'
+        elif self.path == "/api/public/ingestion" and (refused := self._refused(sent)):
+            status, kind, body = 207, "application/json", json.dumps({"successes": [], "errors": refused}).encode()
         else:
-            kept = {name: value for name, value in self.headers.items() if name.lower() == "authorization"}
-            answer = httpx.get(self.behind + self.path, headers=kept)
-            status, kind, body = answer.status_code, answer.headers["content-type"], answer.content
+            passed = (
+                "authorization",
+                "content-type",
+                "x-langfuse-ingestion-version",
+                "x-langfuse-sdk-name",
+                "x-langfuse-sdk-version",
+            )
+            kept = {name: value for name, value in self.headers.items() if name.lower() in passed}
+            answer = self.client.request(self.command, self.behind + self.path, headers=kept, content=sent)
+            status, body = answer.status_code, answer.content
+            kind = answer.headers.get("content-type", "application/json")
         self.send_response(status)
         self.send_header("Content-Type", kind)
         self.send_header("Content-Length", str(len(body)))
         self.end_headers()
         self.wfile.write(body)
+
+    do_POST = do_PUT = do_PATCH = do_DELETE = do_GET
+
+    @staticmethod
+    def _refused(sent: bytes) -> list[dict[str, Any]]:
+        events = json.loads(sent)["batch"]
+        return [{"id": e["id"], "status": 400} for e in events if e["type"] not in ("score-create", "sdk-log")]
 
     def log_message(self, *_: object) -> None:
         """Say nothing."""
@@ -98,7 +119,14 @@ class V4Gate(BaseHTTPRequestHandler):
 
 @pytest.fixture
 def v4(langfuse_filled: Filled) -> Iterator[str]:
-    V4Gate.behind = langfuse_filled.url
+    with gate(langfuse_filled.url) as address:
+        yield address
+
+
+@contextmanager
+def gate(url: str) -> Generator[str]:
+    """Address of the server as one of version 4."""
+    V4Gate.behind = url
     with ThreadingHTTPServer(("127.0.0.1", 0), V4Gate) as server:
         threading.Thread(target=server.serve_forever, daemon=True).start()
         yield f"langfuse+http://pk-lf-1:sk-lf-1@127.0.0.1:{server.server_port}"
@@ -129,3 +157,23 @@ def test_the_forms_of_version_4(
         for side in runs:
             assert side["description"] == "a try"
         assert len({tuple(sorted(i["traceId"] for i in side["datasetRunItems"])) for side in runs}) == 1
+
+
+def test_version_4_as_a_target(
+    filled: Filled, start_server: Callable[..., LiveServer], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Everything goes there over OTLP, is read back by its lists, and comes back with the ids it had."""
+    monkeypatch.chdir(tmp_path)
+    there, last = start_server(), start_server()
+    with gate(there.url) as address:
+        run(place("twinlens", filled), address)
+        run(address, place("twinlens", last))
+    with api(filled.url) as before, api(there.url) as shown, api(last.url) as after:
+        for name in (filled.made["langfuse"], filled.made["langfuse5"], "my%20own%20trace%2F1"):
+            assert seen(after, name) == seen(before, name)
+        names = {trace["name"] for trace in shown.get("/traces", params={"limit": 100}).json()["data"]}
+        assert names >= {trace["name"] for trace in before.get("/traces", params={"limit": 100}).json()["data"]}
+        kinds = {row["type"] for row in shown.get("/v2/observations", params={"limit": 100}).json()["data"]}
+        assert kinds >= {"GENERATION", "SPAN"}
+        totals = [side.get("/v2/scores").json()["meta"]["totalItems"] for side in (before, after)]
+        assert totals[0] == totals[1]
