@@ -54,6 +54,15 @@ class Overlay:
         self.spans: dict[SpanKey, Span] = {}
         self.scores: dict[str, Score] = {}
         self._replaced: set[SpanKey] = set()
+        if len(parts) == 1:  # the usual case; a part is this read's own
+            part = parts[0]
+            self.traces, self.spans, self.scores, self._replaced = (
+                part.summaries,
+                part.spans,
+                part.scores,
+                part.replaces,
+            )
+            return
         for part in parts:
             for trace_id, summary in part.summaries.items():
                 self.traces[trace_id] = _later(self.traces.get(trace_id), summary)
@@ -67,12 +76,17 @@ class Overlay:
     def touches(self, trace_ids: Iterable[str]) -> bool:
         """Whether anything pending is, or takes the place of something that may be, about one of the traces."""
         wanted = set(trace_ids)
-        return (
-            not wanted.isdisjoint(self.traces)
-            or any(trace_id in wanted for trace_id, _ in self.spans)
-            or any(score.trace_id in wanted for score in self.scores.values())
-            or bool(self.earlier_versions("scores"))  # a score may have moved from one trace to another
-        )
+        return any(self.has_rows_of(view, wanted) for view in _columns)
+
+    def has_rows_of(self, view: str, trace_ids: Iterable[str]) -> bool:
+        """Whether pending rows of the view are, or take the place of some that may be, about one of the traces."""
+        wanted = set(trace_ids)
+        if view == "traces":
+            return not wanted.isdisjoint(self.traces)
+        if view == "spans":
+            return any(trace_id in wanted for trace_id, _ in self.spans)
+        # a score may have moved from one trace to another
+        return any(score.trace_id in wanted for score in self.scores.values()) or bool(self.earlier_versions("scores"))
 
     def rows(self, view: str) -> Mapping[Any, Any]:
         """Pending rows of a view, by their id (of spans: trace and span id)."""

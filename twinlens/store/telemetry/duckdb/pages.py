@@ -96,7 +96,7 @@ class Pages:
             return Page(rows=[])
         plan = _plan(view, query)
         with self._engine.read_over(query.project_id) as (connection, pending):
-            if not _concerns(pending, view, query):
+            if not _concerns(pending, view, query, plan.where + str(plan.columns)):
                 return self._stored_page(connection, plan, load)
             if (page := self._merged_page(connection, pending, plan, load, show)) is not None:
                 return page
@@ -187,7 +187,7 @@ class Pages:
             return int(one_row(connection, counted, compiler.params)[0])
 
         with self._engine.read_over(query.project_id) as (connection, pending):
-            if not _concerns(pending, view, query):
+            if not _concerns(pending, view, query, where):
                 return stored(connection)
             if not pending.earlier_versions(view):
                 fresh = pending.matching(connection, view, where, compiler.params)
@@ -212,12 +212,14 @@ def _plan(view: str, query: Query) -> _Plan:
     return _Plan(view, query, where, compiler.params, columns, position)
 
 
-def _concerns(pending: Overlay, view: str, query: Query) -> bool:
-    """Whether the answer may be another one because of pending rows (or of pending rows of other views it looks into)."""
+def _concerns(pending: Overlay, view: str, query: Query, sql: str) -> bool:
+    """Whether the answer may be another one because of pending rows; ``sql`` is what the query was compiled to."""
     if not pending:
         return False
     named = named_traces(query.where)
-    return named is None or pending.touches(named)
+    if "SELECT " in sql:  # it looks into other views
+        return named is None or pending.touches(named)
+    return bool(pending.rows(view)) if named is None else pending.has_rows_of(view, named)
 
 
 def _sort(columns: Sequence[tuple[str, bool]], entries: list[_Entry]) -> None:
