@@ -14,7 +14,7 @@ import msgspec
 
 from twinlens.domain.errors import InvalidArgument
 from twinlens.query.mlflow_filter import Clause, parse_filter
-from twinlens.query.mlflow_filter_runs import check_op, text_value
+from twinlens.query.mlflow_filter_runs import text_value
 from twinlens.query.mlflow_trace_filter import SPAN_KINDS, trace_filter
 from twinlens.store.telemetry.query import Aggregate, Aggregation, Cmp, Dimension, Expr, Measure, Order, all_of
 
@@ -74,7 +74,7 @@ def metric_query(project_id: str, asked: MetricRequest) -> Aggregate | None:
     if view == "traces" and asked.metric in _WITHOUT_DATA:
         return None
     if asked.metric not in _METRICS[view]:
-        raise _unknown("metric_name", asked.metric, _METRICS[view])
+        raise InvalidArgument(f"metric_name must be one of {list(_METRICS[view])}, got '{asked.metric}'")
     field = _METRICS[view][asked.metric]
     measures: list[Measure] = []
     for name, percentile in asked.aggregations:
@@ -84,10 +84,14 @@ def metric_query(project_id: str, asked: MetricRequest) -> Aggregate | None:
     dimensions: list[Dimension] = []
     for name in asked.dimensions:
         if name not in _DIMENSIONS[view]:
-            raise _unknown("dimensions", name, _DIMENSIONS[view])
+            raise InvalidArgument(
+                f"Found invalid dimension(s): ['{name}']. Supported dimensions: {list(_DIMENSIONS[view])}"
+            )
         dimensions.append(Dimension(name, _DIMENSIONS[view][name]))
     if asked.interval_s is not None and (asked.interval_s < 1 or asked.start_ms is None or asked.end_ms is None):
-        raise InvalidArgument("time_interval_seconds must be positive and needs start_time_ms and end_time_ms")
+        raise InvalidArgument(
+            "start_time_ms and end_time_ms are required if time_interval_seconds is set, which must be positive"
+        )
     time = _TIME_FIELDS[view]
     where = all_of(
         Cmp("experiment_id", "in", list(asked.experiment_ids)),
@@ -143,14 +147,18 @@ def points(asked: MetricRequest, rows: Sequence[dict[str, Any]]) -> list[dict[st
 def _aggregation(metric: str, field: str | None, name: str, percentile: float | None) -> tuple[Aggregation, str | None]:
     if field is None or metric == "session_count":
         if name != "COUNT":
-            raise InvalidArgument(f"Unsupported aggregation type '{name}' for metric '{metric}'. Supported: ['COUNT']")
+            raise InvalidArgument(
+                f"Found invalid aggregation_type(s): ['{name}']. Supported aggregation types: ['COUNT']"
+            )
         return ("count", None) if field is None else ("uniq", field)
     if name == "PERCENTILE":
         if percentile not in _PERCENTILES:
             raise InvalidArgument(f"Unsupported percentile {percentile}. Supported: {sorted(_PERCENTILES)}")
         return _PERCENTILES[percentile], field
     if name not in _AGGREGATIONS:
-        raise InvalidArgument(f"Unsupported aggregation type '{name}'. Supported: {[*_AGGREGATIONS, 'PERCENTILE']}")
+        raise InvalidArgument(
+            f"Found invalid aggregation_type(s): ['{name}']. Supported aggregation types: {[*_AGGREGATIONS, 'PERCENTILE']}"
+        )
     return _AGGREGATIONS[name], field
 
 
@@ -165,7 +173,8 @@ def _shown(dimension: str, value: Any) -> str:
 
 
 def _equal(clause: Clause) -> str:
-    check_op(clause, {"="})
+    if clause.op != "=":
+        raise InvalidArgument(f"Invalid comparator: '{clause.op}', only '=' operator is supported in: {clause.text}")
     return str(text_value(clause, clause.key))
 
 

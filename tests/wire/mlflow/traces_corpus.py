@@ -95,6 +95,9 @@ TRACES = [
     post(f"{V3}/traces/calculate-filter-correlation", {"experiment_ids": ["{e1}"], "filter_string1": "status = 'ERROR'", "filter_string2": "name = 'other'"}),
     post(f"{V3}/traces/calculate-filter-correlation", {"experiment_ids": ["{e1}"], "filter_string1": "status = 'ERROR'", "filter_string2": "name = 'agent'"}),
     post(f"{V3}/traces/calculate-filter-correlation", {"experiment_ids": ["{e1}"], "filter_string1": "status = 'OK'", "filter_string2": "status != 'ERROR'", "base_filter": "tags.team = 'a'"}),
+    post(f"{V3}/traces/metrics", {"experiment_ids": ["{e1}"], "view_type": "TRACES", "metric_name": "trace_count", "aggregations": [{"aggregation_type": "AVG"}]}),
+    post(f"{V3}/traces/metrics", {"experiment_ids": ["{e1}"], "view_type": "TRACES", "metric_name": "trace_count", "aggregations": [{"aggregation_type": "COUNT"}], "dimensions": ["bogus"]}),
+    post(f"{V3}/traces/metrics", {"experiment_ids": ["{e1}"], "view_type": "TRACES", "metric_name": "trace_count", "aggregations": [{"aggregation_type": "COUNT"}], "filters": ["trace.status != 'OK'"]}),
     post(f"{V3}/traces/calculate-filter-correlation", {"experiment_ids": ["{e1}"], "filter_string1": "bogus"}),
 ]  # fmt: skip
 
