@@ -84,6 +84,11 @@ FULL = {
     "/experiments/{E}/runs/{R}?tab=traces": "No traces",
     "/models": "Register your first model",
 }
+#: page -> theme in which its accessibility is judged
+JUDGED = {
+    "": "light", "/traces?peek={T}": "dark", "/traces/{T}?span=trace&tab=scores": "light",
+    "/experiments/{E}/runs/{R}": "light", "/dashboards/twinlens-cost": "dark", "/settings": "dark",
+}  # fmt: skip
 EMPTY = {
     "": "Waiting for the first event…",
     "/traces": "Waiting for the first event…",
@@ -91,6 +96,7 @@ EMPTY = {
     "/experiments": "Log your first run",
     "/experiments/0": "Log your first run",
     "/models": "Register your first model",
+    "/mcp-servers": "List the MCP servers of your agents",
 }
 
 
@@ -113,6 +119,33 @@ def test_full_page(path: str, theme: str, filled: Filled, open_page: OpenPage) -
 @pytest.mark.parametrize("path", EMPTY)
 def test_empty_page(path: str, theme: str, empty: LiveServer, open_page: OpenPage) -> None:
     settled(open_page(f"{empty.url}/project/default{path}", theme=theme), EMPTY[path])
+
+
+#: Contrast is left to ``tokens.test.ts``, which is exact and fast; here it would take seconds a page.
+AXE = """axe.run({
+  runOnly: ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa"],
+  rules: { "color-contrast": { enabled: false } },
+  resultTypes: ["violations"],
+})"""
+
+
+def test_pages_are_accessible(filled: Filled, open_page: OpenPage) -> None:
+    """No page breaks a rule of WCAG 2.1 AA that axe-core calls serious or critical."""
+    axe = (UI / "node_modules" / "axe-core" / "axe.min.js").read_text()
+    broken: list[str] = []
+    for path, theme in JUDGED.items():
+        page = open_page(filled.path(path), theme=theme, height=600)
+        expect(page.get_by_role("heading", level=1)).to_be_visible()
+        expect(page.get_by_role("status", name="Loading")).to_have_count(0)
+        page.evaluate(axe)
+        found = page.evaluate(AXE)
+        broken += [
+            f"{path}: {rule['id']} ({rule['impact']}): {rule['nodes'][0]['html'][:200]}"
+            for rule in found["violations"]
+            if rule["impact"] in ("serious", "critical")
+        ]
+        page.close()
+    assert not broken, "\n".join(broken)
 
 
 @pytest.mark.parametrize(

@@ -1,5 +1,6 @@
 import type { UseQueryResult } from "@tanstack/react-query";
 import type { ReactNode } from "react";
+import { plural } from "@/base/format";
 import { Button } from "@/ui/Button";
 import { type Column, DataTable } from "@/ui/DataTable";
 import { FilterBox } from "@/ui/FilterBox";
@@ -41,7 +42,7 @@ export function ListPage<T>(props: ListPageProps<T>) {
   return (
     <>
       <PageHeader title={title} name={title}>
-        {all.length > 0 ? <span className="muted num">{counted(rows.length, noun)}</span> : null}
+        {all.length > 0 ? <span className="muted num">{plural(rows.length, noun)}</span> : null}
         {props.actions}
       </PageHeader>
       {none ? null : (
@@ -83,9 +84,4 @@ export function ListPage<T>(props: ListPageProps<T>) {
       </div>
     </>
   );
-}
-
-/** `1 issue`, `2 issues`. */
-function counted(count: number, noun: string): string {
-  return `${count.toLocaleString("en-US")} ${noun}${count === 1 ? "" : "s"}`;
 }

@@ -117,10 +117,10 @@ export function Shell() {
           <span className={css.label}>Twinlens</span>
         </Link>
         <ProjectSwitcher projectId={projectId} />
-        <button type="button" className={css.item} onClick={() => setOpen("palette")} aria-label="Search and commands">
+        <button type="button" className={css.item} onClick={() => setOpen("palette")} title="Search and commands">
           <Search size={16} aria-hidden="true" />
           <span className={css.label}>Search</span>
-          <span className={css.keys}>{keyCaps("mod+k", isApple).join(isApple ? "" : " ")}</span>
+          <kbd className={css.keys}>{keyCaps("mod+k", isApple).join(isApple ? "" : " ")}</kbd>
         </button>
         <nav aria-label="Pages">
           {NAV.map(({ group, pages }) => (
@@ -174,9 +174,7 @@ function ProjectSwitcher({ projectId }: { readonly projectId: string }) {
     <Menu width={220}>
       <Menu.Target>
         <button type="button" className={css.project} aria-label={`Project ${name}. Switch project`}>
-          <span className={css.badge} aria-hidden="true">
-            {name.slice(0, 1).toUpperCase()}
-          </span>
+          <span className={css.badge} data-letter={name.slice(0, 1).toUpperCase()} aria-hidden="true" />
           <span className={`${css.label} ${css.grow} ellipsis`}>{name}</span>
           <ChevronsUpDown size={14} className={`${css.label} muted`} aria-hidden="true" />
         </button>

@@ -14,6 +14,11 @@ export function integer(value: number | null | undefined): string {
   return Math.round(value).toLocaleString("en-US");
 }
 
+/** `1 issue`, `2 issues`, `1,234 issues`. */
+export function plural(count: number, noun: string): string {
+  return `${integer(count)} ${noun}${count === 1 ? "" : "s"}`;
+}
+
 /** Counts for tight places: `999`, `1.2k`, `34k`, `5.6M`. */
 export function compact(value: number | null | undefined): string {
   if (value == null || Number.isNaN(value)) return DASH;

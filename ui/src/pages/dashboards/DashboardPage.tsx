@@ -170,7 +170,7 @@ export function DashboardPage() {
           }
         />
       </Bar>
-      <div className={page.scroll}>
+      <div className={page.scroll} tabIndex={0}>
         {query.isPending ? (
           <LoadingRows />
         ) : query.isError ? (

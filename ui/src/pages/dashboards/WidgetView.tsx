@@ -266,7 +266,7 @@ function Histogram({
 function Table({ widget, rows, metrics, height }: Drawn) {
   const dimensions = widget.dimensions ?? [];
   return (
-    <div className={css.scroll} style={{ maxHeight: height }}>
+    <div className={css.scroll} style={{ maxHeight: height }} tabIndex={0}>
       <table className={css.table}>
         <thead>
           <tr>

@@ -4,7 +4,7 @@ import { useMemo } from "react";
 import { datasetsQuery } from "@/api/queries";
 import type { DatasetRow } from "@/api/types";
 import { usePageSearch, useProjectId, useSetSearch } from "@/app/url";
-import { dateTime, integer } from "@/base/format";
+import { dateTime, integer, plural } from "@/base/format";
 import { type Column, DataTable } from "@/ui/DataTable";
 import { FilterBox } from "@/ui/FilterBox";
 import { Bar, PageHeader, page } from "@/ui/Page";
@@ -58,7 +58,7 @@ export function DatasetsPage() {
   return (
     <>
       <PageHeader title="Datasets" name="Datasets">
-        <span className="muted num">{query.data && !none ? `${integer(query.data.total)} datasets` : ""}</span>
+        <span className="muted num">{query.data && !none ? plural(query.data.total, "dataset") : ""}</span>
       </PageHeader>
       <Bar label="Filters">
         <FilterBox

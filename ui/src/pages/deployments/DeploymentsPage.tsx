@@ -119,7 +119,7 @@ export function DeploymentsPage() {
       {
         id: "health",
         label: "Health",
-        width: 110,
+        width: 130,
         cell: ({ place }) => (place ? <Health row={place} /> : null),
       },
       {

@@ -5,6 +5,7 @@ import { lazy, Suspense, useCallback, useEffect, useMemo, useRef, useState } fro
 import { ApiError, api } from "@/api/client";
 import { useLive } from "@/api/live";
 import { experimentsQuery, runsQuery } from "@/api/queries";
+import { useColumnChoice } from "@/app/columns";
 import { usePageSearch, useProjectId, useSetSearch } from "@/app/url";
 import type { Completion } from "@/base/filter";
 import { defaultColumns, nestRuns, PARENT_TAG, quoteKey, readColumns, writeColumns } from "@/base/runs";
@@ -69,7 +70,8 @@ export function ExperimentPage() {
     return { metrics: union((p) => p.metric_keys), params: union((p) => p.param_keys), tags: union((p) => p.tag_keys) };
   }, [query.data]);
   const usual = useMemo(() => defaultColumns(runs.slice(0, 200), keys.metrics, keys.params), [runs, keys]);
-  const shown = useMemo(() => (search.cols ? readColumns(search.cols) : usual), [search.cols, usual]);
+  const [chosen, choose] = useColumnChoice(`runs.${projectId}.${experimentId}`);
+  const shown = useMemo(() => (chosen ? readColumns(chosen) : usual), [chosen, usual]);
 
   const anyChild = useMemo(() => runs.some((r) => r.tags?.[PARENT_TAG]), [runs]);
   const nested = anyChild && search.nest !== "off";
@@ -215,7 +217,7 @@ export function ExperimentPage() {
         <ColumnMenu
           choices={choices}
           shown={shown}
-          onChange={(next) => setSearch({ cols: next === null ? undefined : writeColumns(next) })}
+          onChange={(next) => choose(next === null ? undefined : writeColumns(next))}
         />
       </Bar>
       <FilterProblem error={query.error} text={filter} onFix={(q) => setSearch({ q })} />

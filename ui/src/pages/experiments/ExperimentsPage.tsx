@@ -5,7 +5,7 @@ import { useLive } from "@/api/live";
 import { experimentsQuery } from "@/api/queries";
 import type { ExperimentRow } from "@/api/types";
 import { usePageSearch, useProjectId, useSetSearch } from "@/app/url";
-import { ago, dateTime, integer } from "@/base/format";
+import { ago, dateTime, integer, plural } from "@/base/format";
 import { type Column, DataTable } from "@/ui/DataTable";
 import { FilterBox } from "@/ui/FilterBox";
 import { Bar, PageHeader, page } from "@/ui/Page";
@@ -92,7 +92,7 @@ export function ExperimentsPage() {
   return (
     <>
       <PageHeader title="Experiments" name="Experiments">
-        <span className="muted num">{query.data ? `${query.data.experiments.length} experiments` : ""}</span>
+        <span className="muted num">{query.data ? plural(query.data.experiments.length, "experiment") : ""}</span>
       </PageHeader>
       <Bar label="Filters">
         <FilterBox

@@ -35,7 +35,7 @@ export function ModelPage() {
       {
         id: "aliases",
         label: "Aliases",
-        width: 200,
+        width: 150,
         cell: (v) => (
           <ChipList>
             {v.aliases.map((alias) => (
@@ -66,11 +66,11 @@ export function ModelPage() {
       {
         id: "description",
         label: "Description",
-        width: 200,
+        width: 150,
         grow: 2,
         cell: (v) => <span className="muted">{v.description}</span>,
       },
-      { id: "source", label: "Source", width: 220, grow: 1, cell: (v) => <span className="mono">{v.source}</span> },
+      { id: "source", label: "Source", width: 190, grow: 1, cell: (v) => <span className="mono">{v.source}</span> },
       { id: "created", label: "Created", width: 170, cell: (v) => <span>{dateTime(v.created_ms)}</span> },
     ],
     [projectId],

@@ -50,7 +50,7 @@ export function ModelsPage() {
       {
         id: "version",
         label: "Newest version",
-        width: 120,
+        width: 136,
         align: "right",
         cell: (m) => <span>{Math.max(0, ...m.latest_versions.map((v) => Number(v.version))) || "–"}</span>,
       },

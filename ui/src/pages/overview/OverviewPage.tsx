@@ -125,7 +125,7 @@ function Tiles({ data }: { readonly data: Overview | undefined }) {
             {data ? value : <Bar width={72} height={16} />}
             {data ? change : null}
           </dd>
-          <div className={css.note}>{note}</div>
+          <dd className={css.note}>{note}</dd>
         </div>
       ))}
     </dl>

@@ -5,6 +5,7 @@ import { lazy, Suspense, useCallback, useMemo, useState } from "react";
 import { ApiError, api } from "@/api/client";
 import { anyTraceQuery, traceCountQuery, traceFieldsQuery, traceValuesQuery } from "@/api/queries";
 import type { TraceRow } from "@/api/types";
+import { useColumnChoice } from "@/app/columns";
 import { useRange } from "@/app/range";
 import { usePageSearch, useProjectId, useSetSearch } from "@/app/url";
 import type { Completion } from "@/base/filter";
@@ -62,7 +63,8 @@ export function TracesPage() {
 
   const setFilter = useCallback((q: string) => setSearch({ q, sel: undefined }), [setSearch]);
   const all = useMemo(() => traceColumns({ projectId, filter, onFilter: setFilter }), [projectId, filter, setFilter]);
-  const shown = useMemo(() => (search.cols ? search.cols.split(",") : DEFAULT_COLUMNS), [search.cols]);
+  const [chosen, choose] = useColumnChoice("traces");
+  const shown = useMemo(() => chosen?.split(",") ?? DEFAULT_COLUMNS, [chosen]);
   const columns = useMemo(() => shown.flatMap((id) => all.find((c) => c.id === id) ?? []), [all, shown]);
   const selected = useMemo(() => new Set((search.sel ?? "").split(",").filter(Boolean)), [search.sel]);
   const peek = search.peek ?? null;
@@ -190,7 +192,7 @@ export function TracesPage() {
           choices={all}
           shown={shown}
           onChange={(next) =>
-            setSearch({ cols: next === null || next.join() === DEFAULT_COLUMNS.join() ? undefined : next.join(",") })
+            choose(next === null || next.join() === DEFAULT_COLUMNS.join() ? undefined : next.join(","))
           }
         />
       </Bar>

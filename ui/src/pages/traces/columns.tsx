@@ -77,8 +77,8 @@ export function traceColumns({ projectId, filter, onFilter }: Context): Column<T
         );
       },
     },
-    { id: "input", label: "Input", width: 112, grow: 2, cell: (t) => <Preview text={t.input_preview} /> },
-    { id: "output", label: "Output", width: 112, grow: 2, cell: (t) => <Preview text={t.output_preview} /> },
+    { id: "input", label: "Input", width: 101, grow: 2, cell: (t) => <Preview text={t.input_preview} /> },
+    { id: "output", label: "Output", width: 101, grow: 2, cell: (t) => <Preview text={t.output_preview} /> },
     {
       id: "latency",
       label: "Latency",
@@ -90,7 +90,7 @@ export function traceColumns({ projectId, filter, onFilter }: Context): Column<T
     {
       id: "tokens",
       label: "Tokens",
-      width: 66,
+      width: 78,
       align: "right",
       sort: "tokens",
       cell: (t) => (
@@ -108,7 +108,7 @@ export function traceColumns({ projectId, filter, onFilter }: Context): Column<T
     {
       id: "cost",
       label: "Cost",
-      width: 82,
+      width: 92,
       align: "right",
       sort: "cost",
       cell: (t) => <span>{money(t.total_cost)}</span>,
