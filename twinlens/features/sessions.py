@@ -41,16 +41,19 @@ class Sessions:
             None if to_ns is None else Cmp("start_ns", "<", to_ns),
             Cmp("environment", "in", list(environments)) if environments else None,
         )
-        rows = self._telemetry.aggregate(
-            Aggregate(
-                project_id=project_id, view="traces", where=where, dimensions=(Dimension("id", "session_id"),),
-                measures=(Measure("first", "min", "start_ns"),), order=(Order("first"),), limit=offset + limit,
+        with self._telemetry.together():
+            rows = self._telemetry.aggregate(
+                Aggregate(
+                    project_id=project_id, view="traces", where=where, dimensions=(Dimension("id", "session_id"),),
+                    measures=(Measure("first", "min", "start_ns"),), order=(Order("first"),), limit=offset + limit,
+                )
+            )[offset:]  # fmt: skip
+            total = self._telemetry.aggregate(
+                Aggregate(
+                    project_id=project_id, view="traces", where=where, measures=(Measure("n", "uniq", "session_id"),)
+                )
             )
-        )[offset:]  # fmt: skip
-        total = self._telemetry.aggregate(
-            Aggregate(project_id=project_id, view="traces", where=where, measures=(Measure("n", "uniq", "session_id"),))
-        )
-        environment = self._environments(project_id, {row["id"]: int(row["first"]) for row in rows})
+            environment = self._environments(project_id, {row["id"]: int(row["first"]) for row in rows})
         found = [
             Session(
                 session_id=row["id"], created_ns=int(row["first"]), environment=environment.get(row["id"], "default")

@@ -18,7 +18,7 @@ from twinlens.ingest.plan import Planner
 from twinlens.store.telemetry.duckdb import DuckDBTelemetry
 from twinlens.store.telemetry.duckdb.pages import Pages
 from twinlens.store.telemetry.duckdb.span_codec import COLUMN_OF
-from twinlens.store.telemetry.query import And, Cmp, Expr, HasScore, Not, Or, Order, Query
+from twinlens.store.telemetry.query import Aggregate, And, Cmp, Expr, HasScore, Measure, Not, Or, Order, Query
 
 TRACES = [f"t{n}" for n in range(12)]
 SPANS = [f"s{n}" for n in range(4)]
@@ -194,6 +194,23 @@ def test_a_pending_row_of_one_view_shows_in_conditions_and_orders_of_others(stor
     store.commit(planner.plan([Batch(project_id="p", scores=[Score(score_id="q1", trace_id="t1", value=5.0, **told)])]))
     best = Query(project_id="p", order=(Order("score", key="q"),))
     assert [row.trace_id for row in store.traces(best).rows] == ["t1", "t2", "t0"]
+
+
+def test_reads_together_take_over_once(store: DuckDBTelemetry) -> None:
+    planner = Planner(store, lambda: T0, None, None)
+    sums = Aggregate(project_id="p", view="traces", measures=(Measure("n", "count"),))
+
+    def say(trace_id: str) -> None:
+        store.commit(planner.plan([Batch(project_id="p", spans=[make_span(trace_id, "a")])]))
+
+    say("t0")
+    with store.together():
+        say("t1")
+        assert store.aggregate(sums)[0]["n"] == 2 and store._memtable.rows == 0
+        say("t2")
+        assert store.aggregate(sums)[0]["n"] == 2 and store._memtable.rows > 0
+        assert len(store.traces(Query(project_id="p")).rows) == 3
+    assert store.aggregate(sums)[0]["n"] == 3 and store._memtable.rows == 0
 
 
 def test_rows_that_reach_the_tables_during_a_read_are_seen_once(

@@ -23,6 +23,7 @@ Contract (every engine; checked by ``tests/conformance/test_telemetry.py``):
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -187,6 +188,11 @@ class TelemetryStore(Protocol):
         ...
 
     # --- any thread --------------------------------------------------------------------------------------------
+    def together(self) -> AbstractContextManager[None]:
+        """Reads of this thread inside the block all see what was acknowledged before it began, perhaps not what came later: so an
+        engine does work it has put off at most once for them. For answers that take several reads. Blocks do not nest."""
+        ...
+
     def metric_watermark(self) -> int:
         """Highest inbox position whose points are stored; 0 at first."""
         ...

@@ -63,6 +63,7 @@ class DuckDBTelemetry:
             threading.RLock()
         )  #: held by whoever uses the journal or changes the memtables; may wait for the disk
         self._moment = threading.Lock()  #: held while a memtable changes or is copied; never waits for anything
+        self._block = threading.local()
         self._taker: threading.Thread | None = None
         self._wanted = threading.Event()
         self._doubtful = False  #: taking over has failed, perhaps after it was durable
@@ -162,9 +163,14 @@ class DuckDBTelemetry:
 
     def _catch_up(self) -> None:
         """Before a read: the tables get what has been acknowledged."""
+        caught_up: bool | None = getattr(self._block, "caught_up", None)  #: None outside of ``together``
+        if caught_up:
+            return
         if self._memtable.rows or self._leaving is not None:
             with self._tables:
                 self._take_over()
+        if caught_up is False:
+            self._block.caught_up = True
 
     def _pending_of(self, project_id: str) -> Pending | None:
         """For reads over the tables: what these may not have yet."""
@@ -342,6 +348,14 @@ class DuckDBTelemetry:
         return self._maintenance.deleted and self._reclaimer.due
 
     # --- any thread ------------------------------------------------------------------------------------------------
+    @contextlib.contextmanager
+    def together(self) -> Generator[None]:
+        self._block.caught_up = False
+        try:
+            yield
+        finally:
+            self._block.caught_up = None
+
     def metric_watermark(self) -> int:
         with self._engine.read() as connection:
             row = one_row(connection, "SELECT max(value) FROM meta WHERE key = 'metric_watermark'")
