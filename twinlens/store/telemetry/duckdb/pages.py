@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Generator, Sequence
 from typing import TYPE_CHECKING, Any
 
 import msgspec
@@ -121,21 +121,24 @@ class Pages:
         source, condition = f"{view} {alias}", "true"
         tail = f"ORDER BY {ordered} LIMIT {limit} OFFSET {offset}"
         time_column = f'{alias}."{DEFAULT_ORDER[view]}"'
-        since: list[int | None] = [None]
+        windows: Generator[int, int] | None = None
         narrowed = narrow(connection, view, alias, query.project_id, query.where)
         if narrowed is not None:
             source, condition = narrowed
         elif columns[0] == (time_column, True):
             position = plan.position
-            since = [*self._recent.windows(connection, view, query, position[0] if position else None), None]
+            windows = self._recent.windows(connection, view, query, position[0] if position else None)
         head = f"SELECT {alias}.rowid, {selected} FROM {source} WHERE {plan.where} AND {condition}"
-        keys: list[tuple[Any, ...]] = []
-        for start in since:
+        start = next(windows, None) if windows else None
+        while True:
             window = "" if start is None else f"AND {time_column} >= {start} "
             keys = connection.execute(f"{head} {window}{tail}", plan.params).fetchall()
-            if len(keys) >= limit:
-                break
-        return keys
+            if len(keys) >= limit or start is None or windows is None:
+                return keys
+            try:
+                start = windows.send(len(keys))
+            except StopIteration:
+                start = None
 
     def _merged_page(
         self, connection: duckdb.DuckDBPyConnection, pending: Overlay, plan: _Plan, load: Load, show: Show

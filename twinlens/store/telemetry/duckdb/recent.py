@@ -8,7 +8,7 @@ back when that does not fill the page. Rows since any time are a prefix of "newe
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator
+from collections.abc import Generator
 from typing import TYPE_CHECKING, Any
 
 from twinlens.store.telemetry.duckdb.engine import one_row
@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 _SMALL = 20_000  #: rows below which one plain query is as good
 _FIRST = 4  #: the first window should hold so many pages
 _GROWTH = 64
+_LEAST_GROWTH = 4
 _WIDEST = 0.25  #: beyond this part of all time, read everything
 _FRESH_S = 5.0
 
@@ -31,16 +32,25 @@ class RecentWindows:
     def __init__(self) -> None:
         self._known: dict[str, tuple[float, int, int, int]] = {}
 
-    def windows(self, connection: duckdb.DuckDBPyConnection, view: str, query: Query, upper: Any) -> Iterator[int]:
-        """Starting times to try one after the other, each further back; ``upper`` is where the page before ended."""
+    def windows(
+        self, connection: duckdb.DuckDBPyConnection, view: str, query: Query, upper: Any
+    ) -> Generator[int, int]:
+        """Starting times to try one after the other, each further back; ``upper`` is where the page before ended.
+
+        It is sent how many rows each of them found, which says how far back the page will be full: where a condition fits nothing
+        lately, only all of time will do.
+        """
         low, high, rows = self._extent(connection, view)
         if rows < _SMALL:
             return
         top = high if not isinstance(upper, int) else min(high, upper)
-        width = max(1, (high - low) * (query.limit + 1 + max(0, query.offset)) * _FIRST // rows)
+        wanted = query.limit + 1 + max(0, query.offset)
+        width = max(1, (high - low) * wanted * _FIRST // rows)
         while width < (high - low) * _WIDEST and top - width > low:
-            yield top - width
-            width *= _GROWTH
+            found = yield top - width
+            if not found:
+                return
+            width *= min(_GROWTH, max(_LEAST_GROWTH, 2 * wanted // found))
 
     def _extent(self, connection: duckdb.DuckDBPyConnection, view: str) -> tuple[int, int, int]:
         now = time.monotonic()
