@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gzip
+import itertools
 import json
 import random
 import shutil
@@ -147,7 +148,12 @@ def test_tensorboard() -> None:
     assert round(float(found["hp/acc"][0][0]), 6) == 0.9
     kept = files(source, run.run_id)
     assert kept["text/note/text_summary/0.md"] == b"hello **x**"
-    assert kept["images/sample/img/1.png"].startswith(b"\x89PNG") and source.notes == ["histograms are not carried"]
+    assert kept["images/sample/img/1.png"].startswith(b"\x89PNG") and not source.notes
+    [row] = map(json.loads, kept["histograms/weights.jsonl"].splitlines())  # of the numbers 0 to 9
+    buckets = row["buckets"]
+    assert (row["step"], row["time"]) == (0, 1_700_000_006)
+    assert sum(count for _, _, count in buckets) == 10 and (buckets[0][0], buckets[-1][1]) == (0, 9)
+    assert all(one[0] <= one[1] <= other[0] for one, other in itertools.pairwise(buckets))
 
 
 def test_trackio() -> None:

@@ -1,6 +1,6 @@
 """TensorBoard's event files: TFRecords around ``Event`` messages. Every folder with such files is a run of one experiment.
 
-Scalars (both generations) become metrics, hyperparameters params, text, images and audio artifacts. Numbers of fields are those of
+Scalars (both generations) become metrics, hyperparameters params, text, images, audio and histograms artifacts. Numbers of fields are those of
 ``event.proto``, ``summary.proto``, ``tensor.proto`` and the hparams plugin.
 """
 
@@ -12,6 +12,8 @@ import struct
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
+
+import msgspec
 
 from twinlens.domain.record import ArtifactRecord, RunRecord
 from twinlens.domain.run import Run
@@ -39,6 +41,7 @@ class _Run:
         self.status = "FINISHED"
         self.points: dict[str, list[tuple[float, int, int]]] = {}
         self.files: dict[str, bytes] = {}
+        self.histograms: dict[str, list[dict[str, Any]]] = {}
 
 
 def read(root: Path, spool: Spool) -> None:
@@ -77,6 +80,9 @@ def _keep(run: _Run, run_id: str, experiment: str, spool: Spool) -> None:
         tags={"tensorboard.run": run.name},
     )  # fmt: skip
     spool.put(RunRecord(run=made))
+    for tag, rows in run.histograms.items():
+        lines = [msgspec.json.encode(row) + b"\n" for row in sorted(rows, key=lambda row: (row["step"], row["time"]))]
+        run.files[f"histograms/{_name(tag)}.jsonl"] = b"".join(lines)
     for path, content in run.files.items():
         spool.file(ArtifactRecord(owner="run", owner_id=run_id, path=path), content)
 
@@ -145,7 +151,7 @@ def _take(event: Message, run: _Run, spool: Spool) -> None:
         elif 8 in value:
             _tensor(Message(value.data(8)), name, tag, (at, step), run, spool)
         elif 5 in value:
-            spool.note("histograms are not carried")
+            _histogram(run, tag, (at, step), _buckets(value.message(5)))
 
 
 def _tensor(tensor: Message, plugin: str, tag: str, when: tuple[float, int], run: _Run, spool: Spool) -> None:
@@ -159,10 +165,32 @@ def _tensor(tensor: Message, plugin: str, tag: str, when: tuple[float, int], run
                 _file(run, f"{tag}/{number}" if number else tag, step, content)
         return
     numbers = _numbers(tensor)
-    if len(numbers) == 1 and plugin in ("scalars", ""):
+    if plugin == "histograms" and len(numbers) % 3 == 0:
+        triples = zip(numbers[::3], numbers[1::3], numbers[2::3], strict=True)
+        _histogram(run, tag, when, [[left, right, count] for left, right, count in triples])
+    elif len(numbers) == 1 and plugin in ("scalars", ""):
         run.points.setdefault(key(tag), []).append((numbers[0], int(at * 1_000), step))
     else:
         spool.note(f"{plugin or 'tensor'}s are not carried")
+
+
+def _histogram(run: _Run, tag: str, when: tuple[float, int], buckets: list[list[float]]) -> None:
+    """One line of the tag's file: when, and the buckets as beginning, end and count."""
+    run.histograms.setdefault(tag, []).append({"step": when[1], "time": when[0], "buckets": buckets})
+
+
+def _buckets(said: Message) -> list[list[float]]:
+    """Of the older form, which tells ends only: the first bucket begins at the least value, the last one ends at the greatest."""
+    ends, counts = (
+        [v[0] for v in struct.iter_unpack("<d", said.data(n)[: len(said.data(n)) // 8 * 8])] for n in (6, 7)
+    )
+    found: list[list[float]] = []
+    begin, most = said.double(1), said.double(2)
+    for end, count in zip(ends, counts, strict=False):
+        if count:
+            found.append([min(begin, end), min(end, max(most, begin)), count])
+        begin = max(end, said.double(1))
+    return found
 
 
 def _numbers(tensor: Message) -> list[float]:
