@@ -19,6 +19,9 @@ from types import MappingProxyType
 from typing import Any
 
 PREFIX = "TWINLENS_"
+_CLIENTS = frozenset({
+    "capture", "config", "key", "project", "public_key", "reproduces", "run", "secret_key", "skip", "spool", "url",
+})  # fmt: skip
 MIB = 1 << 20
 _HERE = Path("twinlens-data")
 
@@ -181,23 +184,33 @@ def load(
         values[name] = _convert(name, raw, origin)
         origins[name] = origin
 
-    file = file or env.get(PREFIX + "CONFIG") or None
+    named = env.get(PREFIX + "CONFIG") or None
+    file = file or named
     if file:
-        for key, raw in _read_file(Path(file)).items():
+        found = _read_file(Path(file))
+        if file == named and ("observability" in found or "spec" in found):  # an agent's playbook, which the SDK reads
+            found = {}
+        for key, raw in found.items():
             take(_known(str(key).replace("-", "_").lower(), f"{file}: {key}"), raw, str(file))
     for name, spec in FIELDS.items():
         alias = spec.metadata["env"]
         if alias and env.get(alias):
             take(name, env[alias], alias)
     for key, raw in env.items():
-        if key.startswith(PREFIX) and key != PREFIX + "CONFIG" and not key.startswith(PREFIX + "SDK_"):
-            take(_known(key[len(PREFIX) :].lower(), key), raw, key)
+        name = key[len(PREFIX) :].lower()
+        if key.startswith(PREFIX) and (name in FIELDS or not _of_clients(name)):
+            take(_known(name, key), raw, key)
     for key, raw in (overrides or {}).items():
         if raw is not None:
             take(_known(key, key), raw, "command line")
     settings = Settings(**values, origins=MappingProxyType(origins))
     _check(settings)
     return settings
+
+
+def _of_clients(name: str) -> bool:
+    """Whether a variable is for the SDK and the commands that ask a server; a shell may hold them beside those of the server."""
+    return name in _CLIENTS or name.startswith("sdk_")
 
 
 def _known(name: str, shown: str) -> str:

@@ -91,3 +91,16 @@ def test_secrets_are_not_shown() -> None:
 )  # fmt: skip
 def test_loopback(host: str, expected: bool) -> None:
     assert is_loopback(host) is expected
+
+
+def test_variables_of_agents_are_no_settings(tmp_path: Path) -> None:
+    """One shell may hold what the SDK reads and start the server; a mistake in a setting is still told."""
+    playbook = tmp_path / "playbook.yaml"
+    playbook.write_text("name: developer\nobservability: {backends: [twinlens]}\n")
+    names = ("URL", "PUBLIC_KEY", "SPOOL", "CAPTURE", "KEY", "PROJECT", "SKIP")
+    env = {f"TWINLENS_{name}": "x" for name in names} | {"TWINLENS_CONFIG": str(playbook), "TWINLENS_PORT": "5005"}
+    assert load(env=env).port == load(env={"TWINLENS_PORT": "5005"}).port
+    with pytest.raises(SettingsError, match="TWINLENS_POTR"):
+        load(env=env | {"TWINLENS_POTR": "1"})
+    with pytest.raises(SettingsError, match="name"):
+        load(playbook)
