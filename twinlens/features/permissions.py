@@ -81,6 +81,11 @@ class Permissions:
         self.check(who, scope, targets, deleting=deleting)
         return msgspec.structs.replace(who, scopes=who.scopes | {scope}, grants=())
 
+    @staticmethod
+    def lister(who: Principal) -> Principal:
+        """The caller as one who may read a list from which the face leaves out what is not ``visible``."""
+        return msgspec.structs.replace(who, scopes=who.scopes | {"read"}, grants=())
+
     def visible(self, who: Principal, *resource_types: str) -> Visible | None:
         """Which things that grants of any of these types speak about a search may find; None: all.
 

@@ -132,7 +132,8 @@ def test_a_user_without_a_role_sees_only_what_is_granted(secured: LiveServer) ->
             assert client.post(servers, json={"name": "a.b/another"}).status_code == 403
             # What names a thing goes by its grants on every face; what reaches over the whole project is not allowed.
             native = "/api/twinlens/v1/projects/default"
-            assert client.get("/api/public/traces").status_code == 403
+            assert client.get("/api/public/traces").json()["data"] == []
+            assert client.get("/api/public/sessions").status_code == 403
             assert client.get(f"{native}/traces").json()["traces"] == []
             assert client.get(f"{native}/overview").status_code == 403
             assert [one["experiment_id"] for one in client.get(f"{native}/experiments").json()["experiments"]] == [
@@ -175,17 +176,17 @@ def test_what_is_denied_is_denied_on_every_face(secured: LiveServer) -> None:
                 f"/api/public/traces/{'1' * 32}", f"{native}/models/closed-m", f"{native}/prompts/closed-m-p",
                 "/api/public/v2/prompts/closed-m-p", f"{native}/runs/compare?run_id={run}",
                 f"{native}/traces?experiment_id={experiment}", f"{native}/overview", f"{native}/traces/values?field=name",
-                "/api/public/traces", f"{native}/traces", f"{native}/models/open-m", "/api/public/v2/prompts/open-m-p",
+                "/api/public/sessions", "/api/public/traces", f"{native}/traces", f"{native}/models/open-m", "/api/public/v2/prompts/open-m-p",
             ]  # fmt: skip
             data = mia.post("/graphql", json=page).json()["data"]["mlflowGetRun"]
             return [mia.get(path).status_code for path in gets] + [data is not None]
 
-        assert seen() == [200] * 15 + [True]
+        assert seen() == [200] * 16 + [True]
         assert closed_trace in traces()
         for kind, id in (("experiment", experiment), ("registered_model", "closed-m"), ("prompt", "closed-m-p")):
             grant = {"username": "mia", "resource_type": kind, "resource_id": id, "permission": "DENY"}
             owner.post("/api/3.0/mlflow/users/permissions/grant", json=grant).raise_for_status()
-        assert seen() == [403] * 12 + [200, 200, 200, False]
+        assert seen() == [403] * 12 + [200] * 4 + [False]
         names = [one["name"] for one in mia.get(f"{native}/models").json()["models"]]
         assert ("open-m" in names, "closed-m" in names) == (True, False)
         assert closed_trace not in traces()
@@ -193,6 +194,8 @@ def test_what_is_denied_is_denied_on_every_face(secured: LiveServer) -> None:
             who: client.get(f"{native}/traces/count").json()["count"] for who, client in (("o", owner), ("m", mia))
         }
         assert count["o"] - count["m"] == 1
+        listed = mia.get("/api/public/traces").json()
+        assert (listed["meta"]["totalItems"], closed_trace in [t["id"] for t in listed["data"]]) == (count["m"], False)
 
         # Searches leave out what is denied, and their pages are full all the same.
         def pages(path: str, field: str, **body: object) -> list[list[dict[str, str]]]:

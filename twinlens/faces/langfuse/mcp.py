@@ -122,7 +122,7 @@ async def _call(call: Call, tool: Tool, arguments: Any) -> dict[str, Any]:
             raise InvalidArgument("arguments must be an object")
         path, query, body = tool.request(arguments)  # pyright: ignore[reportUnknownArgumentType]
         wanted = ToolCall(
-            services=call.services, principal=call.principal, path=path, raw_query=query, request=call.request,
+            services=call.services, principal=call.principal, asker=call.asker, path=path, raw_query=query, request=call.request,
             url=call.url, given=msgspec.json.encode(body),
         )  # fmt: skip
         result = await route.handler(wanted)

@@ -140,14 +140,17 @@ def make_app(services: Services, dispatcher: Dispatcher) -> Callable[[Scope, Rec
         request: Request[Any, Any, Any] = Request(scope, receive)
         method = "GET" if request.method == "HEAD" else str(request.method)
         route, path = dispatcher.find(method, raw_path(scope))
-        who = _NOBODY if route.public else await principal(request)
+        who = asker = _NOBODY if route.public else await principal(request)
         if route.scope is not None:
             if who.grants and (named := _named(route.path, path)) is not None:
                 who = await in_thread(_admit, services, who, route, named)
+            elif who.grants and (route.method, route.path) == ("GET", "/traces"):
+                who = services.permissions.lister(who)
             who.require(route.scope)
         call = Call(
             services=services,
             principal=who,
+            asker=asker,
             path=path,
             raw_query=parse_qsl(scope["query_string"].decode("latin-1"), keep_blank_values=True),
             request=request,

@@ -13,6 +13,7 @@ from twinlens.faces.http import in_thread
 from twinlens.faces.langfuse import rows
 from twinlens.faces.langfuse.wire import Call, PageQuery, Result, RouteTable, time_of
 from twinlens.query import langfuse_filter as filters
+from twinlens.query.visible import within
 from twinlens.store.telemetry.query import Cmp, Expr, Or, Order, Query, all_of
 
 routes = RouteTable()
@@ -113,6 +114,7 @@ async def list_traces(call: Call) -> Result:
     limit, offset = query.window()
     where, order, groups = query.where(), query.order(), query.groups()
     project = call.project_id
+    where = all_of(where, within(call.visible("experiment", "trace"), "experiment_id"))
 
     def read() -> dict[str, Any]:
         telemetry = call.services.telemetry

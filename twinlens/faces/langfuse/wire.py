@@ -22,6 +22,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 import msgspec
 
 from twinlens.domain.clock import iso_ms, parse_iso
+from twinlens.domain.grant import Visible
 from twinlens.domain.project import Principal, Scope
 from twinlens.faces.http import AnyRequest, check_nesting, chunks, read_body
 from twinlens.faces.langfuse.errors import BadRequest, issue
@@ -59,6 +60,7 @@ class Call:
 
     services: Services
     principal: Principal
+    asker: Principal  #: the caller as signed in, before a grant admitted it
     path: dict[str, str]
     raw_query: list[tuple[str, str]]
     request: AnyRequest
@@ -68,6 +70,10 @@ class Call:
     def project_id(self) -> str:
         """The project the credentials belong to."""
         return self.principal.project_id
+
+    def visible(self, *resource_types: str) -> Visible | None:
+        """What a list may show the caller (see ``features.permissions``); None: everything."""
+        return self.services.permissions.visible(self.asker, *resource_types)
 
     def query(self, type: type[T]) -> T:
         """The query parameters as a struct. A parameter given several times fills a list field.

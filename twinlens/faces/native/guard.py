@@ -10,7 +10,6 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any, cast
 
-import msgspec
 from litestar.connection import ASGIConnection
 from litestar.handlers import BaseRouteHandler
 
@@ -97,14 +96,9 @@ async def _by_grants(
 
     scope = cast("dict[str, Any]", connection.scope)
     scope[_ASKER] = who
-    admitted = await in_thread(judge) if names else _lister(who)
+    admitted = await in_thread(judge) if names else known.permissions.lister(who)
     scope["twinlens_principal"] = admitted
     return admitted
-
-
-def _lister(who: Principal) -> Principal:
-    """May read a list, from which ``shown`` takes what grants do not open."""
-    return msgspec.structs.replace(who, scopes=who.scopes | {"read"}, grants=())
 
 
 def shown(connection: ASGIConnection[Any, Any, Any, Any], kind: Kind) -> Callable[[str], bool]:
