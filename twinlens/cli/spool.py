@@ -44,14 +44,20 @@ def push(
         print(f"error: {error}", file=sys.stderr)
         sys.exit(2)
     root = Path(path or block.spool.get("path") or default_root())
-    left = 0
+    left = found = 0
     for marker in sorted(root.glob("*/destination.json")):
-        destination = json.loads(marker.read_text("utf-8"))["destination"]
+        try:
+            destination = json.loads(marker.read_text("utf-8"))["destination"]
+            where: dict[str, Any] = json.loads(destination)
+        except (ValueError, KeyError, TypeError):
+            print(f"{marker}: is damaged, so nobody knows where {marker.parent} goes", file=sys.stderr)
+            left += 1
+            continue
         waiting = Spool(root, destination)
         waiting.tidy()
         if not waiting.names():
             continue
-        where: dict[str, Any] = json.loads(destination)
+        found += 1
         said = f"{where['backend']} {where['url']}"
         try:
             courier = Courier(_backend(where, block.backend(where["backend"])), waiting)
@@ -63,6 +69,8 @@ def push(
         remaining = len(waiting.names())
         left += remaining
         print(f"{said}: {courier.delivered} delivered, {courier.refused} refused, {remaining} left")
+    if not found and not left:
+        print(f"nothing waits in {root}")
     sys.exit(1 if left else 0)
 
 

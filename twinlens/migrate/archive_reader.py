@@ -295,4 +295,7 @@ def _unpack(path: Path, folder: Path) -> None:
                 with place.open("xb") as out:
                     shutil.copyfileobj(source, out, 1 << 20)
     except (tarfile.TarError, zstandard.ZstdError, EOFError, FileExistsError) as error:
+        with path.open("rb") as file:
+            if file.read(4) != b"\x28\xb5\x2f\xfd":  # how Zstandard's files begin
+                raise ArchiveError(f"{path} is no archive: one is a folder, or a file .tar.zst") from error
         raise ArchiveError(f"{path} is damaged: {error}") from error
