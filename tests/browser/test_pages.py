@@ -77,6 +77,7 @@ FULL = {
     "/experiments/{E}/compare?runs={R},{O}": "train/loss",
     "/experiments/{E}/compare?runs={R},{O}&tab=table": "Only what differs",
     "/experiments/{E}/compare?runs={R},{O}&tab=parallel": "Columns",
+    "/experiments/{E}/compare?runs={R},{O}&tab=scatter": "Across",
     "/experiments/{E}/runs/{R}": "train/loss",
     "/experiments/{E}/runs/{R}?tab=artifacts&path=report.md": "Good.",
     "/experiments/{E}/runs/{R}?tab=artifacts&path=table.csv": "x, y",

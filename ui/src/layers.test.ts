@@ -21,10 +21,8 @@ const LENDERS: Record<string, readonly string[]> = {
   experiments: ["run", "overview"],
   run: ["traces", "lineage"],
   traces: ["trace", "overview"],
-  models: ["overview", "lineage"],
-  deployments: ["overview", "lineage"],
-  datasets: ["overview"],
-  prompts: ["overview"],
+  models: ["lineage"],
+  deployments: ["lineage"],
   sessions: ["trace"],
   issues: ["traces"],
 };

@@ -17,6 +17,7 @@ import { PageHeader } from "@/ui/Page";
 import { Empty, Failure, LoadingRows } from "@/ui/State";
 import css from "./Experiment.module.css";
 
+const Scatter = lazy(() => import("./Scatter").then((m) => ({ default: m.Scatter })));
 const Parallel = lazy(() => import("./Parallel").then((m) => ({ default: m.Parallel })));
 
 /** Several runs on one page: curves over each other, and what was different about them beside that. */
@@ -98,6 +99,7 @@ export function ComparePage() {
               <Tabs.Tab value="curves">Curves</Tabs.Tab>
               <Tabs.Tab value="table">Params &amp; metrics</Tabs.Tab>
               <Tabs.Tab value="parallel">Parallel coordinates</Tabs.Tab>
+              <Tabs.Tab value="scatter">Scatter</Tabs.Tab>
             </Tabs.List>
           </Tabs>
           <div className={css.body}>
@@ -111,6 +113,10 @@ export function ComparePage() {
             ) : tab === "parallel" ? (
               <Suspense fallback={<LoadingRows />}>
                 <Parallel data={data} colors={colors} />
+              </Suspense>
+            ) : tab === "scatter" ? (
+              <Suspense fallback={<LoadingRows />}>
+                <Scatter data={data} colors={colors} />
               </Suspense>
             ) : (
               <ChartGrid

@@ -109,7 +109,7 @@ function Lesson() {
   if (!session.data) return null;
   const code = `# pip install mlflow
 import mlflow
-from mlflow.genai import create_mcp_access_endpoint, register_mcp_server, set_mcp_server_alias
+from mlflow.genai import register_mcp_server, set_mcp_server_alias
 
 mlflow.set_tracking_uri("${session.data.base_url}")
 
