@@ -216,6 +216,39 @@ def test_metadata_is_cut_unless_expanded(http: httpx.Client, send: Send) -> None
     assert (len(row["metadata"]["a"]), len(row["metadata"]["b"])) == (200, 500)
 
 
+def test_metadata_of_spans_of_other_exporters_has_what_they_said(http: httpx.Client) -> None:
+    def values(**named: str) -> list[dict[str, Any]]:
+        return [{"key": key.replace("__", "."), "value": {"stringValue": value}} for key, value in named.items()]
+
+    trace = "0af7651916cd43dd8448eb211c80319c"
+    spans = [
+        (scope, {
+            "traceId": trace, "spanId": span, "name": "s", "startTimeUnixNano": "1700000000000000000", "attributes":
+            values(input__value="hi", custom__key="x") + values(langfuse__observation__metadata__plan="pro"),
+        })
+        for scope, span in (("my-agent", "b7ad6b7169203331"), ("langfuse-sdk", "b7ad6b7169203332"))
+    ]  # fmt: skip
+    body = {"resourceSpans": [{"resource": {"attributes": values(service__name="svc")}, "scopeSpans": [
+        {"scope": {"name": scope, "version": "1.2"}, "spans": [span]} for scope, span in spans
+    ]}]}  # fmt: skip
+    assert http.post("/otel/v1/traces", json=body).status_code == 200
+    own = {"plan": "pro"}
+    whole = own | {
+        "attributes": {"custom.key": "x", "langfuse.observation.metadata.plan": "pro"},
+        "resourceAttributes": {"service.name": "svc"},
+        "scope": {"name": "my-agent", "version": "1.2", "attributes": {}},
+    }
+    query = {"traceId": trace}
+    for rows in (
+        http.get("/observations", params=query).json()["data"],
+        http.get("/v2/observations", params=query | {"fields": "core,metadata"}).json()["data"],
+        http.get(f"/traces/{trace}").json()["observations"],
+        [http.get(f"/observations/{span['spanId']}").json() for _, span in spans],
+    ):
+        found = {row["id"]: row["metadata"] for row in rows}
+        assert found == {"b7ad6b7169203331": whole, "b7ad6b7169203332": own}
+
+
 def test_parents(http: httpx.Client, send: Send) -> None:
     send(
         ("span-create", {"id": "p", "traceId": "t-p"}),

@@ -104,7 +104,9 @@ async def list_v1(call: Call) -> Result:
 
     def read() -> dict[str, Any]:
         telemetry = call.services.telemetry
-        wanted = Query(project_id=project, where=where, order=_NEWEST, limit=limit, offset=offset, with_io=True)
+        wanted = Query(
+            project_id=project, where=where, order=_NEWEST, limit=limit, offset=offset, with_io=True, with_attributes=True
+        )  # fmt: skip
         spans: list[Span] = telemetry.spans(wanted).rows
         prompt_ids = call.services.prompts.version_ids(project, rows.prompt_links(spans))
         data = [rows.observation_v1(span, project, prompt_ids) for span in spans]
@@ -144,7 +146,7 @@ async def list_v2(call: Call) -> Result:
         page = telemetry.spans(
             Query(
                 project_id=project, where=where, order=_NEWEST, limit=limit, cursor=query.cursor,
-                with_io=bool(groups & _WHOLE),
+                with_io=bool(groups & _WHOLE), with_attributes="metadata" in groups,
             )
         )  # fmt: skip
         spans: list[Span] = page.rows

@@ -13,6 +13,7 @@ from twinlens.domain.price import DEFAULT_TIER, row_and_tier
 from twinlens.domain.score import Score
 from twinlens.domain.trace import Span, TraceSummary
 from twinlens.faces.http import json_array
+from twinlens.faces.langfuse import otel_metadata
 from twinlens.faces.langfuse.wire import iso, raw_json
 from twinlens.query.langfuse_filter import TYPE_OF
 
@@ -118,7 +119,7 @@ def observation_v1(span: Span, project_id: str, prompt_ids: PromptIds) -> dict[s
         "version": span.version,
         "input": raw_json(span.input),
         "output": raw_json(span.output),
-        "metadata": span.metadata,
+        "metadata": otel_metadata.metadata_of(span),
         "model": span.model,
         "modelParameters": span.model_parameters,
         "modelId": row_and_tier(span.price_id)[0],
@@ -241,7 +242,8 @@ def observation_v2(
         row["userId"] = span.user_id or owner.user_id
         row["sessionId"] = span.session_id or owner.session_id
     if "metadata" in groups:
-        row["metadata"] = {key: value if key in expand else _cut(value) for key, value in span.metadata.items()}
+        metadata = otel_metadata.metadata_of(span)
+        row["metadata"] = {key: value if key in expand else _cut(value) for key, value in metadata.items()}
     if "trace_context" in groups:
         row |= {
             "traceName": owner.name if owner else None,

@@ -11,6 +11,7 @@ from twinlens.domain.ids import canonical_trace_id
 from twinlens.domain.trace import TraceSummary
 from twinlens.faces.http import in_thread
 from twinlens.faces.langfuse import rows
+from twinlens.faces.langfuse.otel_metadata import MOST_IN_A_TRACE, speaks_for_itself
 from twinlens.faces.langfuse.wire import Call, PageQuery, Result, RouteTable, time_of
 from twinlens.query import langfuse_filter as filters
 from twinlens.query.visible import within
@@ -151,6 +152,8 @@ async def get_trace(call: Call) -> Result:
         if row is None:
             raise NotFound(_NOT_FOUND.format(call.path["id"]))
         spans = telemetry.trace_spans(project, [trace_id], with_attributes=False).get(trace_id, [])
+        if len(spans) <= MOST_IN_A_TRACE and any(map(speaks_for_itself, spans)):
+            spans = telemetry.trace_spans(project, [trace_id]).get(trace_id, [])
         scores = telemetry.scores_for(project, [trace_id]).get(trace_id, [])
         prompt_ids = call.services.prompts.version_ids(project, rows.prompt_links(spans))
         return rows.trace_details(row, project, spans, scores, prompt_ids)
