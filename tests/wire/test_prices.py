@@ -56,7 +56,7 @@ def test_a_row_prices_what_comes_and_on_request_what_is_there(client: httpx.Clie
 
 @pytest.mark.parametrize(
     "body",
-    [{"model_name": "m", "match_pattern": "("}, {"model_name": "m", "match_pattern": "m"}, {"model_name": "m"}, {"model_name": "m", "match_pattern": "m", "prices": {"input": -1}}],
+    [{"model_name": "m", "match_pattern": "("}, {"model_name": "m"}, {"model_name": "m", "match_pattern": "m", "prices": {"input": -1}}],
 )  # fmt: skip
 def test_unusable_rows_are_refused(client: httpx.Client, body: dict[str, object]) -> None:
     assert client.post(BASE, json=body).status_code == 400
