@@ -33,6 +33,18 @@ def zygote() -> Zygote:
     return Zygote()
 
 
+def run_command(
+    *args: str, cwd: Path | None = None, env: dict[str, str] | None = None
+) -> subprocess.CompletedProcess[str]:
+    """Run a ``twinlens`` command to its end, without the developer's own settings."""
+    more = env or {}
+    variables = clean_environment() | {"PYTHONPATH": os.getcwd(), "COLUMNS": "200"} | more
+    if "PYTHONPATH" not in more:
+        return zygote().run(list(args), variables, cwd or Path.cwd())
+    command = [sys.executable, "-m", "twinlens", *args]
+    return subprocess.run(command, capture_output=True, text=True, timeout=60, check=False, cwd=cwd, env=variables)
+
+
 class LiveServer:
     """One server on a free port. ``url`` changes with every start unless ``port`` is given.
 

@@ -17,17 +17,19 @@ import signal
 import socket
 import subprocess
 import sys
+import tempfile
 import threading
 import traceback
-from typing import NoReturn
+from pathlib import Path
+from typing import NoReturn, TextIO
 
 
 class ForkedProcess:
     """What tests need of ``subprocess.Popen`` for a process that is somebody else's child."""
 
-    def __init__(self, pid: int, output: int) -> None:
+    def __init__(self, pid: int, output: TextIO | None) -> None:
         self.pid = pid
-        self.stdout = os.fdopen(output, encoding="utf-8")
+        self.stdout = output
         self.returncode: int | None = None
         self.ended = threading.Event()
 
@@ -61,31 +63,58 @@ class Zygote:
     def __init__(self) -> None:
         self._socket, theirs = socket.socketpair()
         self._asking = threading.Lock()
+        self._registering = threading.Lock()
         self._pid_came = threading.Semaphore(0)
         self._processes: dict[int, ForkedProcess] = {}
         self._next: int = 0
         self._early: dict[int, int] = {}
         with theirs:
             self._process = subprocess.Popen(
-                [sys.executable, "-m", "tests.zygote", str(theirs.fileno())], pass_fds=[theirs.fileno()]
-            )
+                [sys.executable, "-m", "tests.zygote", str(theirs.fileno())], pass_fds=[theirs.fileno()],
+                env=os.environ | {"COLUMNS": "200"},
+            )  # fmt: skip
         threading.Thread(target=self._listen, daemon=True).start()
 
     def spawn(self, arguments: list[str], env: dict[str, str]) -> ForkedProcess:
-        """Run ``twinlens ARGUMENTS`` in exactly this environment; its output comes through ``stdout``."""
-        with self._asking:
-            read, write = os.pipe()
-            message = json.dumps({"arguments": arguments, "env": env, "cwd": os.getcwd()}).encode()
-            socket.send_fds(self._socket, [len(message).to_bytes(4, "big")], [write])
-            self._socket.sendall(message)
+        """Run ``twinlens ARGUMENTS`` in exactly this environment; all it prints comes through ``stdout``."""
+        read, write = os.pipe()
+        try:
+            process = self._ask(arguments, env, os.getcwd(), write, write)
+        finally:
             os.close(write)
+        process.stdout = os.fdopen(read, encoding="utf-8")
+        return process
+
+    def run(self, arguments: list[str], env: dict[str, str], cwd: Path) -> subprocess.CompletedProcess[str]:
+        """``twinlens ARGUMENTS`` to its end.
+
+        Raises:
+            subprocess.TimeoutExpired: it took longer than a minute.
+        """
+        with tempfile.TemporaryFile("w+") as out, tempfile.TemporaryFile("w+") as err:
+            process = self._ask(arguments, env, str(cwd), out.fileno(), err.fileno())
+            try:
+                status = process.wait(60)
+            finally:
+                process.kill()
+            out.seek(0)
+            err.seek(0)
+            return subprocess.CompletedProcess(arguments, status or 0, out.read(), err.read())
+
+    def _ask(self, arguments: list[str], env: dict[str, str], cwd: str, out: int, err: int) -> ForkedProcess:
+        with self._asking:
+            message = json.dumps({"arguments": arguments, "env": env, "cwd": cwd}).encode()
+            socket.send_fds(self._socket, [len(message).to_bytes(4, "big")], [out, err])
+            self._socket.sendall(message)
             self._pid_came.acquire()
             if not self._next:
                 raise RuntimeError("the process that starts servers has ended")
-            process = ForkedProcess(self._next, read)
-            self._processes[process.pid] = process
-        if process.pid in self._early:
-            self._finish(process.pid, self._early.pop(process.pid))
+            process = ForkedProcess(self._next, None)
+            with self._registering:
+                self._processes[process.pid] = process
+                ended = self._early.pop(process.pid, None)
+        if ended is not None:
+            self._finish(process.pid, ended)
         return process
 
     def _listen(self) -> None:
@@ -101,10 +130,11 @@ class Zygote:
         self._pid_came.release()
 
     def _finish(self, pid: int, status: int) -> None:
-        process = self._processes.pop(pid, None)
-        if process is None:
-            self._early[pid] = status
-            return
+        with self._registering:
+            process = self._processes.pop(pid, None)
+            if process is None:  # it ended before we knew of it
+                self._early[pid] = status
+                return
         process.returncode = status
         process.ended.set()
 
@@ -158,29 +188,32 @@ def _say(channel: socket.socket, **words: int) -> None:
 
 def _fork(channel: socket.socket, running: set[int]) -> bool:
     """Fork one process as asked; False when nobody asks any more."""
-    size, outputs, _, _ = socket.recv_fds(channel, 4, 1)
+    size, outputs, _, _ = socket.recv_fds(channel, 4, 2)
     if not size:
         return False
     wanted = json.loads(channel.recv(int.from_bytes(size, "big"), socket.MSG_WAITALL))
     pid = os.fork()
     if not pid:
-        _become(outputs[0], channel, **wanted)
-    os.close(outputs[0])
+        _become(outputs, channel, **wanted)
+    for output in outputs:
+        os.close(output)
     running.add(pid)
     _say(channel, started=pid)
     return True
 
 
-def _become(output: int, channel: socket.socket, *, arguments: list[str], env: dict[str, str], cwd: str) -> NoReturn:
+def _become(
+    outputs: list[int], channel: socket.socket, *, arguments: list[str], env: dict[str, str], cwd: str
+) -> NoReturn:
     """Run the command in this, the forked process."""
     try:
         signal.set_wakeup_fd(-1)
         for number in (signal.SIGCHLD, signal.SIGINT):
             signal.signal(number, signal.SIG_DFL if number == signal.SIGCHLD else signal.default_int_handler)
         channel.close()
-        os.dup2(output, 1)
-        os.dup2(output, 2)
-        os.close(output)
+        for target, output in enumerate(outputs, 1):
+            os.dup2(output, target)
+            os.close(output)
         os.chdir(cwd)
         os.environ.clear()
         os.environ.update(env)

@@ -13,7 +13,7 @@ import duckdb
 import pytest
 
 from tests.servers import LiveServer, clean_environment
-from tests.wire.test_cli import twinlens
+from tests.servers import run_command as twinlens
 from tests.wire.test_garbage import run_with_everything
 from tests.wire.test_kill import Load, stored_points, stored_scores
 from twinlens.backup import restore as restoring

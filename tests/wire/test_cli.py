@@ -13,16 +13,8 @@ from pathlib import Path
 import httpx
 
 from tests.servers import LiveServer, clean_environment
+from tests.servers import run_command as twinlens
 from tests.wire.test_access import basic
-
-
-def twinlens(
-    *args: str, cwd: Path | None = None, env: dict[str, str] | None = None
-) -> subprocess.CompletedProcess[str]:
-    """Run a command to its end, without the developer's own settings."""
-    command = [sys.executable, "-m", "twinlens", *args]
-    variables = clean_environment() | {"PYTHONPATH": os.getcwd(), "COLUMNS": "200"} | (env or {})
-    return subprocess.run(command, capture_output=True, text=True, timeout=60, check=False, cwd=cwd, env=variables)
 
 
 def test_help_names_every_command() -> None:

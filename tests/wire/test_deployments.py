@@ -15,8 +15,8 @@ import pytest
 import twinlens
 from tests.plugin import installed
 from tests.servers import LiveServer
+from tests.servers import run_command as command
 from tests.wire.mlflow.peer import ClientError, MlflowPeer
-from tests.wire.test_cli import twinlens as command
 
 pytestmark = pytest.mark.peer
 NATIVE = "/api/twinlens/v1/projects/default"

@@ -2,16 +2,13 @@
 
 from __future__ import annotations
 
-import os
 import socket
-import subprocess
-import sys
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from tests.servers import LiveServer
+from tests.servers import LiveServer, run_command
 from twinlens.cli import traps
 from twinlens.sdk.block import read
 
@@ -39,10 +36,7 @@ spec:
 
 def doctor(path: Path, **env: str) -> tuple[int, str]:
     """Exit status and report."""
-    foreign = ("TWINLENS_", "LANGFUSE_", "MLFLOW_", "OTEL_")
-    kept = {k: v for k, v in os.environ.items() if not k.startswith(foreign)}
-    command = [sys.executable, "-m", "twinlens", "doctor", str(path)]
-    done = subprocess.run(command, env=kept | env, capture_output=True, text=True, timeout=60)
+    done = run_command("doctor", str(path), env=env)
     assert done.stderr == ""
     return done.returncode, done.stdout
 

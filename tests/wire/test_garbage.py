@@ -10,7 +10,7 @@ from typing import Any
 import httpx
 
 from tests.servers import LiveServer
-from tests.wire.test_cli import twinlens as command
+from tests.servers import run_command as command
 
 NATIVE = "/api/twinlens/v1/projects/default"
 MLFLOW = "/api/2.0/mlflow"

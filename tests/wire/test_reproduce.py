@@ -12,7 +12,7 @@ import pytest
 from tests.envs import python_of
 from tests.plugin import installed
 from tests.servers import LiveServer
-from tests.wire.test_cli import twinlens as command
+from tests.servers import run_command as command
 
 pytestmark = pytest.mark.peer
 

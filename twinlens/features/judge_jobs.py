@@ -191,10 +191,12 @@ class JudgeJobs:
                     job.result, job.completed = msgspec.to_builtins(found), len(found)
             failures = [failure.message for each in found.values() for failure in each.failures]
             failed = bool(failures) and not any(each.scores for each in found.values())
-            job.status, job.error = ("FAILED", failures[0]) if failed else ("SUCCEEDED", None)
             self._log_means(project_id, job, found)
-            if self._put(project_id, job):
-                self._end_run(project_id, job, "FAILED" if failed else "FINISHED")
+            # Whoever sees the job ended finds the run ended too.
+            self._end_run(project_id, job, "FAILED" if failed else "FINISHED")
+            job.status, job.error = ("FAILED", failures[0]) if failed else ("SUCCEEDED", None)
+            if not self._put(project_id, job):  # cancelled meanwhile
+                self._end_run(project_id, job, "KILLED")
         except Exception:
             _log.exception("job %s failed", job_id)
 
