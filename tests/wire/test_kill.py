@@ -19,7 +19,7 @@ from opentelemetry.proto.common.v1.common_pb2 import AnyValue, KeyValue
 
 from tests.servers import LiveServer
 
-ROUNDS = 12
+ROUNDS = 20
 SPANS = 20
 NATIVE = "/api/twinlens/v1/projects/default"
 

@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+from typing import Literal, get_args
+
 import msgspec
 
 from twinlens.domain.errors import InvalidArgument
 
-STATUSES = ("pending", "rejected", "resolved")
-SEVERITIES = ("not_an_issue", "low", "medium", "high")
+Status = Literal["pending", "rejected", "resolved"]
+Severity = Literal["not_an_issue", "low", "medium", "high"]  #: mildest first
+STATUSES: tuple[Status, ...] = get_args(Status)
+SEVERITIES: tuple[Severity, ...] = get_args(Severity)
 MAX_NAME = 250
 
 

@@ -2,21 +2,19 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Literal
+from typing import Annotated, cast
 
 from litestar import get, patch, post
 from litestar.params import FromPath, JSONBody, QueryParameter
 from msgspec import UNSET, Struct, UnsetType, structs
 
-from twinlens.domain.issue import Issue
+from twinlens.domain.issue import Issue, Severity, Status
 from twinlens.faces.http import AnyRequest, in_thread, services
 from twinlens.faces.native.reply import reading, whole_id, writer
 from twinlens.faces.native.rows import ms
 
 _ALL = "/projects/{project_id:str}/issues"
 _ONE = _ALL + "/{issue_id:str}"
-Status = Literal["pending", "rejected", "resolved"]
-Severity = Literal["not_an_issue", "low", "medium", "high"]
 
 
 class IssueRow(Struct, kw_only=True):
@@ -75,8 +73,8 @@ class IssueTraces(Struct, kw_only=True):
 def _row(issue: Issue, traces: int | None) -> IssueRow:
     return IssueRow(
         issue_id=issue.issue_id, experiment_id=issue.experiment_id, name=issue.name, description=issue.description,
-        status=issue.status, severity=issue.severity, root_causes=issue.root_causes,  # type: ignore[arg-type]
-        categories=issue.categories, source_run_id=issue.source_run_id, created_by=issue.created_by,
+        status=cast("Status", issue.status), severity=cast("Severity | None", issue.severity),
+        root_causes=issue.root_causes, categories=issue.categories, source_run_id=issue.source_run_id, created_by=issue.created_by,
         trace_count=traces or 0, created_ms=ms(issue.created_ns), updated_ms=ms(issue.updated_ns),
     )  # fmt: skip
 

@@ -3,6 +3,7 @@ import { useEffect, useMemo, useRef } from "react";
 import uPlot from "uplot";
 import "uplot/dist/uPlot.min.css";
 import { compact, dateTime, duration } from "@/base/format";
+import { lonely } from "@/base/points";
 import css from "./Chart.module.css";
 
 export interface ChartSeries {
@@ -200,7 +201,15 @@ function options(latest: { readonly current: ChartProps }, element: HTMLElement)
           stroke,
           width: s.width ?? 1.5,
           ...(s.dash ? { dash: [...s.dash] } : {}),
-          points: { show: (_u, _i, i0, i1) => !s.quiet && i1 - i0 < 2, size: 5, fill: stroke },
+          points: {
+            show: false,
+            filter: (u, i) => {
+              const found = s.quiet ? [] : lonely(u.data[i] ?? [], props.join ?? false);
+              return found.length > 0 ? found : null;
+            },
+            size: 5,
+            fill: stroke,
+          },
           spanGaps: props.join ?? false,
         };
       }),
