@@ -6,7 +6,6 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Annotated
 
 from cyclopts import App, Parameter
-from rich.console import Console
 
 from twinlens.cli.options import Config, Data, settings
 from twinlens.settings import Settings
@@ -44,7 +43,7 @@ def add_user(
         password = getpass(f"Password for {email}: ")
     with _projects(settings(config, data=data)) as projects:
         made = projects.add_user(email, password, name=name)
-    Console().print(f"{made.email} may sign in now.")
+    print(f"{made.email} may sign in now.")
 
 
 @user.command(name="list")
@@ -162,7 +161,7 @@ def remove_project(
         if not yes and input(f"Delete {found.name} for good? Type its id to confirm: ") != project_id:
             raise SystemExit("nothing was deleted")
         projects.mark_deleted(project_id)
-    Console().print(f"{project_id} is deleted; its data goes at the next start.")
+    print(f"{project_id} is deleted; its data goes at the next start.")
 
 
 def _projects(chosen: Settings) -> AbstractContextManager[Projects]:

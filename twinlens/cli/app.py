@@ -2,64 +2,48 @@
 
 from __future__ import annotations
 
+import os
 import sys
-from collections.abc import Callable
 
 from cyclopts import App, Group
-from rich.console import Console
-from rich.markup import escape
 
 from twinlens import __version__
-from twinlens.cli.admin import key, project, user
-from twinlens.cli.archive import export, import_
-from twinlens.cli.backup import backup, restore
-from twinlens.cli.config import config
-from twinlens.cli.demo import demo
-from twinlens.cli.deployment import deployment
-from twinlens.cli.doctor import doctor
-from twinlens.cli.gc import gc
-from twinlens.cli.hook import hook
-from twinlens.cli.maintenance import reclaim
-from twinlens.cli.mcp import mcp
-from twinlens.cli.migrate import migrate
-from twinlens.cli.reproduce import reproduce
-from twinlens.cli.run import run as run_agent
-from twinlens.cli.serve import serve, server
-from twinlens.cli.spool import spool
-from twinlens.settings import SettingsError
-
-errors = Console(stderr=True)
 
 app = App(
     name="twinlens",
     version=__version__,
-    group_commands=Group("Other", sort_key=9),
+    group_commands=Group("Commands", sort_key=9),
     help="""Observability for models and agents. One server that MLflow, Langfuse and OpenTelemetry clients write into.
 
     Start here: `twinlens demo` shows a working server with sample data; `twinlens serve` starts your own.
+    `twinlens COMMAND --help` explains a command, `twinlens completion` teaches your shell to complete them.
     """,
 )
-#: Commands in the order in which ``--help`` shows them, by what they are about.
-_COMMANDS: dict[str, tuple[App | Callable[..., object], ...]] = {
-    "Server": (serve, demo, doctor, config),
-    "Data": (backup, restore, export, import_, migrate, gc, reclaim),
-    "Agents and runs": (run_agent, hook, spool, reproduce, deployment, mcp),
-    "Projects and people": (project, user, key),
-}
-_NAMES: dict[Callable[..., object], str] = {import_: "import", run_agent: "run"}
+#: Commands in the order in which ``--help`` shows them, by what they are about: where each is, below ``twinlens.cli``.
+_COMMANDS = {
+    "Server": ("serve:serve", "demo:demo", "doctor:doctor", "config:config"),
+    "Data": (
+        "backup:backup", "backup:restore", "archive:export", "archive:import_", "migrate:migrate", "gc:gc",
+        "maintenance:reclaim",
+    ),
+    "Agents and runs": (
+        "init:init", "run:run", "hook:hook", "spool:spool", "reproduce:reproduce", "deployment:deployment", "mcp:mcp",
+    ),
+    "Projects and people": ("admin:project", "admin:user", "admin:key"),
+}  # fmt: skip
 
+_other = Group("Other", sort_key=len(_COMMANDS) + 1)
 for _order, (_title, _members) in enumerate(_COMMANDS.items(), 1):
     _group = Group(_title, sort_key=_order)
     for _member in _members:
-        if isinstance(_member, App):
-            _member.group = (_group,)
-            app.command(_member)
-        else:
-            app.command(_member, name=_NAMES.get(_member), group=_group)
-app.command(server, show=False)
+        app.command(f"twinlens.cli.{_member}", name=_member.rpartition(":")[2].rstrip("_"), group=_group)
+app.command("twinlens.cli.serve:server", name="server", show=False)
+app.command("twinlens.cli.completion:completion", name="completion", group=_other)
+app.command("twinlens.cli.app:version", name="version", group=_other)
+for _flag in ("--help", "--version"):
+    app[_flag].group = (_other,)
 
 
-@app.command
 def version() -> None:
     """Print the version."""
     print(__version__)
@@ -68,11 +52,15 @@ def version() -> None:
 def run() -> None:
     """Run the command line; exit status 1 for expected failures, 2 for wrong usage."""
     try:
+        if sys.argv[1:2] == [] or sys.argv[1].startswith("-") or sys.argv[1] not in app:
+            for name in app:  # loads all: the list of commands says what each does
+                app[name]
         app()
-    except SettingsError as error:
-        fail(str(error), 2)
     except KeyboardInterrupt:
         sys.exit(130)
+    except BrokenPipeError:  # whoever read the output has enough
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        sys.exit(141)
     except ModuleNotFoundError as error:
         if (error.name or "").startswith("twinlens"):
             raise
@@ -82,6 +70,8 @@ def run() -> None:
             raise
         fail(f"{error.filename}: {error.strerror}")
     except Exception as error:
+        if type(error).__name__ == "SettingsError":
+            fail(str(error), 2)
         if not hasattr(error, "message") or not hasattr(
             error, "status"
         ):  # not one of twinlens.domain.errors or ServerError
@@ -91,5 +81,8 @@ def run() -> None:
 
 def fail(text: str, status: int = 1) -> None:
     """Print one error and leave."""
-    errors.print(f"[bold red]error:[/] {escape(text)}", highlight=False, soft_wrap=True)
+    from rich.console import Console
+    from rich.markup import escape
+
+    Console(stderr=True).print(f"[bold red]error:[/] {escape(text)}", highlight=False, soft_wrap=True)
     sys.exit(status)

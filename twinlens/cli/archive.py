@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING, Annotated, Literal
 
 from cyclopts import Parameter
 from cyclopts.validators import Number
-from rich.console import Console
 
 if TYPE_CHECKING:
     from twinlens.migrate.http import Http
@@ -80,7 +79,7 @@ def export(
                 report = migration.compare()
             show_report(report, f"project {project_id}")
             check(report)
-    Console().print(f"written to {destination}", highlight=False)
+    print(f"written to {destination}")
 
 
 def import_(

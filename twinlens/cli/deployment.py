@@ -7,8 +7,6 @@ from datetime import UTC, datetime
 from typing import Annotated, Any, Literal
 
 from cyclopts import App, Parameter
-from rich.console import Console
-from rich.table import Table
 
 deployment = App(name="deployment", help="What serves in which environment, since when, by whom.")
 
@@ -38,15 +36,15 @@ def list_(
     if as_json:
         _print_json(found)
         return
-    table = Table("Environment", "Name", "Kind", "Version", "Since", "By", "Health", box=None, pad_edge=False)
+    rows: list[tuple[str, ...]] = []
     for row in found:
         release = row["release"]
         what = row["kind"] if row["subject"] == row["name"] else f"{row['kind']} {row['subject']}"
-        table.add_row(
+        rows.append((
             row["environment"], row["name"], what, release["version"], _when(release["at_ms"]), release["by"],
             "retired" if row["retired"] else row["health"] + (f", observed {row['drift']['version']}" if row["drift"] else ""),
-        )  # fmt: skip
-    Console(highlight=False).print(table)
+        ))  # fmt: skip
+    _print_table("Environment", "Name", "Kind", "Version", "Since", "By", "Health", rows=rows)
 
 
 @deployment.command
@@ -137,18 +135,18 @@ def history(name: Name, /, *, server: Server = None, as_json: Json = False) -> N
     if as_json:
         _print_json(found)
         return
-    table = Table("#", "Action", "Version", "From", "Until", "By", "Run", "Note", box=None, pad_edge=False)
+    rows: list[tuple[str, ...]] = []
     for row in found:
         action = row["action"]
         if row["from_environment"]:
             action += f" from {row['from_environment']}"
         if row["restores"]:
             action += f" to #{row['restores']}"
-        table.add_row(
+        rows.append((
             str(row["number"]), action, row["version"], _when(row["at_ms"]),
             _when(row["until_ms"]) if row["until_ms"] else "now", row["by"], (row["run_id"] or "")[:8], row["note"],
-        )  # fmt: skip
-    Console(highlight=False).print(table)
+        ))  # fmt: skip
+    _print_table("#", "Action", "Version", "From", "Until", "By", "Run", "Note", rows=rows)
 
 
 def _show(row: dict[str, Any], as_json: bool) -> None:
@@ -174,6 +172,16 @@ def _show(row: dict[str, Any], as_json: bool) -> None:
     for label, value in facts.items():
         if value:
             print(f"  {label:<8} {value}")
+
+
+def _print_table(*columns: str, rows: list[tuple[str, ...]]) -> None:
+    from rich.console import Console
+    from rich.table import Table
+
+    table = Table(*columns, box=None, pad_edge=False)
+    for row in rows:
+        table.add_row(*row)
+    Console(highlight=False).print(table)
 
 
 def _print_json(value: object) -> None:

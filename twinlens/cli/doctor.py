@@ -6,10 +6,7 @@ import json
 import platform
 import shutil
 import socket
-import sqlite3
 import sys
-import urllib.error
-import urllib.request
 from collections.abc import Iterator
 from dataclasses import dataclass
 from importlib.metadata import PackageNotFoundError, version
@@ -85,6 +82,8 @@ def _versions() -> Iterator[Finding]:
     if missing:
         yield Finding("bad", f"server parts are missing: {', '.join(missing)}", "pip install 'twinlens[server]'")
         return
+    import sqlite3
+
     known = ", ".join(f"{part} {_version(part)}" for part in ("litestar", "sqlalchemy", "duckdb"))
     yield Finding("ok", f"{known}, SQLite {sqlite3.sqlite_version}")
     web = Path(__file__).resolve().parent.parent / "web" / "index.html"
@@ -132,6 +131,8 @@ def _files(folder: Path) -> Iterator[Finding]:
     catalog = folder / "catalog.db"
     if not catalog.exists():
         return
+    import sqlite3
+
     try:
         with sqlite3.connect(f"file:{catalog}?mode=ro", uri=True) as connection:
             (state,) = connection.execute("PRAGMA quick_check(1)").fetchone()
@@ -166,6 +167,9 @@ def _running(holder: dict[str, Any]) -> Iterator[Finding]:
     if not isinstance(url, str):
         yield Finding("warn", f"the data folder is held by {who}, which is not (yet) serving")
         return
+    import urllib.error
+    import urllib.request
+
     try:
         with urllib.request.urlopen(f"{url}/health", timeout=5):  # noqa: S310 - the address our own server wrote down
             yield Finding("ok", f"server {url} answers ({who})")

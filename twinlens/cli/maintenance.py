@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import json
-import urllib.error
-import urllib.request
 from typing import Annotated
 
 from cyclopts import Parameter
@@ -40,6 +38,9 @@ def reclaim(
         finally:
             instance.close()
     else:
+        import urllib.error
+        import urllib.request
+
         from twinlens.domain.errors import Conflict
 
         request = urllib.request.Request(f"{holder.get('url')}/api/twinlens/v1/reclaim", method="POST")  # noqa: S310

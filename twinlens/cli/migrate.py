@@ -7,7 +7,6 @@ from typing import Annotated, Literal
 
 from cyclopts import App, Parameter
 from cyclopts.validators import Number
-from rich.console import Console
 
 migrate = App(name="migrate")
 
@@ -68,7 +67,7 @@ def run(
     show_report(report, title)
     show_notes(opened)
     check(report)
-    Console().print("Both sides agree.")
+    print("Both sides agree.")
 
 
 @migrate.command(name="config")

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 from cyclopts import Parameter
-from rich.console import Console
 
 from twinlens.cli.options import Config, Data, settings
 from twinlens.settings import Settings, SettingsError
@@ -134,11 +134,12 @@ def announce(instance: Instance, urls: Sequence[str]) -> None:
     url = instance.settings.base_url or urls[0]
     secured = instance.services.access.secured
     print(f"Twinlens is ready at {' and '.join(urls)}", flush=True)
-    console = Console(highlight=False, soft_wrap=True)
-    if not console.is_terminal:
+    if not sys.stdout.isatty():
         return
+    from rich.console import Console
+
     key = "your secret key" if secured else "any"
-    console.print(
+    Console(highlight=False, soft_wrap=True).print(
         f"  data      {instance.settings.data.resolve()}\n"
         f"  mode      {'secured: sign in or send a key' if secured else 'open: this machine only, no login'}\n\n"
         f"  MLflow    [cyan]export MLFLOW_TRACKING_URI={url}[/]\n"
