@@ -9,15 +9,18 @@ import signal
 import subprocess
 import sys
 import threading
+import time
+from collections.abc import Callable
 from pathlib import Path
 from types import TracebackType
+from typing import TypeVar
 
 import httpx
 
 from tests.zygote import ForkedProcess, Zygote
 
 READY = re.compile(r"Twinlens is ready at (.+)")
-START_SECONDS = 30.0
+START_SECONDS = 120.0
 #: Variables of the developer's shell that must not reach the server; without byte code every start compiles everything.
 _FOREIGN = ("TWINLENS_", "LANGFUSE_", "MLFLOW_", "OTEL_", "PYTHONDONTWRITEBYTECODE")
 
@@ -43,6 +46,23 @@ def run_command(
         return zygote().run(list(args), variables, cwd or Path.cwd())
     command = [sys.executable, "-m", "twinlens", *args]
     return subprocess.run(command, capture_output=True, text=True, timeout=60, check=False, cwd=cwd, env=variables)
+
+
+Found = TypeVar("Found")
+
+
+def eventually(look: Callable[[], Found], good: Callable[[Found], object] = bool, seconds: float = 90.0) -> Found:
+    """The first good thing that ``look`` finds: for what follows in moments and tells nobody when it is there.
+
+    Raises:
+        TimeoutError: nothing good came; the text holds what was seen last.
+    """
+    end = time.monotonic() + seconds
+    while not good(found := look()):
+        if time.monotonic() > end:
+            raise TimeoutError(repr(found))
+        time.sleep(0.05)
+    return found
 
 
 class LiveServer:
@@ -124,7 +144,7 @@ class LiveServer:
                 ready.set()
         ready.set()
 
-    def line(self, number: int, seconds: float = 10.0) -> str:
+    def line(self, number: int, seconds: float = 60.0) -> str:
         """A line of its output (from 0), awaited when it is not printed yet.
 
         Raises:
@@ -135,7 +155,7 @@ class LiveServer:
                 raise TimeoutError(f"the server did not print line {number}")
             return self.output[number]
 
-    def stop(self, seconds: float = 20.0) -> int | None:
+    def stop(self, seconds: float = 60.0) -> int | None:
         """SIGTERM and wait; the exit status."""
         if self.process is None:
             return None
@@ -160,7 +180,7 @@ class LiveServer:
 
     def client(self, **options: object) -> httpx.Client:
         """An HTTP client for this server."""
-        return httpx.Client(base_url=self.url, timeout=30, **options)  # type: ignore[arg-type]
+        return httpx.Client(base_url=self.url, timeout=60, **options)  # type: ignore[arg-type]
 
     def __enter__(self) -> LiveServer:
         return self.start()

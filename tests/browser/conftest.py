@@ -19,7 +19,7 @@ WEB = Path(twinlens.__file__).parent / "web"
 
 OpenPage = Callable[..., Page]
 
-expect.set_options(timeout=20_000)  # ends as soon as it holds; three browsers share two cores
+expect.set_options(timeout=45_000)  # ends as soon as it holds; three browsers share two cores
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:

@@ -75,7 +75,7 @@ class MlflowPage:
                 length = int(self.headers.get("Content-Length") or 0)
                 body = self.rfile.read(length) if length else None
                 headers = {k: v for k, v in self.headers.items() if k.lower() not in _DROPPED}
-                connection = http.client.HTTPConnection(host, timeout=30)
+                connection = http.client.HTTPConnection(host, timeout=60)
                 connection.request(self.command, self.path, body, headers)
                 reply = connection.getresponse()
                 content = reply.read()

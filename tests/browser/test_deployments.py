@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import time
 from typing import Any
 
 import httpx
@@ -12,7 +11,7 @@ from playwright.sync_api import Page, expect
 
 from tests.browser.conftest import OpenPage
 from tests.browser.events import attributes, mlflow, span, start_run
-from tests.servers import LiveServer
+from tests.servers import LiveServer, eventually
 
 NATIVE = "/api/twinlens/v1/projects/default"
 SHOTS = os.environ.get("TWINLENS_SCREENSHOTS")
@@ -57,13 +56,11 @@ def place(live_server: LiveServer) -> str:
         send(client, "support-agent", "1.4.0", 4)
         send(client, "support-agent", "1.5.0", 7)
         send(client, "mailer", "2", 2)
-        for _ in range(150):
-            row = client.get(path).json()
-            seen = client.get(f"{NATIVE}/observed-versions").json()["observed"]
-            if row["drift"] and any(o["subject"] == "mailer" for o in seen):
-                return row["deployment_id"]
-            time.sleep(0.1)
-    raise AssertionError(row)
+        eventually(
+            lambda: client.get(f"{NATIVE}/observed-versions").json()["observed"],
+            lambda seen: any(o["subject"] == "mailer" for o in seen),
+        )
+        return eventually(lambda: client.get(path).json(), lambda row: row["drift"])["deployment_id"]
 
 
 def shot(page: Page, name: str) -> None:

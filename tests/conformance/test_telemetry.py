@@ -285,7 +285,7 @@ def test_one_bad_batch_fails_alone(telemetry: TelemetryStore, writer: Writer) ->
         "moved": Batch(project_id="p", spans=[make_span("taken", "a")], experiment_id="2"),
         "other": Batch(project_id="q", spans=[make_span("g", "a")]),
     }
-    blocker = threading.Thread(target=lambda: writer.run_sync(lambda _: gate.wait(30)))
+    blocker = threading.Thread(target=lambda: writer.run_sync(lambda _: gate.wait(90)))
     blocker.start()
     threads = [threading.Thread(target=send, args=item) for item in batches.items()]
     for thread in threads:
@@ -294,7 +294,7 @@ def test_one_bad_batch_fails_alone(telemetry: TelemetryStore, writer: Writer) ->
         threading.Event().wait(0.001)
     gate.set()
     for thread in [*threads, blocker]:
-        thread.join(30)
+        thread.join(90)
     assert outcomes["good"] is None and outcomes["other"] is None
     assert isinstance(outcomes["huge"], InvalidArgument) and isinstance(outcomes["moved"], InvalidArgument)
     assert telemetry.count("spans", Query(project_id="p")) == 1 and telemetry.trace_spans("p", ["h", "taken"]) == {}

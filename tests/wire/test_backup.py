@@ -52,14 +52,14 @@ def loaded(tmp_path_factory: pytest.TempPathFactory, place: Path) -> Iterator[di
     with LiveServer(tmp_path_factory.mktemp("data")) as server, server.client() as client:
         run_id = run_with_everything(client, "0")
         load = Load(server.url, run_id, 0)
-        assert load.sent_after.wait(20)
+        assert load.sent_after.wait(90)
         while min(len(load.traces), len(load.points), len(load.scores)) < 5:
             load.sent_after.clear()
-            assert load.sent_after.wait(20)
+            assert load.sent_after.wait(90)
         before = set(load.traces), set(load.points), set(load.scores)
         made = backup(place, server.data)
         load.sent_after.clear()
-        assert load.sent_after.wait(20), "the writers were stopped by the backup"
+        assert load.sent_after.wait(90), "the writers were stopped by the backup"
         strangers = [
             client.post("/api/twinlens/v1/backup", json={"folder": str(place)}, headers={"x-twinlens-owner": proof})
             for proof in (b"", "é".encode())

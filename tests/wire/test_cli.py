@@ -139,7 +139,7 @@ def test_mlflow_spelling(tmp_path: Path) -> None:
         url = process.stdout.readline().split()[-1]
         assert httpx.get(f"{url}/version").status_code == 200
         process.send_signal(signal.SIGTERM)
-        assert process.wait(20) == 0
+        assert process.wait(90) == 0
     assert (tmp_path / "twinlens-data" / "catalog.db").exists()
     odd = twinlens("server", "--backend-store-uri", "mysql://x/y", cwd=tmp_path)
     assert odd.returncode == 2
@@ -153,18 +153,18 @@ def test_demo_sends_a_history(tmp_path: Path) -> None:
         url = process.stdout.readline().split()[-1]
         assert process.stdout.readline() == "The sample history is in.\n"
         base = f"{url}/api/twinlens/v1/projects/default"
-        found = httpx.get(f"{base}/overview", timeout=30).json()
+        found = httpx.get(f"{base}/overview", timeout=60).json()
         assert found["totals"]["traces"] > 100
         assert found["totals"]["total_cost"] > 0
         assert {use["model"] for use in found["models"]} >= {"gpt-4o", "gpt-4o-mini"}
         assert {use["name"] for use in found["scores"]} == {"helpfulness", "user-feedback"}
-        runs = httpx.get(f"{base}/runs", timeout=30).json()["runs"]
+        runs = httpx.get(f"{base}/runs", timeout=60).json()["runs"]
         assert len(runs) == 8
         assert {run["status"] for run in runs} == {"FINISHED"}
-        artifacts = httpx.get(f"{base}/runs/{runs[0]['run_id']}/artifacts", timeout=30).json()["entries"]
+        artifacts = httpx.get(f"{base}/runs/{runs[0]['run_id']}/artifacts", timeout=60).json()["entries"]
         assert [entry["name"] for entry in artifacts] == ["model-card.md", "params.json"]
         process.send_signal(signal.SIGINT)
-        assert process.wait(20) == 0
+        assert process.wait(90) == 0
 
 
 def test_missing_server_parts_are_named(tmp_path: Path) -> None:

@@ -14,7 +14,7 @@ import pytest
 
 import twinlens
 from tests.plugin import installed
-from tests.servers import LiveServer
+from tests.servers import LiveServer, eventually
 from tests.servers import run_command as command
 from tests.wire.mlflow.peer import ClientError, MlflowPeer
 
@@ -194,14 +194,9 @@ def spans(service: str, version: str, *traces: str) -> dict[str, object]:
     }  # fmt: skip
 
 
-def eventually(client: httpx.Client, path: str, good: Callable[[Any], bool]) -> Any:
+def soon(client: httpx.Client, path: str, good: Callable[[Any], bool]) -> Any:
     """The first answer that is good; what traces show follows their commit within moments."""
-    for _ in range(150):
-        answer = client.get(path).raise_for_status().json()
-        if good(answer):
-            return answer
-        time.sleep(0.1)
-    raise AssertionError(answer)
+    return eventually(lambda: client.get(path).raise_for_status().json(), good)
 
 
 def test_declared_and_observed_versions_are_compared(live_server: LiveServer) -> None:
@@ -209,10 +204,10 @@ def test_declared_and_observed_versions_are_compared(live_server: LiveServer) ->
     with live_server.client() as client:
         twinlens.deployments.create("desk", version="3", server=live_server.url)
         client.post("/v1/traces", json=spans("desk", "3", "a" * 32)).raise_for_status()
-        found = eventually(client, path, lambda row: row["observed"] is not None)
+        found = soon(client, path, lambda row: row["observed"] is not None)
         assert (found["observed"]["calls"], found["drift"]) == (1, None)
         client.post("/v1/traces", json=spans("desk", "4", "b" * 32, "c" * 32)).raise_for_status()
-        found = eventually(client, path, lambda row: row["drift"] is not None)
+        found = soon(client, path, lambda row: row["drift"] is not None)
         assert (found["drift"]["version"], found["drift"]["both"]) == ("4", True)
         shown = command("deployment", "show", "desk", "--server", live_server.url).stdout
         assert "observed 4 since" in shown

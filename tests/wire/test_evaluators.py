@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -11,7 +10,7 @@ import httpx
 import pytest
 
 from tests.judge_stub import JudgeStub
-from tests.servers import LiveServer
+from tests.servers import LiveServer, eventually
 from tests.wire.langfuse.clients import api, run_json
 from tests.wire.mlflow.peer import ClientError, MlflowPeer
 from tests.wire.mlflow.recording import proven_routes, routes_of_test  # noqa: F401 - fixtures for every test here
@@ -57,15 +56,6 @@ def send(http: httpx.Client, trace_id: str, answer: str, **more: Any) -> None:
     assert http.post("/ingestion", json={"batch": events}).json()["errors"] == []
 
 
-def until(look: Callable[[], Any], seconds: float = 30.0) -> Any:
-    """What ``look`` finds, as soon as it finds something."""
-    end = time.monotonic() + seconds
-    while not (found := look()):
-        assert time.monotonic() < end, "it did not happen"
-        time.sleep(0.05)
-    return found
-
-
 def scores(http: httpx.Client, **query: str) -> list[dict[str, Any]]:
     return http.get("/v3/scores", params={"fields": "details,subject", **query}).json()["data"]
 
@@ -86,7 +76,7 @@ def test_a_judge_runs_on_what_a_rule_matches(http: httpx.Client, judge: JudgeStu
     })  # fmt: skip
     send(http, "t-good", "good answer")
     send(http, "t-other", "good answer", name="other")
-    (score,) = until(lambda: scores(http, traceId="t-good"))
+    (score,) = eventually(lambda: scores(http, traceId="t-good"))
     assert (score["name"], score["value"], score["source"]) == ("helpful", 0.9, "EVAL")
     assert score["comment"] == "clear"
     assert score["subject"] == {"kind": "observation", "id": "t-good-g", "traceId": "t-good"}
@@ -104,7 +94,7 @@ def test_a_judge_runs_on_what_a_rule_matches(http: httpx.Client, judge: JudgeStu
     versions = http.get(f"/v2/evaluators/{evaluator['id']}/versions").json()["data"]
     assert [v["version"] for v in versions] == [2, 1]
     send(http, "t-again", "good answer")
-    until(lambda: scores(http, traceId="t-again"))
+    eventually(lambda: scores(http, traceId="t-again"))
     assert judge.asked[-1]["messages"][0]["content"] == "Rate why? good answer now"
     assert http.patch(f"/v2/evaluation-rules/{rule['id']}", json={"enabled": False}).json()["enabled"] is False
     assert http.delete(f"/v2/evaluators/{evaluator['id']}").json() == {"id": evaluator["id"]}
@@ -122,7 +112,7 @@ def test_a_refused_key_pauses_and_a_restart_goes_on(tmp_path: Path) -> None:
             })  # fmt: skip
             send(http, "t-1", "good answer")
             path = f"/v2/evaluators/{evaluator['id']}"
-            until(lambda: http.get(path).json()["status"] == "paused")
+            eventually(lambda: http.get(path).json()["status"] == "paused")
             assert "401" in http.get(path).json()["pausedMessage"]
             native = f"{server.url}/api/twinlens/v1/projects/default/evaluators"
             (row,) = httpx.get(native).json()["evaluators"]
@@ -135,16 +125,16 @@ def test_a_refused_key_pauses_and_a_restart_goes_on(tmp_path: Path) -> None:
         with LiveServer(tmp_path, env=env) as server, api(server.url) as http:
             assert http.get(path).json()["status"] == "paused"
             http.patch(path, json={"modelConfig": {"provider": "openai", "model": "judge-2"}})
-            (score,) = until(lambda: scores(http, traceId="t-1"))
+            (score,) = eventually(lambda: scores(http, traceId="t-1"))
             assert (score["value"], score["comment"], judge.asked[-1]["model"]) == (1, "at last", "judge-2")
             assert http.get(path).json()["status"] == "active"
             judge.rules[:] = [("good answer", 404)]
             send(http, "t-2", "good answer")
-            until(lambda: http.get(path).json()["status"] == "paused")
+            eventually(lambda: http.get(path).json()["status"] == "paused")
             judge.rules[:] = [("good answer", {"reasoning": "back", "score": 0})]
             resumed = httpx.post(f"{server.url}/api/twinlens/v1/projects/default/evaluators/{evaluator['id']}/resume")
             assert resumed.json()["paused"] is False
-            (score,) = until(lambda: scores(http, traceId="t-2"))
+            (score,) = eventually(lambda: scores(http, traceId="t-2"))
             assert (score["value"], score["comment"]) == (0, "back")
 
 
@@ -199,7 +189,7 @@ def test_mlflow_scorers_are_the_same_judges(
         assert found["versions"] == dict(zip("12", found["instructions"], strict=True))
         assert found["configs"] == [found["config"]]
         one, two = found["traces"]
-        values = until(lambda: mlflow.run(
+        values = eventually(lambda: mlflow.run(
             f"result = [(a.name, a.value, a.source.source_type, a.rationale) for a in mlflow.get_trace({one!r}).info.assessments]"
         ))  # fmt: skip
         assert values == [["kind", True, "LLM_JUDGE", "kind"]]

@@ -9,7 +9,7 @@ from typing import Any
 
 import httpx
 
-from tests.servers import LiveServer
+from tests.servers import LiveServer, eventually
 from tests.servers import run_command as command
 
 NATIVE = "/api/twinlens/v1/projects/default"
@@ -108,14 +108,6 @@ def test_a_collection_that_was_stopped_goes_on(live_server: LiveServer) -> None:
     assert files(live_server) == 0
 
 
-def wait_for(good: Callable[[], bool]) -> None:
-    for _ in range(300):
-        if good():
-            return
-        time.sleep(0.1)
-    raise AssertionError("did not happen")
-
-
 def test_retention(start_server: Callable[..., LiveServer], tmp_path: Path) -> None:
     old, young = "a" * 32, "b" * 32
     text = "A long question. " * 500
@@ -129,8 +121,8 @@ def test_retention(start_server: Callable[..., LiveServer], tmp_path: Path) -> N
             trace(client, young, age_days=6, text=text)
             there = lambda t: client.get(f"{NATIVE}/traces/{t}")  # noqa: E731
             if not keep:
-                wait_for(lambda: there(old).status_code == 404)  # noqa: B023
+                eventually(lambda: there(old).status_code == 404)  # noqa: B023
             else:
-                wait_for(lambda: text not in client.get(f"{NATIVE}/traces/{old}/spans/{old[:16]}").text)
+                eventually(lambda: text not in client.get(f"{NATIVE}/traces/{old}/spans/{old[:16]}").text)
                 assert there(old).status_code == 200
             assert text.strip() in client.get(f"{NATIVE}/traces/{young}/spans/{young[:16]}").text

@@ -44,7 +44,7 @@ class Configured:
     """A server whose gateway is set up through MLflow's calls."""
 
     def __init__(self, url: str, provider: str) -> None:
-        self.http = httpx.Client(base_url=url, timeout=30)
+        self.http = httpx.Client(base_url=url, timeout=60)
         self._provider = provider
         self._count = 0
 

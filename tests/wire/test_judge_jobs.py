@@ -4,14 +4,13 @@ from __future__ import annotations
 
 import json
 import socket
-import time
 from collections.abc import Callable
 from typing import Any
 
 import httpx
 
 from tests.judge_stub import JudgeStub
-from tests.servers import LiveServer
+from tests.servers import LiveServer, eventually
 
 AJAX = "/ajax-api/3.0"
 API = "/api/2.0/mlflow"
@@ -37,13 +36,10 @@ def send(http: httpx.Client, experiment_id: str, number: int, output: str) -> st
 
 
 def ended(http: httpx.Client, job_id: str) -> dict[str, Any]:
-    end = time.monotonic() + 30
-    while time.monotonic() < end:
-        state = http.get(f"{AJAX}/mlflow/jobs/{job_id}").raise_for_status().json()
-        if state["status"] not in ("PENDING", "RUNNING"):
-            return state
-        time.sleep(0.05)
-    raise TimeoutError(state)
+    return eventually(
+        lambda: http.get(f"{AJAX}/mlflow/jobs/{job_id}").raise_for_status().json(),
+        lambda state: state["status"] not in ("PENDING", "RUNNING"),
+    )
 
 
 def test_jobs(start_server: Callable[..., LiveServer]) -> None:

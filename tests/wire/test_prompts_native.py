@@ -18,7 +18,7 @@ KEYS = ("pk-lf-1", "sk-lf-1")
 def native(live_server: LiveServer) -> Iterator[httpx.Client]:
     """The native API of the default project."""
     url = f"{live_server.url}/api/twinlens/v1/projects/default"
-    with httpx.Client(base_url=url, timeout=20) as client:
+    with httpx.Client(base_url=url, timeout=60) as client:
         yield client
 
 

@@ -134,7 +134,7 @@ def test_status_input_output_and_signals_are_the_commands_own(tmp_path: Path) ->
     assert process.stdout is not None
     assert process.stdout.readline() == "ready\n"
     process.send_signal(signal.SIGTERM)
-    assert process.wait(10) == -signal.SIGTERM
+    assert process.wait(60) == -signal.SIGTERM
     process.stdout.close()
     absent = start(sys.executable, tmp_path, *run, "no-such-command", env=env)
     assert (absent.returncode, absent.stderr) == (127, "error: no-such-command: command not found\n")

@@ -9,7 +9,6 @@ import socket
 import subprocess
 import sys
 import threading
-import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -19,7 +18,7 @@ from typing import Any
 import httpx
 import pytest
 
-from tests.servers import LiveServer
+from tests.servers import LiveServer, eventually
 from tests.wire.langfuse.clients import api
 
 AGENT = """
@@ -214,9 +213,7 @@ def test_killed_agents_leave_their_spans_to_spool_push(live_server: LiveServer, 
         assert process.stdout is not None
         while process.stdout.readline() != "done\n":
             pass
-        until = time.monotonic() + 20
-        while len(waiting(tmp_path / "spool")) < 7 and time.monotonic() < until:
-            time.sleep(0.02)
+        eventually(lambda: len(waiting(tmp_path / "spool")) >= 7)
         process.send_signal(signal.SIGKILL)
         process.wait()
     moved = tmp_path / "moved"  # the same parcels, for the server that answers
@@ -240,8 +237,8 @@ def test_a_hanging_backend_costs_at_most_the_exit_budget(tmp_path: Path) -> None
         done = agent(TIMED, playbook(tmp_path, url, "hanging"), tmp_path / "spool")
     assert done.returncode == 3, done.stderr
     ran, closing = (float(line) for line in done.stdout.split())
-    assert ran < 5  # generous: a call that waited for an answer would take 10 s
-    assert closing < 5
+    assert ran < 9  # generous: a call that waited for an answer would take 10 s
+    assert closing < 9
     assert waiting(tmp_path / "spool")
 
 

@@ -15,7 +15,7 @@ from tests.servers import LiveServer
 def serve(*args: str) -> subprocess.CompletedProcess[str]:
     """Run a command that is expected to end by itself."""
     command = [sys.executable, "-m", "twinlens", *args]
-    return subprocess.run(command, capture_output=True, text=True, timeout=30, check=False)
+    return subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)
 
 
 def test_second_process_on_a_data_folder_is_told_who_holds_it(start_server: Callable[..., LiveServer]) -> None:

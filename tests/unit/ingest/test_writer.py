@@ -35,7 +35,7 @@ def store(tmp_path: Path) -> Iterator[TelemetryStore]:
 async def test_what_is_queued_together_is_committed_together(store: TelemetryStore) -> None:
     with running_writer(store) as writer:
         gate = threading.Event()
-        blocked = asyncio.create_task(writer.run(lambda _: gate.wait(30)))
+        blocked = asyncio.create_task(writer.run(lambda _: gate.wait(90)))
         batches = [
             asyncio.create_task(writer.submit(Batch(project_id="p", spans=[make_span(f"t{i}", "a")])))
             for i in range(20)
@@ -51,7 +51,7 @@ async def test_what_is_queued_together_is_committed_together(store: TelemetrySto
 async def test_a_full_queue_says_busy_and_empties_again(store: TelemetryStore) -> None:
     with running_writer(store, limits=WriterLimits(queue_rows=10, queue_bytes=1000)) as writer:
         gate = threading.Event()
-        blocked = asyncio.create_task(writer.run(lambda _: gate.wait(30)))
+        blocked = asyncio.create_task(writer.run(lambda _: gate.wait(90)))
         huge = asyncio.create_task(
             writer.submit(Batch(project_id="p", spans=[make_span("t", f"{i}") for i in range(50)]))
         )
@@ -70,7 +70,7 @@ async def test_a_full_queue_says_busy_and_empties_again(store: TelemetryStore) -
 async def test_a_client_that_goes_away_hurts_nobody(store: TelemetryStore) -> None:
     with running_writer(store) as writer:
         gate = threading.Event()
-        blocked = asyncio.create_task(writer.run(lambda _: gate.wait(30)))
+        blocked = asyncio.create_task(writer.run(lambda _: gate.wait(90)))
         gone = asyncio.create_task(writer.submit(Batch(project_id="p", spans=[make_span("t", "a")])))
         stays = asyncio.create_task(writer.submit(Batch(project_id="p", spans=[make_span("t", "b")])))
         while writer.depth()["items"] < 2:
@@ -226,10 +226,10 @@ def test_an_idle_moment_settles_folds_and_gives_back(tmp_path: Path, monkeypatch
     monkeypatch.setattr("twinlens.ingest.writer._MOMENT_S", 0.01)
     with running_writer(store, limits=WriterLimits(idle_s=0.01)) as writer:
         writer.submit_sync(Batch(project_id="p", spans=[make_span("t", "a", input='"' + "x" * 2000 + '"')]))
-        assert folded.wait(30)
+        assert folded.wait(90)
         assert (tmp_path / "t.duckdb.journal").stat().st_size == 0
         writer.run_sync(lambda s: s.delete_traces("p", ["t"]))
-        assert reclaimed.wait(30)
+        assert reclaimed.wait(90)
         assert store.stats()["rows"]["payloads"] == 0
     store.close()
 
@@ -245,6 +245,6 @@ def test_failing_maintenance_does_not_stop_the_writer(store: TelemetryStore, mon
     monkeypatch.setattr("twinlens.ingest.writer._MOMENT_S", 0.01)
     with running_writer(store, limits=WriterLimits(idle_s=0.01)) as writer:
         writer.submit_sync(Batch(project_id="p", spans=[make_span("t", "a")]))
-        assert tried.wait(30)
+        assert tried.wait(90)
         writer.submit_sync(Batch(project_id="p", spans=[make_span("t", "b")]))
     assert store.count("spans", Query(project_id="p")) == 2

@@ -49,7 +49,7 @@ def test_waits_as_long_as_the_server_asks(busy: str) -> None:
     Busy.answers = [(429, "0.4"), (503, "0.2")]
     begun = time.monotonic()
     assert Http(busy).get("/x") == {}
-    assert 0.6 <= time.monotonic() - begun < 5
+    assert time.monotonic() - begun >= 0.6
 
 
 def test_a_date_is_a_time_too(busy: str) -> None:
@@ -94,7 +94,7 @@ def test_answers_come_in_order_and_few_ahead() -> None:
 
     def ask(n: int) -> int:
         if n == 0:
-            assert second.wait(10)
+            assert second.wait(60)
         elif n == 1:
             second.set()
         return n * n

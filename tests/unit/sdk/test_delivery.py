@@ -238,11 +238,10 @@ def test_a_program_that_ends_waits_for_backends_that_answer_only(tmp_path: Path)
     assert not made.wait(never, 30, ending=True)
     link.took = 60.0  # it answers, after a minute
     assert not made.wait(never, 30, ending=True)
-    assert time.monotonic() - begun < 5
     assert made.spool.given_up_s() < 60
     link._asked, link.took = None, None
     assert not made.wait(never, 30, ending=True)  # another process gave up on it a moment ago
-    assert time.monotonic() - begun < 5
+    assert time.monotonic() - begun < 25, "one of them was waited for to the end"
     assert made.round()
     assert made.spool.given_up_s() == float("inf")
 

@@ -135,8 +135,8 @@ def test_a_backend_known_to_be_dead_is_not_waited_for(tmp_path: Path) -> None:
     assert courier.down
     pipeline.put(Score("s", 1, "0" * 31 + "1"))
     begun = time.monotonic()
-    pipeline.close(1.0)
-    assert time.monotonic() - begun < 0.8
+    pipeline.close(120.0)
+    assert time.monotonic() - begun < 60, "it was waited for to the end"
     assert len(courier.spool.names()) == 2
 
 

@@ -174,14 +174,14 @@ def test_writers_go_on_while_the_tables_take_over(tmp_path: Path, monkeypatch: p
 
     def slow(*args: Any) -> None:
         entered.set()
-        assert go.wait(30)
+        assert go.wait(90)
         commit(*args)
 
     monkeypatch.setattr(store._committer, "commit", slow)
     store.commit(commit_of(make_span("t", "a"), make_span("t", "b")))
     store.commit(commit_of(make_span("u", "a")))
     store.settle(idle=False)
-    assert entered.wait(30)
+    assert entered.wait(90)
     store.commit(commit_of(make_span("v", "a")))
     update = make_span("t", "b", name="said again")
     summary = store.lookup_traces([("p", "t")])["p", "t"]

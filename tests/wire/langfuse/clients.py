@@ -68,4 +68,4 @@ def run_json(environment: str, program: Path | str, url: str, **more: Any) -> di
 
 def api(url: str, keys: tuple[str, str] = ("pk-lf-1", "sk-lf-1")) -> httpx.Client:
     """A plain HTTP client of the public API."""
-    return httpx.Client(base_url=url + "/api/public", auth=keys, timeout=20)
+    return httpx.Client(base_url=url + "/api/public", auth=keys, timeout=60)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -10,7 +9,7 @@ from typing import Any
 import httpx
 import pytest
 
-from tests.servers import LiveServer
+from tests.servers import LiveServer, eventually
 from tests.wire.langfuse.clients import PROGRAMS, api, run_json
 
 pytestmark = pytest.mark.peer
@@ -82,12 +81,9 @@ def test_the_real_client_administers(client: str, secured: LiveServer) -> None:
         # Leave nothing that the next client meets: given keys and addresses are unique over the instance.
         assert http.delete(f"/projects/{project}").status_code == 202
         with secured.client(headers=ADMIN) as admin:
-            for _ in range(100):
-                gone = admin.delete(f"/api/admin/organizations/{organization}")
-                if gone.status_code == 200:
-                    break
-                time.sleep(0.05)
-            assert gone.status_code == 200, gone.text
+            eventually(
+                lambda: admin.delete(f"/api/admin/organizations/{organization}"), lambda gone: gone.status_code == 200
+            )
 
 
 def test_keys_of_a_project_administer_nothing(secured: LiveServer, org: httpx.Client) -> None:
@@ -238,12 +234,8 @@ def test_a_deleted_project_is_gone_with_all_it_held(tmp_path: Path) -> None:
         server.kill()
         server.start()
         with server.client() as client:
-            for _ in range(200):
-                again = client.post(native, json={"name": "Again", "id": "gone"})
-                if again.status_code != 409:
-                    break
-                time.sleep(0.05)  # the removal says nothing when it is done
-            again.raise_for_status()
+            again = {"name": "Again", "id": "gone"}
+            eventually(lambda: client.post(native, json=again), lambda made: made.status_code != 409).raise_for_status()
             assert not any(server.data.rglob("a.txt"))
             header = {"X-Twinlens-Project": "gone"}
             assert client.get("/api/public/v3/scores", headers=header).json()["data"] == []

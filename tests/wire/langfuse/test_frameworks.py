@@ -47,7 +47,7 @@ pytestmark = pytest.mark.peer
 def traces(live_server: LiveServer) -> Iterator[dict[str, dict[str, Any]]]:
     """The trace of every program, by its name, as Langfuse's list shows it."""
     url = live_server.url
-    with stub_llm() as provider, httpx.Client(base_url=url, auth=("pk-lf-1", "sk-lf-1"), timeout=30) as http:
+    with stub_llm() as provider, httpx.Client(base_url=url, auth=("pk-lf-1", "sk-lf-1"), timeout=60) as http:
         env = environment_for(
             url, OPENAI_BASE_URL=provider, OPENAI_API_KEY="sk-none", OTEL_EXPORTER_OTLP_ENDPOINT=url,
             LANGSMITH_TRACING="false", LITELLM_LOCAL_MODEL_COST_MAP="True", PYTHONWARNINGS="ignore",

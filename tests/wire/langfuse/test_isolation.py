@@ -191,7 +191,7 @@ def test_no_row_crosses_the_border(
     async def run() -> None:
         https = {
             name: httpx.AsyncClient(
-                transport=httpx.ASGITransport(app=app), base_url="http://127.0.0.1/api/public", auth=keys, timeout=20
+                transport=httpx.ASGITransport(app=app), base_url="http://127.0.0.1/api/public", auth=keys, timeout=60
             )
             for name, (app, keys) in clients.items()
         }
@@ -269,7 +269,7 @@ def test_every_read_keeps_to_its_project(clients: dict[str, tuple[Any, tuple[str
     async def run() -> None:
         https = {
             name: httpx.AsyncClient(
-                transport=httpx.ASGITransport(app=app), base_url="http://127.0.0.1/api/public", auth=keys, timeout=20
+                transport=httpx.ASGITransport(app=app), base_url="http://127.0.0.1/api/public", auth=keys, timeout=60
             )
             for name, (app, keys) in clients.items()
         }

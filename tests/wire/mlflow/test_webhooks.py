@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -11,7 +10,7 @@ from typing import Any
 import httpx
 import pytest
 
-from tests.servers import LiveServer
+from tests.servers import LiveServer, eventually
 from tests.webhook_receiver import Received, Receiver
 from tests.wire.mlflow.peer import ClientError, MlflowPeer
 
@@ -152,9 +151,6 @@ def _verified_as_documented(secret: str, request: Received) -> bool:
 
 def _settled(http: httpx.Client, path: str) -> list[dict[str, str]]:
     """The deliveries once none is under way: an answer may have reached the receiver before the row is written."""
-    for _ in range(200):
-        rows = http.get(path).json()["deliveries"]
-        if all(row["status"] != "pending" for row in rows):
-            return rows
-        time.sleep(0.1)
-    raise TimeoutError(rows)
+    return eventually(
+        lambda: http.get(path).json()["deliveries"], lambda rows: all(row["status"] != "pending" for row in rows)
+    )
