@@ -17,7 +17,7 @@ from twinlens.domain.otlp import RawLog
 from twinlens.domain.score import Score
 from twinlens.domain.trace import Span
 from twinlens.ingest.dialects.genai import messages, with_system
-from twinlens.ingest.dialects.rule import decoded, text
+from twinlens.ingest.dialects.rule import decoded, structured, text
 from twinlens.ingest.usage import amount
 
 DETAILS = "gen_ai.client.inference.operation.details"
@@ -68,7 +68,7 @@ def _fields(attributes: Mapping[str, Any], body: Any) -> dict[str, Any]:
     found = body if isinstance(body, dict) else decoded(body) if isinstance(body, str) else None
     if isinstance(found, dict):
         return found
-    fields = {k: decoded(v) for k, v in attributes.items() if not k.startswith(("gen_ai.", "event."))}
+    fields = {k: structured(v) for k, v in attributes.items() if not k.startswith(("gen_ai.", "event."))}
     if isinstance(body, str) and body:
         fields.setdefault("content", body)
     return fields
@@ -81,12 +81,14 @@ def _message(role: str, attributes: Mapping[str, Any], body: Any) -> dict[str, A
 
 def _choice(attributes: Mapping[str, Any], body: Any) -> dict[str, Any]:
     fields = _fields(attributes, body)
-    inner = decoded(fields.pop("message", None))
+    inner = structured(fields.pop("message", None))
     if isinstance(inner, dict):
         fields = {**inner, **fields}
     elif inner is not None:
         fields["content"] = inner
     fields.pop("index", None)
+    if isinstance(calls := fields.get("tool_calls"), list):
+        fields["tool_calls"] = [structured(call) for call in calls]
     return {
         "role": fields.get("role") or "assistant",
         **{k: v for k, v in fields.items() if k != "role" and v is not None},

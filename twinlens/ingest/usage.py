@@ -155,7 +155,14 @@ def _fold(found: dict[str, int]) -> dict[str, int]:
 
 
 def from_slots(slots: dict[str, int]) -> dict[str, int]:
-    """Usage from single attributes whose canonical target is known; zero parts are dropped."""
+    """Usage from single attributes whose canonical target is known; zero parts are dropped.
+
+    ``input_uncached`` is an input that leaves out its cached parts, as Anthropic counts.
+    """
+    uncached = slots.pop("input_uncached", None)
+    if uncached is not None:
+        parts = sum(count for key, count in slots.items() if key.startswith("input_"))
+        slots["input"] = uncached + parts
     return disjoint({k: v for k, v in slots.items() if v or k in _SIDES})
 
 

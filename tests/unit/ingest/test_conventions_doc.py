@@ -32,6 +32,8 @@ def tables() -> str:
         parts.append("| Field | Attribute | |\n|---|---|---|")
         for rule in dialect.rules:
             only = "some scopes or versions" if rule.when else ""
+            if rule.where is not None:
+                only = f"where `{rule.where[0]}` is {' or '.join(f'`{x}`' for x in rule.where[1])}"
             parts.append(f"| `{rule.field}` | `{rule.key}` | {only} |")
         parts.append("")
     parts.append("### Precedence between dialects\n")

@@ -5,7 +5,24 @@
 
 from __future__ import annotations
 
-from twinlens.ingest.dialects import adk, generic, langfuse, logfire, mlflow, openinference, openlit, traceloop, vercel
+from twinlens.ingest.dialects import (
+    adk,
+    claude_code,
+    generic,
+    genkit,
+    haystack,
+    laminar,
+    langfuse,
+    livekit,
+    logfire,
+    mastra,
+    mlflow,
+    openinference,
+    openlit,
+    strands,
+    traceloop,
+    vercel,
+)  # fmt: skip
 from twinlens.ingest.dialects.genai import GENAI_01, GENAI_136, GENAI_137
 from twinlens.ingest.dialects.rule import Dialect
 
@@ -14,9 +31,16 @@ DIALECTS: tuple[Dialect, ...] = (
     langfuse.DIALECT,
     mlflow.DIALECT,
     openinference.DIALECT,
+    genkit.DIALECT,
     vercel.DIALECT,
     adk.DIALECT,
     logfire.DIALECT,
+    livekit.DIALECT,
+    mastra.DIALECT,
+    haystack.DIALECT,
+    claude_code.DIALECT,
+    laminar.DIALECT,
+    strands.DIALECT,
     traceloop.DIALECT,
     openlit.DIALECT,
     GENAI_01,
@@ -30,6 +54,7 @@ DIALECTS: tuple[Dialect, ...] = (
 #: content here and there; ``events`` stands for GenAI messages in span events and log records.
 _IO = (
     "langfuse",
+    "genkit",
     "vercel",
     "events",
     "adk",
@@ -38,7 +63,12 @@ _IO = (
     "logfire:request_data",
     "logfire:response_data",
     "logfire:events",
+    "livekit",
     "mlflow",
+    "mastra",
+    "haystack",
+    "claude-code",
+    "laminar",
     "traceloop",
     "openinference:input.value",
     "openinference:output.value",
@@ -57,6 +87,9 @@ PRECEDENCE: dict[str, tuple[str, ...]] = {
         "langfuse",
         "mlflow",
         "openinference:openinference.span.kind",
+        "genkit",
+        "mastra",
+        "claude-code",
         "traceloop:traceloop.span.kind",
         "genai-1.37:gen_ai.operation.name",
         "vercel",

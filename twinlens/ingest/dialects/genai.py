@@ -24,12 +24,13 @@ from twinlens.ingest.dialects.rule import (
     nested,
     one_of,
     plain_text,
+    structured,
     text,
 )  # fmt: skip
 from twinlens.ingest.usage import amount, tokens
 
 OPERATIONS = {
-    "chat": "generation", "completion": "generation", "text_completion": "generation", "generate_content": "generation",
+    "chat": "generation", "chat.completions": "generation", "text.completions": "generation", "completion": "generation", "text_completion": "generation", "generate_content": "generation",
     "generate": "generation", "response": "generation", "fetch_response": "span", "embeddings": "embedding",
     "embedding": "embedding", "rerank": "reranker", "retrieval": "retriever", "create_agent": "agent", "invoke_agent": "agent",
     "invoke_workflow": "workflow", "agent_step": "chain", "plan": "agent", "execute_tool": "tool", "create_memory": "memory",
@@ -67,7 +68,9 @@ def with_system(instructions: Any, conversation: str | None) -> str | None:
 
 def indexed_messages(family: Mapping[str, Any]) -> str | None:
     """``0.role``, ``0.content``, ``0.tool_calls.1.name`` … as a list of messages."""
-    found = nested({name: decoded(v) if name.endswith(("arguments", "content")) else v for name, v in family.items()})
+    found = nested(
+        {name: structured(v) if name.endswith(("arguments", "content")) else v for name, v in family.items()}
+    )
     return msgspec.json.encode(found).decode() if found else None
 
 
@@ -143,10 +146,19 @@ GENAI_136 = Dialect(
         Rule("provider", "gen_ai.system", text),
         Rule("usage.input", "gen_ai.usage.prompt_tokens", tokens),
         Rule("usage.output", "gen_ai.usage.completion_tokens", tokens),
+        Rule("usage.input", "gen_ai.response.prompt_tokens", tokens),
+        Rule("usage.output", "gen_ai.response.completion_tokens", tokens),
         Rule("usage.input_cached_tokens", "gen_ai.usage.details.cached_tokens", tokens),
         Rule("usage.input_cached_tokens", "gen_ai.usage.details.cache_read_tokens", tokens),
         Rule("usage.input_cached_tokens", "gen_ai.usage.cache_read_input_tokens", tokens),
+        Rule("usage.input_cached_tokens", "gen_ai.usage.cached_input_tokens", tokens),
+        Rule("usage.input_cached_tokens", "gen_ai.usage.input_cached_tokens", tokens),
+        Rule("usage.input_cached_tokens", "gen_ai.usage.cache_read_tokens", tokens),
+        Rule("usage.input_audio_tokens", "gen_ai.usage.input_audio_tokens", tokens),
+        Rule("usage.output_audio_tokens", "gen_ai.usage.output_audio_tokens", tokens),
         Rule("usage.input_cache_creation", "gen_ai.usage.cache_creation_input_tokens", tokens),
+        Rule("usage.input_cache_creation", "gen_ai.usage.cache_creation_tokens", tokens),
+        Rule("usage.input_cache_creation", "gen_ai.usage.cache_write_input_tokens", tokens),
         Rule("usage.output_reasoning_tokens", "gen_ai.usage.details.reasoning_tokens", tokens),
         Rule("usage.output_reasoning_tokens", "gen_ai.usage.reasoning_tokens", tokens),
         Rule("input", "gen_ai.prompt.N.*", indexed_messages),

@@ -48,6 +48,15 @@ def flat_list(family: Mapping[str, Any]) -> str | None:
     return msgspec.json.encode(found).decode() if found else None
 
 
+def _texts(family: Mapping[str, Any]) -> str | None:
+    """The texts that were embedded; their vectors are no content."""
+    found = {name: value for name, value in family.items() if name.endswith(".embedding.text")}
+    if not found:
+        return None
+    ordered = sorted(found.items(), key=lambda entry: int(entry[0].split(".", 1)[0]))
+    return msgspec.json.encode([value for _, value in ordered]).decode()
+
+
 DIALECT = Dialect(
     name="openinference",
     title="OpenInference",
@@ -64,6 +73,8 @@ DIALECT = Dialect(
         Rule("output", "retrieval.documents.*", flat_list),
         Rule("output", "reranker.output_documents.*", flat_list),
         Rule("input", "reranker.query", json_text),
+        Rule("input", "embedding.embeddings.N.*", _texts),
+        Rule("input", "tool.parameters", json_text),
         Rule("model", "llm.response.model_name", text),
         Rule("model", "llm.model_name", text),
         Rule("model", "llm.request.model_name", text),

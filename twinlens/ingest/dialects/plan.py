@@ -7,6 +7,7 @@ Running a plan touches nothing else, whatever the number of dialects and rules.
 
 from __future__ import annotations
 
+import re
 from collections import defaultdict
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -82,7 +83,7 @@ _ROWS = [
 _EXACT: dict[str, list[_Row]] = defaultdict(list)
 _FAMILIES: dict[str, list[_Row]] = defaultdict(list)
 for _row in _ROWS:
-    if _row.rule.key.endswith(".*"):
+    if _row.rule.key.endswith((".*", ":*")):
         _FAMILIES[family_prefix(_row.rule.key)].append(_row)
     else:
         _EXACT[_row.rule.key].append(_row)
@@ -91,14 +92,20 @@ _MARKS: dict[str, int] = {}
 _MARK_PREFIXES: list[tuple[str, int]] = []
 for _index, _dialect in reversed(list(enumerate(DIALECTS))):
     for _mark in _dialect.marks:
-        if _mark.endswith(".*"):
+        if _mark.endswith((".*", ":*")):
             _MARK_PREFIXES.append((_mark, _index))
         else:
             _MARKS[_mark] = _index
 #: Span events that mark the first token.
 FIRST_TOKEN_EVENTS = frozenset(name for d in DIALECTS for name in d.first_token_events)
+
+
+def _first_word(name: str) -> str:
+    return re.split("[.:]", name, maxsplit=1)[0]
+
+
 #: Prefixes of families by their first word, so that most names are ruled out by one look-up.
-_FAMILY_WORDS = {prefix.split(".", 1)[0] for prefix in _FAMILIES}
+_FAMILY_WORDS = {_first_word(prefix) for prefix in _FAMILIES}
 
 
 class Planner:
@@ -135,11 +142,14 @@ class Planner:
                     elif row.rule.field.startswith("model_parameters."):
                         target = row.rule.field.removeprefix("model_parameters.")
                         entries["model_parameters"].append((row.rank, (target, row.name, key, row.rule.read)))
-                    else:
+                    elif row.rule.where is None:
                         steps[row.rule.field].append((row.rank, (row.name, key, row.rule.read)))
                         exact_used.add(key)
+                    elif row.rule.where[0] in keys:
+                        steps[row.rule.field].append((row.rank, (row.name, None, _reader_where(row.rule))))
+                        exact_used.add(key)
         for key in keys:
-            if key.split(".", 1)[0] not in _FAMILY_WORDS:
+            if _first_word(key) not in _FAMILY_WORDS:
                 continue
             for prefix, rows in _FAMILIES.items():
                 if not key.startswith(prefix):
@@ -229,6 +239,17 @@ def _family_reader(read: Callable[[Any], Any], members: dict[str, str]) -> Calla
         return read({below: attributes[key] for below, key in pairs})
 
     return gather
+
+
+def _reader_where(rule: Rule) -> Callable[[Any], Any]:
+    """Reads the rule's attribute where the other one has a wanted value."""
+    assert rule.where is not None
+    key, read, (other, wanted) = rule.key, rule.read, rule.where
+
+    def look(attributes: Mapping[str, Any]) -> Any:
+        return read(attributes[key]) if attributes[other] in wanted else None
+
+    return look
 
 
 def _is_scope(name: str, pattern: str) -> bool:

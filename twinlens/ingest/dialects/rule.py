@@ -45,16 +45,18 @@ class Source:
 class Rule:
     """One row of a dialect table.
 
-    ``key`` names an attribute; ``prefix.*`` names all attributes below a prefix, ``prefix.N.*`` those whose next part is a
-    number. For collecting fields a family gives one
+    ``key`` names an attribute; ``prefix.*`` (or ``prefix:*``) names all attributes below a prefix, ``prefix.N.*`` those whose
+    next part is a number. For collecting fields a family gives one
     entry per attribute, named by what follows the prefix; for ``input`` and ``output`` the reader gets the family as a
-    nested value. ``when`` limits the rule to some instrumentations.
+    nested value. ``when`` limits the rule to some instrumentations, ``where`` to spans whose other attribute has one of
+    these values (not for collecting fields).
     """
 
     field: str
     key: str
     read: Reader
     when: Callable[[Source], bool] | None = None
+    where: tuple[str, tuple[str, ...]] | None = None
 
 
 @dataclass(frozen=True)
@@ -103,6 +105,11 @@ def decoded(value: Any) -> Any:
         except (msgspec.DecodeError, ValueError, RecursionError):
             return value
     return value
+
+
+def structured(value: Any) -> Any:
+    """JSON text of a map or a list as its value; anything else as it is: the text ``4`` stays text."""
+    return decoded(value) if isinstance(value, str) and value.lstrip()[:1] in ("{", "[") else value
 
 
 def as_object(value: Any) -> dict[str, Any] | None:

@@ -1,4 +1,4 @@
-"""Vercel AI SDK (``experimental_telemetry``), versions 3 to 5."""
+"""Vercel AI SDK (``experimental_telemetry``), versions 3 to 6."""
 
 from __future__ import annotations
 
@@ -49,6 +49,19 @@ def _texts(value: Any) -> str | None:
     return msgspec.json.encode([decoded(x) for x in found]).decode() if isinstance(found, list) and found else None
 
 
+def _provider_tokens(*names: str) -> Any:
+    """Counts that version 4 leaves to what the provider said: ``{"openai": {"cachedPromptTokens": 3}}``."""
+
+    def read(value: Any) -> int | None:
+        for said in (as_object(value) or {}).values():
+            found = next((tokens(said[n]) for n in names if n in said), None) if isinstance(said, dict) else None
+            if found is not None:
+                return found
+        return None
+
+    return read
+
+
 def _prompt_field(name: str) -> Any:
     """One entry of the Langfuse prompt that users pass in the telemetry metadata."""
 
@@ -62,7 +75,7 @@ def _prompt_field(name: str) -> Any:
 DIALECT = Dialect(
     name="vercel",
     title="Vercel AI SDK",
-    source="AI SDK telemetry documentation, ai 3 to 5",
+    source="AI SDK telemetry documentation, ai 3 to 6",
     scopes=("ai",),
     first_token_events=("ai.stream.firstChunk",),
     marks=("ai.operationId", "ai.model.*", "ai.prompt.*"),
@@ -87,7 +100,19 @@ DIALECT = Dialect(
         Rule("usage.total", "ai.usage.totalTokens", tokens),
         Rule("usage.input", "ai.usage.tokens", tokens),
         Rule("usage.input_cached_tokens", "ai.usage.cachedInputTokens", tokens),
+        Rule("usage.input_cached_tokens", "ai.usage.inputTokenDetails.cacheReadTokens", tokens),
+        Rule(
+            "usage.input_cached_tokens",
+            "ai.response.providerMetadata",
+            _provider_tokens("cachedPromptTokens", "cacheReadInputTokens"),
+        ),
+        Rule("usage.input_cache_creation", "ai.usage.inputTokenDetails.cacheWriteTokens", tokens),
+        Rule(
+            "usage.input_cache_creation", "ai.response.providerMetadata", _provider_tokens("cacheCreationInputTokens")
+        ),
         Rule("usage.output_reasoning_tokens", "ai.usage.reasoningTokens", tokens),
+        Rule("usage.output_reasoning_tokens", "ai.usage.outputTokenDetails.reasoningTokens", tokens),
+        Rule("usage.output_reasoning_tokens", "ai.response.providerMetadata", _provider_tokens("reasoningTokens")),
         Rule("first_token_ms", "ai.response.msToFirstChunk", amount),
         Rule("first_token_ms", "ai.stream.msToFirstChunk", amount),
         Rule("tool_name", "ai.toolCall.name", text),
