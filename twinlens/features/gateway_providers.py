@@ -159,9 +159,9 @@ def _models(name: str) -> list[dict[str, Any]]:
 
 
 def _rows(name: str, catalog: str) -> Iterator[dict[str, Any]]:
-    from genai_prices.data import providers
+    from genai_prices.data_snapshot import get_snapshot
 
-    for found in providers:
+    for found in get_snapshot().providers:
         if found.id != catalog:
             continue
         for model in found.models:

@@ -102,10 +102,9 @@ class BundledPrices:
         """Import the library and its data."""
         with self._lock:
             if self._snapshot is None:
-                from genai_prices.data import providers
-                from genai_prices.data_snapshot import DataSnapshot
+                from genai_prices.data_snapshot import get_snapshot
 
-                self._snapshot = DataSnapshot(providers=providers, from_auto_update=False)
+                self._snapshot = get_snapshot()
 
     def find(self, model: str, provider: str | None) -> tuple[Provider, ModelInfo] | None:
         """The library's entry for a reported model, or None."""
