@@ -14,13 +14,12 @@ import pytest
 
 from tests.envs import python_of
 from tests.judge_stub import JudgeStub
-from tests.servers import LiveServer
+from tests.servers import LiveServer, eventually
 from tests.stub_llm import Asked, listening_llm
 from tests.webhook_receiver import Receiver
 from tests.wire.langfuse.clients import api, environment_for
 from tests.wire.mlflow import recording
 from tests.wire.mlflow.recording import proven_routes, routes_of_test  # noqa: F401 - fixtures for every test here
-from tests.wire.test_evaluators import until
 
 COST = 123 * 0.15e-6 + 45 * 0.6e-6  # gpt-4o-mini
 HELLO = {"messages": [{"role": "user", "content": "Why?"}]}
@@ -90,7 +89,7 @@ class Configured:
             found = self.http.post("/api/3.0/mlflow/traces/search", json={"locations": where}).json().get("traces", [])
             return found if len(found) >= count else None
 
-        return until(look)
+        return eventually(look)
 
     def spans(self, trace_id: str) -> list[dict[str, Any]]:
         trace = self.http.get("/api/3.0/mlflow/traces/get", params={"trace_id": trace_id}).json()["trace"]
@@ -358,6 +357,6 @@ def test_evaluators_judge_through_a_connection(gateway: Configured) -> None:
         }  # fmt: skip
         event = {"id": "judged-1", "type": "span-create", "timestamp": "2026-11-25T10:00:00Z", "body": span}
         http.post("/ingestion", json={"batch": [event]}).raise_for_status()
-        [score] = until(lambda: http.get("/v3/scores", params={"traceId": "judged-1"}).json()["data"])
+        [score] = eventually(lambda: http.get("/v3/scores", params={"traceId": "judged-1"}).json()["data"])
         assert (score["name"], score["value"]) == ("true", 0.75)
     assert (judge.asked[0]["model"], judge.keys[0]) == ("j-2", "Bearer sk-judges-key")
