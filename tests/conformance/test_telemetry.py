@@ -93,6 +93,18 @@ def test_some_fields_of_all_spans(telemetry: TelemetryStore, writer: Writer) -> 
         telemetry.span_table("p", "t", ("input",))
 
 
+def test_some_fields_of_some_traces(telemetry: TelemetryStore, writer: Writer) -> None:
+    fields = ("user_id", "tags", "span_count", "environment")
+    spans = [make_span(f"t{n}", "a", at=n, user_id=f"u{n}") for n in range(3)]
+    patch = TracePatch(trace_id="t1", tags=["x", "y"], authority="client")
+    writer.submit_sync(Batch(project_id="p", spans=spans, patches=[patch]))
+    found = telemetry.trace_table("p", ["t1", "t2", "none"], fields)
+    assert found == {"t1": ("u1", ["x", "y"], 1, "default"), "t2": ("u2", [], 1, "default")}
+    assert telemetry.trace_table("p", [], fields) == telemetry.trace_table("other", ["t1"], fields) == {}
+    with pytest.raises(InvalidArgument):
+        telemetry.trace_table("p", ["t1"], ("metadata",))
+
+
 @pytest.mark.parametrize(
     "text",
     [

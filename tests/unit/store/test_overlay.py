@@ -11,11 +11,12 @@ from typing import Any
 import pytest
 
 from tests.telemetry import SECOND, T0, make_span, model_call
+from twinlens.domain.errors import InvalidArgument
 from twinlens.domain.score import Score
 from twinlens.domain.trace import Scope, Span, SpanEvent, TracePatch
 from twinlens.ingest.batch import Batch
 from twinlens.ingest.plan import Planner
-from twinlens.store.telemetry.duckdb import DuckDBTelemetry
+from twinlens.store.telemetry.duckdb import DuckDBTelemetry, trace_codec
 from twinlens.store.telemetry.duckdb.pages import Pages
 from twinlens.store.telemetry.duckdb.span_codec import COLUMN_OF
 from twinlens.store.telemetry.query import Aggregate, And, Cmp, Expr, HasScore, Measure, Not, Or, Order, Query
@@ -123,6 +124,7 @@ def questions(choose: random.Random) -> list[Callable[[DuckDBTelemetry], Any]]:
         lambda s: s.trace_spans("p", ids, with_io=io, with_attributes=attributes),
         lambda s: s.span_ids("p", ids),
         lambda s: s.span_table("p", one, list(COLUMN_OF)),
+        lambda s: s.trace_table("p", ids, trace_codec.PLAIN),
         lambda s: s.span("p", one, span_id),
         lambda s: s.span("p", None, span_id),
         lambda s: s.scores_for("p", ids),
@@ -209,8 +211,42 @@ def test_reads_together_take_over_once(store: DuckDBTelemetry) -> None:
         assert store.aggregate(sums)[0]["n"] == 2 and store._memtable.rows == 0
         say("t2")
         assert store.aggregate(sums)[0]["n"] == 2 and store._memtable.rows > 0
-        assert len(store.traces(Query(project_id="p")).rows) == 3
+        with store.together():  # part of the block around it
+            assert len(store.traces(Query(project_id="p")).rows) == 2
     assert store.aggregate(sums)[0]["n"] == 3 and store._memtable.rows == 0
+
+
+def test_reads_together_share_one_moment(store: DuckDBTelemetry) -> None:
+    """Of each project the moment of its first read in the block; a mistake of the caller does not end it."""
+    planner = Planner(store, lambda: T0, None, None)
+
+    def say(trace_id: str, project_id: str = "p") -> None:
+        store.commit(planner.plan([Batch(project_id=project_id, spans=[make_span(trace_id, "a")])]))
+
+    def elsewhere(*steps: Callable[[], None]) -> None:
+        for step in steps:  # the block is this thread's
+            other = threading.Thread(target=step)
+            other.start()
+            other.join()
+
+    def ids(project_id: str = "p") -> list[str]:
+        found = sorted(row.trace_id for row in store.traces(Query(project_id=project_id, with_io=True)).rows)
+        assert store.count("traces", Query(project_id=project_id)) == len(found)
+        assert sorted(store.span_ids(project_id, found)) == found
+        return found
+
+    say("t0")
+    store._catch_up()
+    say("t1")
+    with store.together():
+        assert ids() == ["t0", "t1"]
+        elsewhere(lambda: say("t2"), lambda: say("t3"))
+        assert ids() == ["t0", "t1"] and store.trace("p", "t2") is None and store.trace_spans("p", ["t3"]) == {}
+        with pytest.raises(InvalidArgument):
+            store.traces(Query(project_id="p", where=Cmp("name", "regex", "(")))
+        elsewhere(lambda: say("u0", "q"))
+        assert ids("q") == ["u0"] and ids() == ["t0", "t1", "t2", "t3"]  # each from its first read on
+    assert ids() == ["t0", "t1", "t2", "t3"]
 
 
 def test_rows_that_reach_the_tables_during_a_read_are_seen_once(

@@ -8,7 +8,7 @@ import msgspec
 
 from twinlens.domain.errors import InvalidArgument, NotFound
 from twinlens.domain.ids import canonical_trace_id
-from twinlens.domain.trace import Span, TraceSummary
+from twinlens.domain.trace import Span
 from twinlens.faces.http import in_thread
 from twinlens.faces.langfuse import rows
 from twinlens.faces.langfuse.traces import chosen_groups, time_range
@@ -107,10 +107,12 @@ async def list_v1(call: Call) -> Result:
         wanted = Query(
             project_id=project, where=where, order=_NEWEST, limit=limit, offset=offset, with_io=True, with_attributes=True
         )  # fmt: skip
-        spans: list[Span] = telemetry.spans(wanted).rows
+        with telemetry.together():
+            spans: list[Span] = telemetry.spans(wanted).rows
+            total = telemetry.count("spans", wanted)
         prompt_ids = call.services.prompts.version_ids(project, rows.prompt_links(spans))
         data = [rows.observation_v1(span, project, prompt_ids) for span in spans]
-        return {"data": data, "meta": query.meta(telemetry.count("spans", wanted))}
+        return {"data": data, "meta": query.meta(total)}
 
     return await in_thread(read)
 
@@ -143,19 +145,21 @@ async def list_v2(call: Call) -> Result:
 
     def read() -> dict[str, Any]:
         telemetry = call.services.telemetry
-        page = telemetry.spans(
-            Query(
-                project_id=project, where=where, order=_NEWEST, limit=limit, cursor=query.cursor,
-                with_io=bool(groups & _WHOLE), with_attributes="metadata" in groups,
-            )
-        )  # fmt: skip
-        spans: list[Span] = page.rows
-        owners: dict[str, TraceSummary] = {}
-        silent = [span for span in spans if span.user_id is None or span.session_id is None]
-        ids = list({span.trace_id for span in (spans if "trace_context" in groups else silent)})
-        if ids and groups & {"basic", "trace_context"}:
-            owned = telemetry.traces(Query(project_id=project, where=Cmp("trace_id", "in", ids), limit=len(ids)))
-            owners = {row.trace_id: row for row in owned.rows}
+        with telemetry.together():
+            page = telemetry.spans(
+                Query(
+                    project_id=project, where=where, order=_NEWEST, limit=limit, cursor=query.cursor,
+                    with_io=bool(groups & _WHOLE), with_attributes="metadata" in groups,
+                )
+            )  # fmt: skip
+            spans: list[Span] = page.rows
+            ids: set[str] = set()
+            if "trace_context" in groups:
+                ids = {span.trace_id for span in spans}
+            elif "basic" in groups:
+                ids = {span.trace_id for span in spans if span.user_id is None or span.session_id is None}
+            found = telemetry.trace_table(project, list(ids), rows.OWNER)
+            owners = {trace_id: rows.Owner(*facts) for trace_id, facts in found.items()}
         links = rows.prompt_links(spans) if "prompt" in groups else ()
         prompt_ids = call.services.prompts.version_ids(project, links)
         data = [

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from decimal import Decimal
-from typing import Any
+from typing import Any, NamedTuple
 
 import msgspec
 
@@ -227,8 +227,22 @@ GROUPS = {
 }  # fmt: skip
 
 
+class Owner(NamedTuple):
+    """What an observation's row shows of its trace, in the order of ``OWNER``."""
+
+    user_id: str | None
+    session_id: str | None
+    name: str | None
+    tags: list[str]
+    release: str | None
+    public: bool
+
+
+OWNER = Owner._fields
+
+
 def observation_v2(
-    span: Span, project_id: str, groups: frozenset[str], expand: frozenset[str], owner: TraceSummary | None,
+    span: Span, project_id: str, groups: frozenset[str], expand: frozenset[str], owner: Owner | None,
     prompt_ids: PromptIds,
 ) -> dict[str, Any]:  # fmt: skip
     """A row of ``GET /v2/observations`` with the groups asked for."""

@@ -133,27 +133,20 @@ def _split(text: str) -> list[str]:
     return [part.strip() for part in text.split(",") if part.strip()]
 
 
+_OF_TRACE = ("user_id", "tags", "environment", "session_id")
+
+
 def _with_trace(call: Call, found: list[Score]) -> list[dict[str, Any]]:
     """v1/v2 rows with the few facts of their trace."""
     project = call.project_id
     ids = list({score.trace_id for score in found if score.trace_id})
-    owners = {}
-    if ids:
-        where = Cmp("trace_id", "in", ids)
-        page = call.services.telemetry.traces(Query(project_id=project, where=where, limit=len(ids)))
-        owners = {row.trace_id: row for row in page.rows}
-    data: list[dict[str, Any]] = []
-    for score in found:
-        row = rows.score_v1(score, project)
-        owner = owners.get(score.trace_id or "")
-        row["trace"] = owner and {
-            "userId": owner.user_id,
-            "tags": owner.tags,
-            "environment": owner.environment,
-            "sessionId": owner.session_id,
-        }
-        data.append(row)
-    return data
+    owners = {
+        trace_id: {"userId": user_id, "tags": tags, "environment": environment, "sessionId": session_id}
+        for trace_id, (user_id, tags, environment, session_id) in call.services.telemetry.trace_table(
+            project, ids, _OF_TRACE
+        ).items()
+    }
+    return [rows.score_v1(score, project) | {"trace": owners.get(score.trace_id or "")} for score in found]
 
 
 async def _list(call: Call) -> Result:
@@ -166,9 +159,11 @@ async def _list(call: Call) -> Result:
     def read() -> dict[str, Any]:
         telemetry = call.services.telemetry
         wanted = Query(project_id=call.project_id, where=where, order=_NEWEST, limit=limit, offset=offset)
-        found: list[Score] = telemetry.scores(wanted).rows
-        data = _with_trace(call, found) if with_trace else [rows.score_v1(s, call.project_id) for s in found]
-        return {"data": data, "meta": query.meta(telemetry.count("scores", wanted))}
+        with telemetry.together():
+            found: list[Score] = telemetry.scores(wanted).rows
+            total = telemetry.count("scores", wanted)
+            data = _with_trace(call, found) if with_trace else [rows.score_v1(s, call.project_id) for s in found]
+        return {"data": data, "meta": query.meta(total)}
 
     return await in_thread(read)
 

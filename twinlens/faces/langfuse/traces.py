@@ -11,7 +11,7 @@ from twinlens.domain.ids import canonical_trace_id
 from twinlens.domain.trace import TraceSummary
 from twinlens.faces.http import in_thread
 from twinlens.faces.langfuse import rows
-from twinlens.faces.langfuse.otel_metadata import MOST_IN_A_TRACE, speaks_for_itself
+from twinlens.faces.langfuse.otel_metadata import MOST_IN_A_TRACE
 from twinlens.faces.langfuse.wire import Call, PageQuery, Result, RouteTable, time_of
 from twinlens.query import langfuse_filter as filters
 from twinlens.query.visible import within
@@ -120,11 +120,12 @@ async def list_traces(call: Call) -> Result:
     def read() -> dict[str, Any]:
         telemetry = call.services.telemetry
         wanted = Query(project_id=project, where=where, order=order, limit=limit, offset=offset, with_io="io" in groups)
-        found: list[TraceSummary] = telemetry.traces(wanted).rows
-        total = telemetry.count("traces", wanted)
-        ids = [row.trace_id for row in found]
-        spans = telemetry.span_ids(project, ids) if "observations" in groups and ids else {}
-        scores = telemetry.scores_for(project, ids) if "scores" in groups and ids else {}
+        with telemetry.together():
+            found: list[TraceSummary] = telemetry.traces(wanted).rows
+            total = telemetry.count("traces", wanted)
+            ids = [row.trace_id for row in found]
+            spans = telemetry.span_ids(project, ids) if "observations" in groups else {}
+            scores = telemetry.scores_for(project, ids) if "scores" in groups else {}
         data = [
             rows.trace(row, project, with_io="io" in groups)
             | {
@@ -148,13 +149,13 @@ async def get_trace(call: Call) -> Result:
 
     def read() -> dict[str, Any]:
         telemetry = call.services.telemetry
-        row = telemetry.trace(project, trace_id)
-        if row is None:
-            raise NotFound(_NOT_FOUND.format(call.path["id"]))
-        spans = telemetry.trace_spans(project, [trace_id], with_attributes=False).get(trace_id, [])
-        if len(spans) <= MOST_IN_A_TRACE and any(map(speaks_for_itself, spans)):
-            spans = telemetry.trace_spans(project, [trace_id]).get(trace_id, [])
-        scores = telemetry.scores_for(project, [trace_id]).get(trace_id, [])
+        with telemetry.together():
+            row = telemetry.trace(project, trace_id)
+            if row is None:
+                raise NotFound(_NOT_FOUND.format(call.path["id"]))
+            attributes = row.span_count <= MOST_IN_A_TRACE
+            spans = telemetry.trace_spans(project, [trace_id], with_attributes=attributes).get(trace_id, [])
+            scores = telemetry.scores_for(project, [trace_id]).get(trace_id, [])
         prompt_ids = call.services.prompts.version_ids(project, rows.prompt_links(spans))
         return rows.trace_details(row, project, spans, scores, prompt_ids)
 

@@ -190,7 +190,8 @@ class TelemetryStore(Protocol):
     # --- any thread --------------------------------------------------------------------------------------------
     def together(self) -> AbstractContextManager[None]:
         """Reads of this thread inside the block all see what was acknowledged before it began, perhaps not what came later: so an
-        engine does work it has put off at most once for them. For answers that take several reads. Blocks do not nest."""
+        engine may take one snapshot for them, and does work it has put off at most once. For answers that take several reads. A
+        block inside another one is part of it. Nothing is written inside."""
         ...
 
     def metric_watermark(self) -> int:
@@ -203,6 +204,17 @@ class TelemetryStore(Protocol):
 
     def trace(self, project_id: str, trace_id: str, *, with_io: bool = True) -> TraceSummary | None:
         """One summary."""
+        ...
+
+    def trace_table(
+        self, project_id: str, trace_ids: Sequence[str], fields: Sequence[str]
+    ) -> dict[str, tuple[Any, ...]]:
+        """Some fields of some traces by trace id, a tuple for each; absent ones are left out. For rows that show little of their
+        traces: costs a quarter of the summaries. ``fields``, at least one, are names of ``TraceSummary`` that hold one value or a list.
+
+        Raises:
+            InvalidArgument: another field.
+        """
         ...
 
     def spans(self, query: Query) -> Page:

@@ -36,6 +36,19 @@ class Pending(NamedTuple):
     maybe_stored: MaybeStored
 
 
+class _Block:
+    """What the reads of one ``together`` share. ``caught_up``: the tables have everything from before the block."""
+
+    def __init__(self) -> None:
+        self.cursor: duckdb.DuckDBPyConnection | None = None
+        self.overlays: dict[str, Overlay] = {}
+        self.caught_up = False
+
+    def over(self, project_id: str) -> Overlay:
+        """What lies over the snapshot; nothing once the tables are up to date."""
+        return self.overlays.setdefault(project_id, Overlay(project_id))
+
+
 class Engine:
     """One open database file. One process owns it.
 
@@ -58,6 +71,7 @@ class Engine:
         self._root: duckdb.DuckDBPyConnection | None = None
         self._idle: list[duckdb.DuckDBPyConnection] = []
         self._busy: set[duckdb.DuckDBPyConnection] = set()
+        self._thread = threading.local()  #: ``block``: the block of reads the thread is in
         self._closed = False
         self._broken = False
         self.held = False  #: no checkpoint may happen: somebody copies the file
@@ -140,47 +154,110 @@ class Engine:
             forget(connection)
 
     @contextmanager
+    def together(self) -> Generator[None]:
+        """Reads of this thread inside the block share one snapshot, and what lies over it; see ``TelemetryStore.together``."""
+        if getattr(self._thread, "block", None) is not None:  # part of a larger answer
+            yield
+            return
+        block = self._thread.block = _Block()
+        try:
+            yield
+        finally:
+            self._thread.block = None
+            self._leave(block)
+
+    @contextmanager
     def read(self) -> Generator[duckdb.DuckDBPyConnection]:
         """A cursor with one snapshot for all statements inside the block: of everything acknowledged before."""
-        self.before_read()
-        with self.peek() as cursor:
+        block: _Block | None = getattr(self._thread, "block", None)
+        if block is None:
+            self.before_read()
+            with self.peek() as cursor:
+                yield cursor
+            return
+        if not block.caught_up:
+            self._leave(block)
+            self.before_read()
+            block.caught_up = True
+        with self._shared(block) as cursor:
             yield cursor
+
+    @contextmanager
+    def read_all(self, project_id: str) -> Generator[tuple[duckdb.DuckDBPyConnection, Overlay]]:
+        """Like ``read``, with nothing lying over it."""
+        with self.read() as cursor:
+            block: _Block | None = getattr(self._thread, "block", None)
+            yield cursor, Overlay(project_id) if block is None else block.over(project_id)
 
     @contextmanager
     def read_over(self, project_id: str) -> Generator[tuple[duckdb.DuckDBPyConnection, Overlay]]:
         """Like ``read`` for one project, without bringing the tables up to date: what they lack comes beside them."""
-        pending = self.pending(project_id)  # before the snapshot: what is in neither would be missed
-        with self.peek() as cursor:
-            if pending is None:
-                yield cursor, Overlay(project_id)
-                return
-            taken = one_row(cursor, "SELECT max(value) FROM meta WHERE key = 'journal_taken'")[0]
-            yield (
-                cursor,
-                Overlay(
-                    project_id,
-                    [part for number, part in pending.parts if number > taken],
-                    [part for number, part in pending.parts if number <= taken],
-                    pending.maybe_stored,
-                ),
-            )
+        block: _Block | None = getattr(self._thread, "block", None)
+        if block is None:
+            pending = self.pending(project_id)  # before the snapshot: what is in neither would be missed
+            with self.peek() as cursor:
+                yield cursor, self._overlay(cursor, project_id, pending)
+            return
+        if not block.caught_up and project_id not in block.overlays:
+            self._leave(block)  # the snapshot must not be older than what is pending
+            pending = self.pending(project_id)
+            with self._shared(block) as cursor:
+                block.overlays[project_id] = self._overlay(cursor, project_id, pending)
+        with self._shared(block) as cursor:
+            yield cursor, block.over(project_id)
+
+    def _overlay(self, cursor: duckdb.DuckDBPyConnection, project_id: str, pending: Pending | None) -> Overlay:
+        if pending is None:
+            return Overlay(project_id)
+        taken = one_row(cursor, "SELECT max(value) FROM meta WHERE key = 'journal_taken'")[0]
+        return Overlay(
+            project_id,
+            [part for number, part in pending.parts if number > taken],
+            [part for number, part in pending.parts if number <= taken],
+            pending.maybe_stored,
+        )
+
+    @contextmanager
+    def _shared(self, block: _Block) -> Generator[duckdb.DuckDBPyConnection]:
+        """The block's cursor. After an error the next read gets another one."""
+        if block.cursor is None:
+            block.cursor = self._borrow()
+        try:
+            yield block.cursor
+        except duckdb.Error as error:
+            self._leave(block, healthy=False)
+            raise self._translate(error) from error
+
+    def _leave(self, block: _Block, *, healthy: bool = True) -> None:
+        cursor, block.cursor = block.cursor, None
+        block.overlays.clear()
+        if cursor is not None:
+            self._return(cursor, healthy)
 
     @contextmanager
     def peek(self) -> Generator[duckdb.DuckDBPyConnection]:
         """Like ``read``, but of what is in the tables already."""
-        with self._lock:
-            root = self._current()
-            cursor = self._idle.pop() if self._idle else root.cursor()
-            self._busy.add(cursor)
+        cursor = self._borrow()
         healthy = False
         try:
-            cursor.begin()
             yield cursor
             healthy = True
         except duckdb.Error as error:
             raise self._translate(error) from error
         finally:
             self._return(cursor, healthy)
+
+    def _borrow(self) -> duckdb.DuckDBPyConnection:
+        with self._lock:
+            root = self._current()
+            cursor = self._idle.pop() if self._idle else root.cursor()
+            self._busy.add(cursor)
+        try:
+            cursor.begin()
+        except duckdb.Error as error:
+            self._return(cursor, healthy=False)
+            raise self._translate(error) from error
+        return cursor
 
     def _return(self, cursor: duckdb.DuckDBPyConnection, healthy: bool) -> None:
         try:

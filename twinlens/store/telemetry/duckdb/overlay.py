@@ -22,6 +22,7 @@ from twinlens.store.telemetry.duckdb.ddl import TABLES
 from twinlens.store.telemetry.duckdb.fields import ALIAS
 from twinlens.store.telemetry.duckdb.keys import row_key
 from twinlens.store.telemetry.duckdb.memtable import PendingProject, SpanKey
+from twinlens.store.telemetry.duckdb.places import KnownPlaces
 
 if TYPE_CHECKING:
     import duckdb
@@ -54,6 +55,7 @@ class Overlay:
         self.spans: dict[SpanKey, Span] = {}
         self.scores: dict[str, Score] = {}
         self._replaced: set[SpanKey] = set()
+        self.places = KnownPlaces(project_id)  #: of the snapshot that this lies over
         if len(parts) == 1:  # the usual case; a part is this read's own
             part = parts[0]
             self.traces, self.spans, self.scores, self._replaced = (

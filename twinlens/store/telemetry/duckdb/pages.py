@@ -16,7 +16,7 @@ from twinlens.store.telemetry.duckdb.engine import one_row
 from twinlens.store.telemetry.duckdb.fields import ALIAS, DEFAULT_ORDER, IDS, alias_of
 from twinlens.store.telemetry.duckdb.overlay import Overlay, shown
 from twinlens.store.telemetry.duckdb.payloads import PayloadSource
-from twinlens.store.telemetry.duckdb.places import at, named_traces, narrow
+from twinlens.store.telemetry.duckdb.places import KnownPlaces, Source, named_traces, narrow, rows_at
 from twinlens.store.telemetry.duckdb.reader import add_io
 from twinlens.store.telemetry.duckdb.recent import RecentWindows
 from twinlens.store.telemetry.duckdb.span_codec import columns_for, decode_spans
@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 
 
 #: Rows by their place in the table.
-Load = Callable[["duckdb.DuckDBPyConnection", list[int]], dict[int, Any]]
+Load = Callable[["duckdb.DuckDBPyConnection", Overlay, list[int]], dict[int, Any]]
 #: A pending row as the list shows it; None when that needs the tables.
 Show = Callable[[Overlay, Any], Any]
 #: What a row is ordered by; its place in the tables, or the pending row.
@@ -58,12 +58,13 @@ class Pages:
     def traces(self, query: Query) -> Page:
         """See ``TelemetryStore.traces``."""
 
-        def load(connection: duckdb.DuckDBPyConnection, rowids: list[int]) -> dict[int, TraceSummary]:
-            extra = ", input, output, tkey, min_seq, max_seq" if query.with_io else ""
-            rows = connection.execute(
-                at("traces", f"{', '.join(trace_codec.ROW)}{extra}, traces.rowid", rowids)
-            ).fetchall()
+        def load(connection: duckdb.DuckDBPyConnection, pending: Overlay, rowids: list[int]) -> dict[int, TraceSummary]:
+            io = "input, output, " if query.with_io else ""
+            columns = f"{', '.join(trace_codec.ROW)}, {io}tkey, min_seq, max_seq, traces.rowid"
+            rows = rows_at(connection, "traces", columns, rowids)
             found = {row[-1]: trace_codec.decode_summary(row) for row in rows}
+            for row in rows:
+                pending.places.note(row[0], row[-4:-1])
             if query.with_io:
                 add_io(connection, query.project_id, [(found[r[-1]], r[-6:-1]) for r in rows])
             return found
@@ -74,8 +75,8 @@ class Pages:
         """See ``TelemetryStore.spans``."""
         columns = columns_for(query.with_io, query.with_attributes)
 
-        def load(connection: duckdb.DuckDBPyConnection, rowids: list[int]) -> dict[int, Span]:
-            rows = connection.execute(at("spans", f"spans.rowid, {', '.join(columns)}", rowids)).fetchall()
+        def load(connection: duckdb.DuckDBPyConnection, _: Overlay, rowids: list[int]) -> dict[int, Span]:
+            rows = rows_at(connection, "spans", f"spans.rowid, {', '.join(columns)}", rowids)
             source = PayloadSource(connection, query.project_id)
             spans = decode_spans([r[1:] for r in rows], source, query.with_io, query.with_attributes)
             return {row[0]: span for row, span in zip(rows, spans, strict=True)}
@@ -85,8 +86,8 @@ class Pages:
     def scores(self, query: Query) -> Page:
         """See ``TelemetryStore.scores``."""
 
-        def load(connection: duckdb.DuckDBPyConnection, rowids: list[int]) -> dict[int, Score]:
-            rows = connection.execute(at("scores", f"{', '.join(score_codec.ROW)}, scores.rowid", rowids)).fetchall()
+        def load(connection: duckdb.DuckDBPyConnection, _: Overlay, rowids: list[int]) -> dict[int, Score]:
+            rows = rows_at(connection, "scores", f"{', '.join(score_codec.ROW)}, scores.rowid", rowids)
             return {row[-1]: score_codec.decode_score(row) for row in rows}
 
         return self._page("scores", query, load, lambda pending, row: pending.score(row))
@@ -97,42 +98,42 @@ class Pages:
         plan = _plan(view, query)
         with self._engine.read_over(query.project_id) as (connection, pending):
             if not _concerns(pending, view, query, plan.where + str(plan.columns)):
-                return self._stored_page(connection, plan, load)
+                return self._stored_page(connection, pending, plan, load)
             if (page := self._merged_page(connection, pending, plan, load, show)) is not None:
                 return page
-        with self._engine.read() as connection:
-            return self._stored_page(connection, plan, load)
+        with self._engine.read_all(query.project_id) as (connection, nothing):
+            return self._stored_page(connection, nothing, plan, load)
 
-    def _stored_page(self, connection: duckdb.DuckDBPyConnection, plan: _Plan, load: Load) -> Page:
+    def _stored_page(self, connection: duckdb.DuckDBPyConnection, pending: Overlay, plan: _Plan, load: Load) -> Page:
         limit = plan.query.limit
-        keys = self._keys(connection, plan, limit + 1, max(0, plan.query.offset))
-        found = load(connection, [k[0] for k in keys[:limit]]) if keys else {}
+        keys = self._keys(connection, pending, plan, limit + 1, max(0, plan.query.offset))
+        found = load(connection, pending, [k[0] for k in keys[:limit]])
         cursor = encode_cursor(plan.view, plan.columns, keys[limit - 1][1:]) if len(keys) > limit else None
         return Page(rows=[found[k[0]] for k in keys[:limit]], next_cursor=cursor)
 
     def _keys(
-        self, connection: duckdb.DuckDBPyConnection, plan: _Plan, limit: int, offset: int
+        self, connection: duckdb.DuckDBPyConnection, pending: Overlay, plan: _Plan, limit: int, offset: int
     ) -> list[tuple[Any, ...]]:
         """Places of the first rows in the tables, and what they are ordered by."""
         view, query, columns = plan.view, plan.query, plan.columns
         alias = ALIAS[view]
         selected = ", ".join(f"{expr} AS k{i}" for i, (expr, _) in enumerate(columns))
         ordered = ", ".join(f"k{i} {'DESC' if down else 'ASC'} NULLS LAST" for i, (_, down) in enumerate(columns))
-        source, condition = f"{view} {alias}", "true"
         tail = f"ORDER BY {ordered} LIMIT {limit} OFFSET {offset}"
         time_column = f'{alias}."{DEFAULT_ORDER[view]}"'
         windows: Generator[int, int] | None = None
-        narrowed = narrow(connection, view, alias, query.project_id, query.where)
-        if narrowed is not None:
-            source, condition = narrowed
-        elif columns[0] == (time_column, True):
-            position = plan.position
-            windows = self._recent.windows(connection, view, query, position[0] if position else None)
-        head = f"SELECT {alias}.rowid, {selected} FROM {source} WHERE {plan.where} AND {condition}"
+        source = narrow(connection, view, alias, pending.places, query.project_id, query.where)
+        if source is None:
+            source = Source(f"{view} {alias}")
+            if columns[0] == (time_column, True):
+                position = plan.position
+                windows = self._recent.windows(connection, view, query, position[0] if position else None)
+        head = f"SELECT {alias}.rowid, {selected} FROM {source.tables} WHERE {plan.where} AND {source.condition}"
+        params = {**plan.params, **source.params}
         start = next(windows, None) if windows else None
         while True:
             window = "" if start is None else f"AND {time_column} >= {start} "
-            keys = connection.execute(f"{head} {window}{tail}", plan.params).fetchall()
+            keys = connection.execute(f"{head} {window}{tail}", params).fetchall()
             if len(keys) >= limit or start is None or windows is None:
                 return keys
             try:
@@ -152,7 +153,7 @@ class Pages:
         if fresh is None or values is None:
             return None
         wanted = skip + query.limit + 1
-        keys = self._keys(connection, plan, wanted, 0)
+        keys = self._keys(connection, pending, plan, wanted, 0)
         own, ids = pending.rows(plan.view), len(IDS[plan.view])
         entries: list[_Entry] = [
             (key[1:], key[0], None) for key in keys if (key[-1] if ids == 1 else key[-ids:]) not in own
@@ -171,8 +172,7 @@ class Pages:
         shown_rows = {id(row): show(pending, row) for _, place, row in page if place is None}
         if None in shown_rows.values():
             return None
-        places = [place for _, place, _ in page if place is not None]
-        stored = load(connection, places) if places else {}
+        stored = load(connection, pending, [place for _, place, _ in page if place is not None])
         rows = [shown_rows[id(row)] if place is None else stored[place] for _, place, row in page]
         cursor = encode_cursor(plan.view, plan.columns, page[-1][0]) if len(entries) >= wanted else None
         return Page(rows=rows, next_cursor=cursor)
@@ -183,21 +183,20 @@ class Pages:
         alias = alias_of(view)
         where = compiler.where(view, query.where)
 
-        def stored(connection: duckdb.DuckDBPyConnection) -> int:
-            narrowed = narrow(connection, view, alias, query.project_id, query.where)
-            source, condition = narrowed or (f"{view} {alias}", "true")
-            counted = f"SELECT count(*) FROM {source} WHERE {where} AND {condition}"
-            return int(one_row(connection, counted, compiler.params)[0])
+        def stored(connection: duckdb.DuckDBPyConnection, places: KnownPlaces) -> int:
+            source = narrow(connection, view, alias, places, query.project_id, query.where) or Source(f"{view} {alias}")
+            counted = f"SELECT count(*) FROM {source.tables} WHERE {where} AND {source.condition}"
+            return int(one_row(connection, counted, {**compiler.params, **source.params})[0])
 
         with self._engine.read_over(query.project_id) as (connection, pending):
             if not _concerns(pending, view, query, where):
-                return stored(connection)
+                return stored(connection, pending.places)
             if not pending.earlier_versions(view):
                 fresh = pending.matching(connection, view, where, compiler.params)
                 if fresh is not None:
-                    return stored(connection) + len(fresh)
-        with self._engine.read() as connection:
-            return stored(connection)
+                    return stored(connection, pending.places) + len(fresh)
+        with self._engine.read_all(query.project_id) as (connection, nothing):
+            return stored(connection, nothing.places)
 
 
 def _plan(view: str, query: Query) -> _Plan:

@@ -163,11 +163,10 @@ class PayloadSource:
 
     def _fetch(self, wanted: set[int]) -> list[tuple[int, int, int, bytes]]:
         """A join reads only the vectors that hold the rows; a list of numbers in ``IN`` reads all in between (ADR 0002)."""
-        listed = ",".join(f"({locator})" for locator in sorted(wanted))
         return self._connection.execute(
-            f"SELECT p.id, p.kind, p.codec, p.data FROM (VALUES {listed}) wanted(id) JOIN payloads p ON p.id = wanted.id "
-            "WHERE p.project = ?",
-            [self._project],
+            "SELECT p.id, p.kind, p.codec, p.data FROM (SELECT unnest($ids::BIGINT[]) AS id) wanted "
+            "JOIN payloads p ON p.id = wanted.id WHERE p.project = $project",
+            {"ids": sorted(wanted), "project": self._project},
         ).fetchall()
 
     def bytes_of(self, form: Any) -> bytes | None:

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any
+from collections.abc import Mapping, Sequence
+from types import MappingProxyType
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from twinlens.store.telemetry.duckdb.keys import row_key
 from twinlens.store.telemetry.query import And, Cmp, Expr
@@ -15,80 +16,108 @@ if TYPE_CHECKING:
 Place = tuple[int, int, int]
 
 _NEAR = 500  #: commits between two traces that are read together
+_CLOSE = 1  #: the same for narrow columns
 _MOST_RANGES = 64
 _MOST_ROWS = 5_000  #: that are read by their places
+#: Rows whose places are given as the parameter ``$places``. A join makes DuckDB look only into the vectors that hold them; for
+#: ``rowid IN (…)`` with more than five numbers it reads every column of every row group in between. A parameter, because planning
+#: five hundred numbers as text takes twice as long as reading the rows.
+_WANTED = "(SELECT unnest($places::BIGINT[]) AS place) wanted"
 
 
-def find_places(connection: duckdb.DuckDBPyConnection, project_id: str, trace_ids: Sequence[str]) -> list[Place]:
-    """Places of those of the traces that have spans."""
-    tkeys = [row_key(project_id, t) for t in trace_ids]
-    return connection.execute(
-        f"SELECT tkey, min_seq, max_seq FROM traces WHERE tkey IN ({csv(tkeys)}) AND project = ? AND max_seq > 0",
-        [project_id],
-    ).fetchall()
+class KnownPlaces:
+    """Places that reads of one snapshot have met, so that further reads of it need not look them up: by trace id."""
+
+    def __init__(self, project_id: str) -> None:
+        self._project = project_id
+        self._places: dict[str, Place] = {}
+
+    def note(self, trace_id: str, place: Place) -> None:
+        """What the row of a trace says."""
+        self._places[trace_id] = place
+
+    def find(self, connection: duckdb.DuckDBPyConnection, trace_ids: Sequence[str]) -> list[Place]:
+        """Places of those of the traces that have spans."""
+        missing = [row_key(self._project, t) for t in trace_ids if t not in self._places]
+        found = [place for t in trace_ids if (place := self._places.get(t)) is not None and place[2]]
+        if missing:
+            found += connection.execute(
+                f"SELECT tkey, min_seq, max_seq FROM traces WHERE tkey IN ({csv(missing)}) AND project = ? AND max_seq > 0",
+                [self._project],
+            ).fetchall()
+        return found
+
+
+def _ranges(places: Sequence[Place], near: int = _NEAR) -> list[tuple[int, int]]:
+    """Ranges of commits that hold the spans of the traces; those that are near to each other are one."""
+    ranges: list[tuple[int, int]] = []
+    for _, low, high in sorted(places, key=lambda p: p[1]):
+        if ranges and low - ranges[-1][1] <= near:
+            ranges[-1] = ranges[-1][0], max(ranges[-1][1], high)
+        else:
+            ranges.append((low, high))
+    if len(ranges) > _MOST_RANGES:
+        ranges = [(ranges[0][0], max(high for _, high in ranges))]
+    return ranges
 
 
 def within(places: Sequence[Place]) -> str:
     """Condition that finds the spans of traces through the zone maps of ``seq``: neighbours share a range."""
     if not places:
         return "false"
-    ranges: list[tuple[int, int]] = []
-    for _, low, high in sorted(places, key=lambda p: p[1]):
-        if ranges and low - ranges[-1][1] <= _NEAR:
-            ranges[-1] = ranges[-1][0], max(ranges[-1][1], high)
-        else:
-            ranges.append((low, high))
-    if len(ranges) > _MOST_RANGES:
-        ranges = [(ranges[0][0], max(high for _, high in ranges))]
-    between = " OR ".join(f"seq BETWEEN {low} AND {high}" for low, high in ranges)
+    between = " OR ".join(f"seq BETWEEN {low} AND {high}" for low, high in _ranges(places))
     keys = f"tkey = {places[0][0]}" if len(places) == 1 else f"tkey IN ({csv([p[0] for p in places])})"
     return f"({between}) AND {keys}"
 
 
 def span_rows(
-    connection: duckdb.DuckDBPyConnection, columns: str, project_id: str, places: Sequence[Place]
-) -> list[tuple[Any, ...]]:
-    """Columns of all spans of some traces. Of traces that may lie far apart the keys are read first and alone: the other columns
-    are ten times wider, and only the vectors that hold the rows are looked at."""
-    if len(places) < 2:
-        where = f"{within(places)} AND project = ?"
-        return (
-            connection.execute(f"SELECT {columns} FROM spans WHERE {where}", [project_id]).fetchall() if places else []
-        )
-    found = connection.execute(f"SELECT rowid FROM spans WHERE {within(places)}").fetchall()
-    if not found:
+    connection: duckdb.DuckDBPyConnection, columns: str, project_id: str, places: Sequence[Place], further: str = "true",
+    *, few_columns: bool = False,
+) -> list[tuple[Any, ...]]:  # fmt: skip
+    """Columns of all spans of some traces that fulfil a further condition. Of several traces the places of their spans are looked
+    up first and alone: the other columns are ten times wider, and only the vectors that hold the rows are looked at. ``few_columns``:
+    they are so narrow that they may be read whole where the traces are neighbours."""
+    if not places:
         return []
-    sql = at("spans", columns, [place for (place,) in found])
-    return connection.execute(f"{sql} WHERE project = ?", [project_id]).fetchall()
+    where = f"{within(places)} AND {further} AND project = ?"
+    if len(places) == 1 or (few_columns and len(_ranges(places, _CLOSE)) == 1):
+        return connection.execute(f"SELECT {columns} FROM spans WHERE {where}", [project_id]).fetchall()
+    found = connection.execute(f"SELECT rowid FROM spans WHERE {where}", [project_id]).fetchall()
+    return rows_at(connection, "spans", columns, [place for (place,) in found])
+
+
+class Source(NamedTuple):
+    """What a statement reads from: a FROM clause, one more condition, and the parameters they need."""
+
+    tables: str
+    condition: str = "true"
+    params: Mapping[str, list[int]] = MappingProxyType({})
 
 
 def narrow(
-    connection: duckdb.DuckDBPyConnection, view: str, alias: str, project_id: str, where: Expr
-) -> tuple[str, str] | None:
-    """For a query that names its traces, what to read from (as a FROM clause gives it) and one more condition; None when it
-    names none. Where rows may lie far apart their keys are looked up alone, see ``span_rows``."""
+    connection: duckdb.DuckDBPyConnection, view: str, alias: str, known: KnownPlaces, project_id: str, where: Expr
+) -> Source | None:
+    """For a query that names its traces, what to read from; None when it names none. Where rows may lie far apart their keys
+    are looked up alone, see ``span_rows``."""
     trace_ids = named_traces(where)
     if trace_ids is None:
         return None
     whole = f"{view} {alias}"
     if not trace_ids:
-        return whole, "false"
+        return Source(whole, "false")
     if view == "spans":
-        places = find_places(connection, project_id, trace_ids)
+        places = known.find(connection, trace_ids)
         condition = within(places)
         if len(places) < 2:
-            return whole, condition
+            return Source(whole, condition)
     else:
         condition = f"tkey IN ({csv([row_key(project_id, t) for t in trace_ids])})"
     found = connection.execute(f"SELECT rowid FROM {view} WHERE {condition} LIMIT {_MOST_ROWS + 1}").fetchall()
     if len(found) > _MOST_ROWS:
-        return whole, condition
+        return Source(whole, condition)
     if not found:
-        return whole, "false"
-    return (
-        f"(VALUES {','.join(f'({n})' for (n,) in found)}) wanted(place) JOIN {whole} ON {alias}.rowid = wanted.place",
-        "true",
-    )
+        return Source(whole, "false")
+    return Source(f"{_WANTED} JOIN {whole} ON {alias}.rowid = wanted.place", params={"places": [n for (n,) in found]})
 
 
 def named_traces(where: Expr) -> list[str] | None:
@@ -103,13 +132,14 @@ def named_traces(where: Expr) -> list[str] | None:
     return None
 
 
-def at(table: str, columns: str, rowids: Sequence[int]) -> str:
-    """SQL for the rows at these places, of which there is at least one. A join makes DuckDB look only into the vectors that
-    hold them; for ``rowid IN (…)`` with more than five numbers it reads every column of every row group in between."""
-    return (
-        f"SELECT {columns} FROM (VALUES {','.join(f'({n})' for n in rowids)}) wanted(place) "
-        f"JOIN {table} ON {table}.rowid = wanted.place"
-    )
+def rows_at(
+    connection: duckdb.DuckDBPyConnection, table: str, columns: str, places: Sequence[int]
+) -> list[tuple[Any, ...]]:
+    """Columns of the rows at these places, in any order."""
+    if not places:
+        return []
+    sql = f"SELECT {columns} FROM {_WANTED} JOIN {table} ON {table}.rowid = wanted.place"
+    return connection.execute(sql, {"places": list(places)}).fetchall()
 
 
 def csv(numbers: Sequence[int]) -> str:

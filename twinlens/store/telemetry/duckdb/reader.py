@@ -11,15 +11,18 @@ from twinlens.domain.score import Score
 from twinlens.domain.trace import Span, TraceSummary
 from twinlens.store.telemetry.duckdb import score_codec, trace_codec
 from twinlens.store.telemetry.duckdb.keys import row_key, span_key
-from twinlens.store.telemetry.duckdb.overlay import shown
+from twinlens.store.telemetry.duckdb.overlay import Overlay, shown
 from twinlens.store.telemetry.duckdb.payloads import PayloadSource
-from twinlens.store.telemetry.duckdb.places import at, csv, find_places, span_rows, within
+from twinlens.store.telemetry.duckdb.places import csv, rows_at, span_rows, within
 from twinlens.store.telemetry.duckdb.span_codec import COLUMN_OF, columns_for, decode_spans, field_values
 
 if TYPE_CHECKING:
     import duckdb
 
     from twinlens.store.telemetry.duckdb.engine import Engine
+
+
+_WHOLE = ", ".join(columns_for(True, True))
 
 
 class Reader:
@@ -33,14 +36,14 @@ class Reader:
         with self._engine.read_over(project_id) as (connection, pending):
             summary = pending.traces.get(trace_id)
             if summary is None:
-                return self._stored_trace(connection, project_id, trace_id, with_io)
+                return self._stored_trace(connection, pending, project_id, trace_id, with_io)
             if (found := pending.trace(summary, with_io)) is not None:
                 return found
-        with self._engine.read() as connection:
-            return self._stored_trace(connection, project_id, trace_id, with_io)
+        with self._engine.read_all(project_id) as (connection, nothing):
+            return self._stored_trace(connection, nothing, project_id, trace_id, with_io)
 
     def _stored_trace(
-        self, connection: duckdb.DuckDBPyConnection, project_id: str, trace_id: str, with_io: bool
+        self, connection: duckdb.DuckDBPyConnection, pending: Overlay, project_id: str, trace_id: str, with_io: bool
     ) -> TraceSummary | None:
         places = connection.execute(  # alone: one column instead of three is looked through
             f"SELECT rowid FROM traces WHERE tkey = {row_key(project_id, trace_id)}"
@@ -56,9 +59,32 @@ class Reader:
             return None
         row = found[0]
         summary = trace_codec.decode_summary(row)
+        pending.places.note(trace_id, row[-3:])
         if with_io:
             add_io(connection, project_id, [(summary, row[-5:])])
         return summary
+
+    def trace_table(
+        self, project_id: str, trace_ids: Sequence[str], fields: Sequence[str]
+    ) -> dict[str, tuple[Any, ...]]:
+        """See ``TelemetryStore.trace_table``."""
+        if unknown := [name for name in fields if name not in trace_codec.PLAIN]:
+            raise InvalidArgument(f"{unknown[0]!r} is not a field of traces that can be read alone")
+        wanted = set(trace_ids)
+        if not wanted:
+            return {}
+        with self._engine.read_over(project_id) as (connection, pending):
+            read = attrgetter(*fields, "trace_id")
+            found = {row.trace_id: read(row)[:-1] for t in wanted if (row := pending.traces.get(t)) is not None}
+            if missing := wanted - found.keys():
+                places = connection.execute(
+                    f"SELECT rowid FROM traces WHERE tkey IN ({csv([row_key(project_id, t) for t in missing])}) AND project = ?",
+                    [project_id],
+                ).fetchall()
+                columns = ", ".join(f'"{name}"' for name in ("trace_id", *fields))
+                rows = rows_at(connection, "traces", columns, [place for (place,) in places])
+                found |= {row[0]: row[1:] for row in rows if row[0] in missing}
+        return found
 
     def trace_spans(
         self, project_id: str, trace_ids: Sequence[str], with_io: bool, with_attributes: bool
@@ -68,7 +94,7 @@ class Reader:
         if not spans:
             return {}
         with self._engine.read_over(project_id) as (connection, pending):
-            places = find_places(connection, project_id, list(spans))
+            places = pending.places.find(connection, list(spans))
             rows = span_rows(connection, ", ".join(columns_for(with_io, with_attributes)), project_id, places)
             for span in decode_spans(rows, PayloadSource(connection, project_id), with_io, with_attributes):
                 if span.trace_id in spans and (span.trace_id, span.span_id) not in pending.spans:
@@ -85,7 +111,7 @@ class Reader:
             raise InvalidArgument(f"{unknown[0]!r} is not a field of spans that can be read alone")
         own = ("trace_id", "start_ns", "span_id")
         with self._engine.read_over(project_id) as (connection, pending):
-            places = find_places(connection, project_id, [trace_id])
+            places = pending.places.find(connection, [trace_id])
             if not places:
                 table: list[list[Any]] = [[] for _ in (*own, *fields)]
             else:
@@ -119,10 +145,10 @@ class Reader:
         if not wanted:
             return found
         with self._engine.read_over(project_id) as (connection, pending):
-            places = find_places(connection, project_id, list(wanted))
+            places = pending.places.find(connection, list(wanted))
             rows = [
                 row
-                for row in span_rows(connection, "trace_id, start_ns, span_id", project_id, places)
+                for row in span_rows(connection, "trace_id, start_ns, span_id", project_id, places, few_columns=True)
                 if row[0] in wanted and (row[0], row[2]) not in pending.spans
             ]
         rows += [(span.trace_id, span.start_ns, span.span_id) for span in pending.spans_of(wanted)]
@@ -131,13 +157,16 @@ class Reader:
         return found
 
     def fetch_spans(
-        self, connection: duckdb.DuckDBPyConnection, project_id: str, where: str, params: Sequence[Any],
-        with_io: bool, with_attributes: bool,
-    ) -> list[Span]:  # fmt: skip
-        """Spans of one project that a raw condition selects."""
-        columns = columns_for(with_io, with_attributes)
-        rows = connection.execute(f"SELECT {', '.join(columns)} FROM spans WHERE {where}", list(params)).fetchall()
-        return decode_spans(rows, PayloadSource(connection, project_id), with_io, with_attributes)
+        self, connection: duckdb.DuckDBPyConnection, project_id: str, where: str, params: Sequence[Any]
+    ) -> list[Span]:
+        """Whole spans of one project that a raw condition selects."""
+        rows = connection.execute(f"SELECT {_WHOLE} FROM spans WHERE {where}", list(params)).fetchall()
+        return self._whole(connection, project_id, rows)
+
+    def _whole(
+        self, connection: duckdb.DuckDBPyConnection, project_id: str, rows: Sequence[tuple[Any, ...]]
+    ) -> list[Span]:
+        return decode_spans(rows, PayloadSource(connection, project_id), True, True)
 
     def span(self, project_id: str, trace_id: str | None, span_id: str) -> Span | None:
         """See ``TelemetryStore.span``."""
@@ -145,22 +174,26 @@ class Reader:
             fresh = [s for s in pending.spans.values() if s.span_id == span_id and trace_id in (None, s.trace_id)]
             found = [shown(span, True, True) for span in fresh]
             if trace_id is None or not found:
-                stored = self._stored_span(connection, project_id, trace_id, span_id)
+                stored = self._stored_span(connection, pending, project_id, trace_id, span_id)
                 found += [s for s in stored if (s.trace_id, s.span_id) not in pending.spans]
         return max(found, key=lambda s: (s.start_ns, s.trace_id), default=None)
 
     def _stored_span(
-        self, connection: duckdb.DuckDBPyConnection, project_id: str, trace_id: str | None, span_id: str
+        self,
+        connection: duckdb.DuckDBPyConnection,
+        pending: Overlay,
+        project_id: str,
+        trace_id: str | None,
+        span_id: str,
     ) -> list[Span]:
-        where = "skey = ? AND span_id = ? AND project = ?"
-        params: list[Any] = [span_key(span_id), span_id, project_id]
+        where = f"skey = {span_key(span_id)}"
         if trace_id is not None:
-            places = find_places(connection, project_id, [trace_id])
-            if not places:
-                return []
-            where = f"{within(places)} AND {where} AND trace_id = ?"
-            params.append(trace_id)
-        return self.fetch_spans(connection, project_id, where, params, True, True)
+            where = f"{within(pending.places.find(connection, [trace_id]))} AND {where}"
+        found = connection.execute(  # alone: one column instead of fifty is looked through
+            f"SELECT rowid FROM spans WHERE {where} AND span_id = ? AND project = ?", [span_id, project_id]
+        ).fetchall()
+        spans = self._whole(connection, project_id, rows_at(connection, "spans", _WHOLE, [place for (place,) in found]))
+        return [span for span in spans if trace_id in (None, span.trace_id)]
 
     def scores_for(self, project_id: str, trace_ids: Sequence[str]) -> dict[str, list[Score]]:
         """See ``TelemetryStore.scores_for``."""
@@ -183,9 +216,7 @@ class Reader:
             f"SELECT rowid FROM scores WHERE tkey IN ({csv([row_key(project_id, t) for t in trace_ids])}) AND project = ?",
             [project_id],
         ).fetchall()
-        if not places:
-            return []
-        rows = connection.execute(at("scores", ", ".join(score_codec.ROW), [place for (place,) in places])).fetchall()
+        rows = rows_at(connection, "scores", ", ".join(score_codec.ROW), [place for (place,) in places])
         return [score for row in rows if (score := score_codec.decode_score(row)).trace_id in trace_ids]
 
 
@@ -206,11 +237,10 @@ def add_io(
     if roots:
         wanted = {(s.trace_id, s.root_span_id) for s, _ in roots}
         keys = csv([span_key(str(s.root_span_id)) for s, _ in roots])
-        places = connection.execute(  # keys first: the rows of a list may lie far apart, and their cells are wide
-            f"SELECT rowid FROM spans WHERE {within([(r[2], r[3], r[4]) for _, r in roots])} AND skey IN ({keys})"
-        ).fetchall()
-        columns = "trace_id, span_id, input, output"
-        found = connection.execute(at("spans", columns, [place for (place,) in places])).fetchall() if places else []
+        found = span_rows(
+            connection, "trace_id, span_id, input, output", project_id, [(r[2], r[3], r[4]) for _, r in roots],
+            f"skey IN ({keys})",
+        )  # fmt: skip
         cells = {row[0]: (row[2], row[3]) for row in found if (row[0], row[1]) in wanted}
     source = PayloadSource(connection, project_id)
     chosen = []

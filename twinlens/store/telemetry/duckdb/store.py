@@ -63,7 +63,6 @@ class DuckDBTelemetry:
             threading.RLock()
         )  #: held by whoever uses the journal or changes the memtables; may wait for the disk
         self._moment = threading.Lock()  #: held while a memtable changes or is copied; never waits for anything
-        self._block = threading.local()
         self._taker: threading.Thread | None = None
         self._wanted = threading.Event()
         self._doubtful = False  #: taking over has failed, perhaps after it was durable
@@ -163,14 +162,9 @@ class DuckDBTelemetry:
 
     def _catch_up(self) -> None:
         """Before a read: the tables get what has been acknowledged."""
-        caught_up: bool | None = getattr(self._block, "caught_up", None)  #: None outside of ``together``
-        if caught_up:
-            return
         if self._memtable.rows or self._leaving is not None:
             with self._tables:
                 self._take_over()
-        if caught_up is False:
-            self._block.caught_up = True
 
     def _pending_of(self, project_id: str) -> Pending | None:
         """For reads over the tables: what these may not have yet."""
@@ -243,7 +237,7 @@ class DuckDBTelemetry:
                 connection, project_id,
                 f"seq BETWEEN {min(k.min_seq for k in known)} AND {max(k.max_seq for k in known)} "
                 f"AND tkey IN ({csv([k.tkey for k in known])}) AND project = ? AND span_id IN ({','.join('?' * len(ids))})",
-                [project_id, *ids], True, True,
+                [project_id, *ids],
             )  # fmt: skip
 
     def lookup_scores(self, project_id: str, score_ids: Sequence[str]) -> dict[str, Score]:
@@ -348,13 +342,8 @@ class DuckDBTelemetry:
         return self._maintenance.deleted and self._reclaimer.due
 
     # --- any thread ------------------------------------------------------------------------------------------------
-    @contextlib.contextmanager
-    def together(self) -> Generator[None]:
-        self._block.caught_up = False
-        try:
-            yield
-        finally:
-            self._block.caught_up = None
+    def together(self) -> contextlib.AbstractContextManager[None]:
+        return self._engine.together()
 
     def metric_watermark(self) -> int:
         with self._engine.read() as connection:
@@ -366,6 +355,11 @@ class DuckDBTelemetry:
 
     def trace(self, project_id: str, trace_id: str, *, with_io: bool = True) -> TraceSummary | None:
         return self._reader.trace(project_id, trace_id, with_io)
+
+    def trace_table(
+        self, project_id: str, trace_ids: Sequence[str], fields: Sequence[str]
+    ) -> dict[str, tuple[Any, ...]]:
+        return self._reader.trace_table(project_id, trace_ids, fields)
 
     def spans(self, query: Query) -> Page:
         return self._pages.spans(query)

@@ -28,7 +28,8 @@ class State(msgspec.Struct, omit_defaults=True):
 
 _state = msgspec.json.Decoder(State).decode
 
-_COPIED = (
+#: Columns that are a field of the same name, copied as they are.
+PLAIN = (
     "trace_id", "experiment_id", "name", "root_span_id", "start_ns", "end_ns", "status", "level", "input_preview",
     "output_preview", "user_id", "session_id", "environment", "release", "version", "service", "public", "bookmarked",
     "client_request_id", "tags", "models", "run_ids", "prompts", "span_count", "error_count", "warning_count",
@@ -64,7 +65,7 @@ _MADE: dict[str, Callable[[TraceSummary], Any]] = {
 
 def column(name: str, summaries: Sequence[TraceSummary]) -> list[Any] | None:
     """One of the columns that come from the summary itself; None for others."""
-    if name in _COPIED:
+    if name in PLAIN:
         return [getattr(s, name) for s in summaries]
     made = _MADE.get(name)
     return None if made is None else [made(s) for s in summaries]
@@ -72,7 +73,7 @@ def column(name: str, summaries: Sequence[TraceSummary]) -> list[Any] | None:
 
 def summary_columns(summaries: Sequence[TraceSummary]) -> dict[str, list[Any]]:
     """Columns of everything that comes from the summary itself."""
-    columns: dict[str, list[Any]] = {name: [getattr(s, name) for s in summaries] for name in _COPIED}
+    columns: dict[str, list[Any]] = {name: [getattr(s, name) for s in summaries] for name in PLAIN}
     columns |= {name: [made(s) for s in summaries] for name, made in _MADE.items()}
     columns["state"] = [
         _encode(State(s.client_usage, s.final, s.client_fields, s.state)).decode() for s in summaries
