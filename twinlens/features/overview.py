@@ -9,7 +9,7 @@ import msgspec
 from twinlens.domain.errors import InvalidArgument
 from twinlens.domain.trace import MODEL_KINDS
 from twinlens.store.telemetry.interface import TelemetryStore
-from twinlens.store.telemetry.query import Aggregate, Cmp, Dimension, Expr, Measure, Order, Query, all_of
+from twinlens.store.telemetry.query import Aggregate, And, Cmp, Dimension, Expr, Measure, Order, Query, all_of
 
 SECOND = 1_000_000_000
 #: Widths of time buckets that people can read, in seconds.
@@ -81,18 +81,20 @@ class Overviews:
         """Whether the project has never seen a trace."""
         return not self._telemetry.traces(Query(project_id=project_id, limit=1)).rows
 
-    def compute(self, project_id: str, from_ns: int, to_ns: int, *, buckets: int = 60) -> Overview:
-        """Everything that started in ``[from_ns, to_ns)``."""
+    def compute(
+        self, project_id: str, from_ns: int, to_ns: int, *, buckets: int = 60, shown: Expr = And()
+    ) -> Overview:  # fmt: skip
+        """Everything that started in ``[from_ns, to_ns)`` and is ``shown``, a condition on traces, spans and scores."""
         step = bucket_seconds(to_ns - from_ns, max(1, min(buckets, MAX_BUCKETS)))
         span = to_ns - from_ns
         return Overview(
             bucket_ns=step * SECOND,
-            totals=self._totals(project_id, from_ns, to_ns),
-            previous=self._totals(project_id, from_ns - span, from_ns),
-            timeline=self.timeline(project_id, from_ns, to_ns, step),
-            models=self._models(project_id, from_ns, to_ns),
-            names=self._names(project_id, from_ns, to_ns),
-            scores=self._scores(project_id, from_ns, to_ns),
+            totals=self._totals(project_id, from_ns, to_ns, shown),
+            previous=self._totals(project_id, from_ns - span, from_ns, shown),
+            timeline=self.timeline(project_id, from_ns, to_ns, step, shown),
+            models=self._models(project_id, from_ns, to_ns, shown),
+            names=self._names(project_id, from_ns, to_ns, shown),
+            scores=self._scores(project_id, from_ns, to_ns, shown),
         )
 
     def timeline(self, project_id: str, from_ns: int, to_ns: int, step_s: int, where: Expr | None = None) -> list[Use]:
@@ -110,7 +112,7 @@ class Overviews:
         return _without_gaps(rows, failed, from_ns, to_ns, step_s * SECOND)
 
     def sessions(
-        self, project_id: str, from_ns: int, to_ns: int, *, limit: int, cursor: str | None
+        self, project_id: str, from_ns: int, to_ns: int, *, limit: int, cursor: str | None, shown: Expr = And()
     ) -> tuple[list[dict[str, Any]], str | None]:
         """Sessions active in the range, most recently active first, and the next page's cursor.
 
@@ -139,15 +141,15 @@ class Overviews:
             view="traces",
             measures=measures,
             dimensions=(Dimension("session_id", "session_id"),),
-            where=all_of(_between(from_ns, to_ns), Cmp("session_id", "is not null")),
+            where=all_of(_between(from_ns, to_ns), Cmp("session_id", "is not null"), shown),
             order=(Order("last"),),
             limit=offset + limit + 1,
         )
         rows = self._telemetry.aggregate(query)[offset:]
         return rows[:limit], str(offset + limit) if len(rows) > limit else None
 
-    def _totals(self, project_id: str, from_ns: int, to_ns: int) -> Use:
-        condition = _between(from_ns, to_ns)
+    def _totals(self, project_id: str, from_ns: int, to_ns: int, shown: Expr) -> Use:
+        condition = all_of(_between(from_ns, to_ns), shown)
         measures = (
             _COUNT,
             *_SUMS,
@@ -160,20 +162,21 @@ class Overviews:
         failed = self._aggregate(project_id, "traces", all_of(condition, _FAILED), (_COUNT,))
         return _use(rows[0] if rows else {}, errors=int(failed[0]["count"]) if failed else 0)
 
-    def _models(self, project_id: str, from_ns: int, to_ns: int) -> list[Use]:
+    def _models(self, project_id: str, from_ns: int, to_ns: int, shown: Expr) -> list[Use]:
         condition = all_of(
             _between(from_ns, to_ns),
             Cmp("kind", "in", sorted(MODEL_KINDS)),
             Cmp("model", "is not null"),
             Cmp("counted", "=", True),
+            shown,
         )
         rows = self._aggregate(
             project_id, "spans", condition, (_COUNT, *_SUMS, *_LATENCY), by="model", order="total_cost", limit=20
         )
         return [_use(row, key=row["key"]) for row in rows]
 
-    def _names(self, project_id: str, from_ns: int, to_ns: int) -> list[Use]:
-        condition = all_of(_between(from_ns, to_ns), Cmp("name", "is not null"))
+    def _names(self, project_id: str, from_ns: int, to_ns: int, shown: Expr) -> list[Use]:
+        condition = all_of(_between(from_ns, to_ns), Cmp("name", "is not null"), shown)
         rows = self._aggregate(
             project_id, "traces", condition, (_COUNT, *_SUMS, *_LATENCY), by="name", order="count", limit=20
         )
@@ -181,8 +184,10 @@ class Overviews:
         errors = {row["key"]: int(row["count"]) for row in failed}
         return [_use(row, key=row["key"], errors=errors.get(row["key"], 0)) for row in rows]
 
-    def _scores(self, project_id: str, from_ns: int, to_ns: int) -> list[ScoreUse]:
-        condition = all_of(Cmp("timestamp_ns", ">=", from_ns), Cmp("timestamp_ns", "<", to_ns), Cmp("valid", "=", True))
+    def _scores(self, project_id: str, from_ns: int, to_ns: int, shown: Expr) -> list[ScoreUse]:
+        condition = all_of(
+            Cmp("timestamp_ns", ">=", from_ns), Cmp("timestamp_ns", "<", to_ns), Cmp("valid", "=", True), shown
+        )
         rows = self._aggregate(
             project_id,
             "scores",

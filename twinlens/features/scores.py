@@ -21,7 +21,7 @@ from twinlens.features.score_configs import ScoreConfigs
 from twinlens.ingest.batch import Batch
 from twinlens.ingest.writer import Ingest
 from twinlens.store.telemetry.interface import TelemetryStore
-from twinlens.store.telemetry.query import Cmp, Query
+from twinlens.store.telemetry.query import And, Cmp, Expr, Query, all_of
 
 MAX_TEXT = 500
 CORRECTION_NAME = "output"
@@ -87,13 +87,14 @@ class Scores:
         self._ingest.submit_sync(Batch(project_id=project_id, scores=[score]))
         return score
 
-    def get(self, project_id: str, score_id: str) -> Score:
+    def get(self, project_id: str, score_id: str, *, shown: Expr = And()) -> Score:
         """One score.
 
         Raises:
-            NotFound: no such score.
+            NotFound: no such score, or none that is ``shown``.
         """
-        page = self._telemetry.scores(Query(project_id=project_id, where=Cmp("score_id", "=", score_id), limit=1))
+        where = all_of(Cmp("score_id", "=", score_id), shown)
+        page = self._telemetry.scores(Query(project_id=project_id, where=where, limit=1))
         if not page.rows:
             raise NotFound("Score not found within authorized project")
         found: Score = page.rows[0]

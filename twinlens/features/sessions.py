@@ -9,7 +9,7 @@ import msgspec
 from twinlens.domain.errors import NotFound
 from twinlens.domain.trace import TraceSummary
 from twinlens.store.telemetry.interface import TelemetryStore
-from twinlens.store.telemetry.query import Aggregate, Cmp, Dimension, Expr, Measure, Order, Query, all_of
+from twinlens.store.telemetry.query import Aggregate, And, Cmp, Dimension, Expr, Measure, Order, Query, all_of
 
 #: Most traces of one session that are read at once.
 MAX_TRACES = 10_000
@@ -32,14 +32,15 @@ class Sessions:
 
     def list(
         self, project_id: str, *, from_ns: int | None = None, to_ns: int | None = None,
-        environments: Sequence[str] = (), limit: int = 50, offset: int = 0,
+        environments: Sequence[str] = (), limit: int = 50, offset: int = 0, shown: Expr = And(),
     ) -> tuple[list[Session], int]:  # fmt: skip
-        """Sessions by creation, newest first, and the number of all. Only traces inside the range count."""
+        """Sessions by creation, newest first, and the number of all. Only traces inside the range, and ``shown``, count."""
         where = all_of(
             Cmp("session_id", "is not null"),
             None if from_ns is None else Cmp("start_ns", ">=", from_ns),
             None if to_ns is None else Cmp("start_ns", "<", to_ns),
             Cmp("environment", "in", list(environments)) if environments else None,
+            shown,
         )
         with self._telemetry.together():
             rows = self._telemetry.aggregate(
@@ -53,7 +54,7 @@ class Sessions:
                     project_id=project_id, view="traces", where=where, measures=(Measure("n", "uniq", "session_id"),)
                 )
             )
-            environment = self._environments(project_id, {row["id"]: int(row["first"]) for row in rows})
+            environment = self._environments(project_id, {row["id"]: int(row["first"]) for row in rows}, shown)
         found = [
             Session(
                 session_id=row["id"], created_ns=int(row["first"]), environment=environment.get(row["id"], "default")
@@ -62,7 +63,7 @@ class Sessions:
         ]
         return found, int(total[0]["n"]) if total else 0
 
-    def _environments(self, project_id: str, begun: Mapping[str, int]) -> dict[str, str]:
+    def _environments(self, project_id: str, begun: Mapping[str, int], shown: Expr) -> dict[str, str]:
         """Environments of the first traces of sessions, each of which began at that time."""
         if not begun:
             return {}
@@ -70,6 +71,7 @@ class Sessions:
             Cmp("start_ns", ">=", min(begun.values())),
             Cmp("start_ns", "<=", max(begun.values())),
             Cmp("session_id", "in", list(begun)),
+            shown,
         )
         rows = self._telemetry.aggregate(
             Aggregate(
@@ -84,13 +86,13 @@ class Sessions:
             found.setdefault(row["id"], row["environment"] or "default")
         return found
 
-    def get(self, project_id: str, session_id: str) -> tuple[Session, list[TraceSummary]]:
-        """One session with its traces, oldest first.
+    def get(self, project_id: str, session_id: str, *, shown: Expr = And()) -> tuple[Session, list[TraceSummary]]:
+        """One session with those of its traces that are ``shown``, oldest first.
 
         Raises:
             NotFound: no trace belongs to it.
         """
-        where: Expr = Cmp("session_id", "=", session_id)
+        where = all_of(Cmp("session_id", "=", session_id), shown)
         traces: list[TraceSummary] = []
         cursor: str | None = None
         while len(traces) < MAX_TRACES:

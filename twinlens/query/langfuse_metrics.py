@@ -17,7 +17,7 @@ from twinlens.domain.clock import iso_ms, parse_iso
 from twinlens.domain.errors import InvalidArgument
 from twinlens.ingest.langfuse_fields import storable_time
 from twinlens.query import langfuse_filter as filters
-from twinlens.store.telemetry.query import Aggregate, Aggregation, Cmp, Dimension, Expr, Measure, Order, all_of
+from twinlens.store.telemetry.query import Aggregate, Aggregation, And, Cmp, Dimension, Expr, Measure, Order, all_of
 
 View = Literal["traces", "spans", "scores"]
 MAX_ROWS = 1_000
@@ -223,12 +223,13 @@ def _scaled(value: Any, scale: float) -> Any:
     return None if value is None or (isinstance(value, float) and math.isnan(value)) else value / scale
 
 
-def plan(project_id: str, text: str, *, v2: bool) -> Plan:
+def plan(project_id: str, text: str, *, v2: bool, shown: Expr = And()) -> Plan:
     """Read a query's text, as ``plan_query``.
 
     Args:
         text: the ``query`` parameter.
         v2: the newer API: no view ``traces``, no grouping by ids.
+        shown: what may be counted at all, a condition on every view.
 
     Raises:
         InvalidArgument: what is wrong with it.
@@ -237,10 +238,10 @@ def plan(project_id: str, text: str, *, v2: bool) -> Plan:
         query = _decoder.decode(text)
     except msgspec.DecodeError as error:
         raise InvalidArgument(f"query: {error}") from None
-    return plan_query(project_id, query, v2=v2)
+    return plan_query(project_id, query, v2=v2, shown=shown)
 
 
-def plan_query(project_id: str, query: MetricsQuery, *, v2: bool) -> Plan:
+def plan_query(project_id: str, query: MetricsQuery, *, v2: bool, shown: Expr = And()) -> Plan:
     """What to run for a query.
 
     Args:
@@ -258,7 +259,7 @@ def plan_query(project_id: str, query: MetricsQuery, *, v2: bool) -> Plan:
         raise InvalidArgument("query: at least one metric is needed")
     measures = {m.name: (m, scale) for m, scale in (_measure(view, query, asked) for asked in query.metrics)}
     dimensions = tuple(dict.fromkeys(_dimension(view, asked.field) for asked in query.dimensions))
-    where = all_of(view.where, filters.build(query.filters, view.columns))
+    where = all_of(view.where, filters.build(query.filters, view.columns), shown)
     limit = min(max(query.config.row_limit, 1), MAX_ROWS)
     series = query.time_dimension is not None
     order = _order(query, measures, dimensions)

@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import subprocess
+import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
+from urllib.parse import quote
 
 import pytest
 
@@ -133,9 +136,10 @@ def test_a_user_without_a_role_sees_only_what_is_granted(secured: LiveServer) ->
             # What names a thing goes by its grants on every face; what reaches over the whole project is not allowed.
             native = "/api/twinlens/v1/projects/default"
             assert client.get("/api/public/traces").json()["data"] == []
-            assert client.get("/api/public/sessions").status_code == 403
+            assert client.get("/api/public/sessions").json()["data"] == []
             assert client.get(f"{native}/traces").json()["traces"] == []
-            assert client.get(f"{native}/overview").status_code == 403
+            assert client.get(f"{native}/overview").json()["totals"]["traces"] == 0
+            assert client.get("/api/public/datasets").status_code == 403
             assert [one["experiment_id"] for one in client.get(f"{native}/experiments").json()["experiments"]] == [
                 made["mine"]
             ]
@@ -151,8 +155,13 @@ def test_what_is_denied_is_denied_on_every_face(secured: LiveServer) -> None:
     with secured.client(auth=OWNER) as owner, secured.client(auth=("mia", "correct horse")) as mia:
         experiment = owner.post(f"{api}/experiments/create", json={"name": "closed"}).json()["experiment_id"]
         run = owner.post(f"{api}/runs/create", json={"experiment_id": experiment}).json()["run"]["info"]["run_id"]
+        now = str(time.time_ns())
+        said = [
+            {"key": "session.id", "value": {"stringValue": "closed-s"}},
+            {"key": "user.id", "value": {"stringValue": "x"}},
+        ]
         span = {
-            "traceId": "1" * 32, "spanId": "2" * 16, "name": "s", "startTimeUnixNano": "1", "endTimeUnixNano": "2",
+            "traceId": "1" * 32, "spanId": "2" * 16, "name": "s", "startTimeUnixNano": now, "endTimeUnixNano": now, "attributes": said,
         }  # fmt: skip
         body = {"resourceSpans": [{"scopeSpans": [{"spans": [span]}]}]}
         owner.post("/v1/traces", json=body, headers={"x-mlflow-experiment-id": experiment}).raise_for_status()
@@ -175,18 +184,18 @@ def test_what_is_denied_is_denied_on_every_face(secured: LiveServer) -> None:
                 f"{native}/experiments/{experiment}", f"{native}/runs/{run}", f"{native}/traces/{'1' * 32}",
                 f"/api/public/traces/{'1' * 32}", f"{native}/models/closed-m", f"{native}/prompts/closed-m-p",
                 "/api/public/v2/prompts/closed-m-p", f"{native}/runs/compare?run_id={run}",
-                f"{native}/traces?experiment_id={experiment}", f"{native}/overview", f"{native}/traces/values?field=name",
-                "/api/public/sessions", "/api/public/traces", f"{native}/traces", f"{native}/models/open-m", "/api/public/v2/prompts/open-m-p",
+                f"{native}/traces?experiment_id={experiment}", f"{native}/traces/values?field=name", "/api/public/datasets",
+                "/api/public/traces", f"{native}/traces", f"{native}/models/open-m", "/api/public/v2/prompts/open-m-p",
             ]  # fmt: skip
             data = mia.post("/graphql", json=page).json()["data"]["mlflowGetRun"]
             return [mia.get(path).status_code for path in gets] + [data is not None]
 
-        assert seen() == [200] * 16 + [True]
+        assert seen() == [200] * 15 + [True]
         assert closed_trace in traces()
         for kind, id in (("experiment", experiment), ("registered_model", "closed-m"), ("prompt", "closed-m-p")):
             grant = {"username": "mia", "resource_type": kind, "resource_id": id, "permission": "DENY"}
             owner.post("/api/3.0/mlflow/users/permissions/grant", json=grant).raise_for_status()
-        assert seen() == [403] * 12 + [200] * 4 + [False]
+        assert seen() == [403] * 11 + [200] * 4 + [False]
         names = [one["name"] for one in mia.get(f"{native}/models").json()["models"]]
         assert ("open-m" in names, "closed-m" in names) == (True, False)
         assert closed_trace not in traces()
@@ -194,6 +203,37 @@ def test_what_is_denied_is_denied_on_every_face(secured: LiveServer) -> None:
             who: client.get(f"{native}/traces/count").json()["count"] for who, client in (("o", owner), ("m", mia))
         }
         assert count["o"] - count["m"] == 1
+
+        # So do lists and sums of all that belongs to traces.
+        score = {"traceId": closed_trace, "name": "closed-score", "value": 1, "id": "closed-score-1"}
+        owner.post("/api/public/scores", json=score).raise_for_status()
+        owner.post(
+            "/api/public/scores", json={"sessionId": "open-s", "name": "of a session", "value": 1}
+        ).raise_for_status()
+        metric = {
+            "metrics": [{"measure": "count", "aggregation": "count"}],
+            "dimensions": [{"field": "userId"}],
+            "filters": [],
+        }
+        metric |= {"fromTimestamp": "2020-01-01T00:00:00Z", "toTimestamp": "2100-01-01T00:00:00Z"}
+        asked = [
+            "/observations", "/v2/observations?fields=core,trace_context", "/sessions", "/scores", "/v2/scores", "/v3/scores", "/v2/prompts",
+            *(f"/metrics?query={quote(json.dumps({**metric, 'view': view}))}" for view in ("traces", "observations")),
+        ]  # fmt: skip
+        lists = [f"/api/public{path}" for path in asked] + [f"{native}/sessions", f"{native}/overview"]
+        single = [
+            f"/api/public{path}"
+            for path in (f"/observations/{'2' * 16}", "/scores/closed-score-1", "/sessions/closed-s")
+        ]
+        for path in lists:
+            known, left = (client.get(path).raise_for_status().text for client in (owner, mia))
+            given = re.compile(r'closed-s|closed-m-p|"2{16}"|1{32}|"userId":"x"')
+            assert (bool(given.search(known)), bool(given.search(left))) == (True, False), path
+        assert [client.get(path).status_code for path in single for client in (owner, mia)] == [200, 404] * 3
+        assert "of a session" in mia.get("/api/public/v3/scores").text
+        daily = [client.get("/api/public/metrics/daily").json()["data"] for client in (owner, mia)]
+        assert sum(day["countTraces"] for day in daily[0]) - sum(day["countTraces"] for day in daily[1]) == 1
+
         listed = mia.get("/api/public/traces").json()
         assert (listed["meta"]["totalItems"], closed_trace in [t["id"] for t in listed["data"]]) == (count["m"], False)
 

@@ -28,7 +28,7 @@ async def _metrics(call: Call, *, v2: bool) -> Result:
     text = call.query(QueryParameter).query
     if not text:
         raise BadRequest(issue("Required", "query", code="invalid_type"))
-    plan = langfuse_metrics.plan(call.project_id, text, v2=v2)
+    plan = langfuse_metrics.plan(call.project_id, text, v2=v2, shown=call.shown())
 
     def read() -> dict[str, Any]:
         return {"data": plan.rows([call.services.telemetry.aggregate(a) for _, a in plan.aggregates])}
@@ -36,13 +36,13 @@ async def _metrics(call: Call, *, v2: bool) -> Result:
     return await in_thread(read)
 
 
-@routes.on("GET", "/metrics", scope="read")
+@routes.on("GET", "/metrics", scope="read", listed=True)
 async def metrics_v1(call: Call) -> Result:
     """Also over traces."""
     return await _metrics(call, v2=False)
 
 
-@routes.on("GET", "/v2/metrics", scope="read")
+@routes.on("GET", "/v2/metrics", scope="read", listed=True)
 async def metrics_v2(call: Call) -> Result:
     """Over observations and scores."""
     return await _metrics(call, v2=True)
@@ -81,7 +81,7 @@ _MODELS = (
 )  # fmt: skip
 
 
-@routes.on("GET", "/metrics/daily", scope="read")
+@routes.on("GET", "/metrics/daily", scope="read", listed=True)
 async def daily(call: Call) -> Result:
     """Usage and cost by day and model, newest day first."""
     query = call.query(DailyQuery)
@@ -91,7 +91,7 @@ async def daily(call: Call) -> Result:
 
     def read() -> dict[str, Any]:
         aggregate = call.services.telemetry.aggregate
-        traces = query.where("name", "user_id")
+        traces = all_of(query.where("name", "user_id"), call.shown())
         days = aggregate(
             Aggregate(
                 project_id=project, view="traces", measures=_TRACES, where=traces, time_bucket_s=DAY_S, order=newest,
@@ -104,6 +104,7 @@ async def daily(call: Call) -> Result:
             first, last = int(page[-1]["time"]), int(page[0]["time"])
             spans = all_of(
                 query.where("trace_name", "trace_user_id"),
+                call.shown(),
                 Cmp("start_ns", ">=", first),
                 Cmp("start_ns", "<", last + DAY_S * 1_000_000_000),
                 Cmp("kind", "in", ["generation", "embedding", "reranker"]),

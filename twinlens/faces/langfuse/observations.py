@@ -95,12 +95,12 @@ def _root(wanted: bool) -> Expr:
     return all_of(Cmp("is_root", "=", False), Cmp("is_app_root", "=", False))
 
 
-@routes.on("GET", "/observations", scope="read")
+@routes.on("GET", "/observations", scope="read", listed=True)
 async def list_v1(call: Call) -> Result:
     """A page of observations, newest first."""
     query = call.query(ObservationsQuery)
     limit, offset = query.window()
-    where, project = query.where(), call.project_id
+    where, project = all_of(query.where(), call.shown()), call.project_id
 
     def read() -> dict[str, Any]:
         telemetry = call.services.telemetry
@@ -117,13 +117,17 @@ async def list_v1(call: Call) -> Result:
     return await in_thread(read)
 
 
-@routes.on("GET", "/observations/{id}", scope="read")
+@routes.on("GET", "/observations/{id}", scope="read", listed=True)
 async def get_v1(call: Call) -> Result:
     """One observation. Span ids are unique within a trace only: the newest one of that id is meant."""
     project = call.project_id
 
     def read() -> dict[str, Any]:
-        span = call.services.telemetry.span(project, None, call.path["id"])
+        telemetry = call.services.telemetry
+        span = telemetry.span(project, None, call.path["id"])
+        if span is not None and call.visible("experiment", "trace") is not None:
+            owner = all_of(Cmp("trace_id", "=", span.trace_id), call.shown())
+            span = span if telemetry.count("traces", Query(project_id=project, where=owner)) else None
         if span is None:
             raise NotFound("Observation not found within authorized project")
         prompt_ids = call.services.prompts.version_ids(project, rows.prompt_links([span]))
@@ -132,7 +136,7 @@ async def get_v1(call: Call) -> Result:
     return await in_thread(read)
 
 
-@routes.on("GET", "/v2/observations", scope="read")
+@routes.on("GET", "/v2/observations", scope="read", listed=True)
 async def list_v2(call: Call) -> Result:
     """Observations newest first, by cursor, in the field groups asked for."""
     query = call.query(ObservationsQueryV2)
@@ -141,7 +145,7 @@ async def list_v2(call: Call) -> Result:
     limit, _ = query.window(MAX_LIMIT)
     groups = chosen_groups(query.fields, GROUPS, DEFAULT_GROUPS)
     expand = frozenset((query.expand_metadata or "").split(","))
-    where, project = query.where(), call.project_id
+    where, project = all_of(query.where(), call.shown()), call.project_id
 
     def read() -> dict[str, Any]:
         telemetry = call.services.telemetry

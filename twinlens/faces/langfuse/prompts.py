@@ -165,13 +165,17 @@ class ListPrompts(PageQuery, rename="camel", kw_only=True):
     filter: str | None = None
 
 
-@routes.on("GET", "/v2/prompts", scope="read")
+@routes.on("GET", "/v2/prompts", scope="read", listed=True)
 async def list_prompts(call: Call) -> Result:
     """A page of prompts by name. A name that ends in ``/`` means the folder; ``filter`` takes the place of the other conditions."""
     query = call.query(ListPrompts)
     limit, offset = query.window()
     if query.filter is not None:
-        matches = langfuse_prompt_filter.parse(query.filter)
+        fits, seen = langfuse_prompt_filter.parse(query.filter), call.visible("registered_model", "prompt")
+
+        def matches(version: PromptVersion) -> bool:
+            return (seen is None or version.name in seen) and fits(version)
+
         found, total = await in_thread(
             call.services.prompts.search, call.project_id, matches, limit=limit, offset=offset
         )
@@ -181,7 +185,7 @@ async def list_prompts(call: Call) -> Result:
         name=None if folder else query.name, name_prefix=query.name if folder else None, label=query.label,
         tags=(query.tag,) if query.tag else (), version=query.version,
         from_updated_ns=time_of(query.from_updated_at, "fromUpdatedAt"),
-        to_updated_ns=time_of(query.to_updated_at, "toUpdatedAt"),
+        to_updated_ns=time_of(query.to_updated_at, "toUpdatedAt"), visible=call.visible("registered_model", "prompt"),
     )  # fmt: skip
     found, total = await in_thread(call.services.prompts.list, call.project_id, chosen, limit=limit, offset=offset)
     return _page(query, found, total)

@@ -20,6 +20,7 @@ from twinlens.ingest.batch import Batch
 from twinlens.ingest.langfuse import score_draft
 from twinlens.ingest.langfuse_bodies import ScoreBody
 from twinlens.query import langfuse_filter as filters
+from twinlens.query.visible import score_within
 from twinlens.store.telemetry.query import Cmp, Expr, Order, Query, all_of
 
 routes = RouteTable()
@@ -153,7 +154,7 @@ async def _list(call: Call) -> Result:
     """A page of scores, newest first."""
     query = call.query(ScoresQuery)
     limit, offset = query.window()
-    where = query.where()
+    where = all_of(query.where(), score_within(call.visible("experiment", "trace")))
     with_trace = "trace" in chosen_groups(query.fields, frozenset({"score", "trace"}), frozenset({"score", "trace"}))
 
     def read() -> dict[str, Any]:
@@ -170,13 +171,18 @@ async def _list(call: Call) -> Result:
 
 async def _get(call: Call) -> Result:
     """One score."""
-    score = await in_thread(call.services.scores.get, call.project_id, call.path["id"])
+    score = await in_thread(
+        call.services.scores.get,
+        call.project_id,
+        call.path["id"],
+        shown=score_within(call.visible("experiment", "trace")),
+    )
     return rows.score_v1(score, call.project_id)
 
 
 for _version in ("", "/v2"):
-    routes.on("GET", f"{_version}/scores", scope="read")(_list)
-    routes.on("GET", f"{_version}/scores/{{id}}", scope="read")(_get)
+    routes.on("GET", f"{_version}/scores", scope="read", listed=True)(_list)
+    routes.on("GET", f"{_version}/scores/{{id}}", scope="read", listed=True)(_get)
 
 
 class ScoresQueryV3(PageQuery, rename="camel", kw_only=True):
@@ -241,13 +247,14 @@ def _value_is(text: str, data_type: str | None) -> Expr:
         return Cmp("string_value", "in", _split(text))
 
 
-@routes.on("GET", "/v3/scores", scope="read")
+@routes.on("GET", "/v3/scores", scope="read", listed=True)
 async def list_v3(call: Call) -> Result:
     """Scores newest first, by cursor."""
     query = call.query(ScoresQueryV3)
     limit, _ = query.window()
     groups = chosen_groups(query.fields, V3_GROUPS, frozenset({"core"}))
-    wanted = Query(project_id=call.project_id, where=query.where(), order=_NEWEST, limit=limit, cursor=query.cursor)
+    where = all_of(query.where(), score_within(call.visible("experiment", "trace")))
+    wanted = Query(project_id=call.project_id, where=where, order=_NEWEST, limit=limit, cursor=query.cursor)
     page = await in_thread(call.services.telemetry.scores, wanted)
     meta: dict[str, Any] = {"limit": limit}
     if page.next_cursor:

@@ -32,7 +32,7 @@ class SessionsQuery(PageQuery, rename="camel", kw_only=True):
     environment: list[str] = msgspec.field(default_factory=list[str])
 
 
-@routes.on("GET", "/sessions", scope="read")
+@routes.on("GET", "/sessions", scope="read", listed=True)
 async def list_sessions(call: Call) -> Result:
     """A page of sessions, newest first."""
     query = call.query(SessionsQuery)
@@ -40,16 +40,17 @@ async def list_sessions(call: Call) -> Result:
     found, total = await in_thread(
         call.services.sessions.list, call.project_id, from_ns=time_of(query.from_timestamp, "fromTimestamp"),
         to_ns=time_of(query.to_timestamp, "toTimestamp"), environments=query.environment, limit=limit, offset=offset,
+        shown=call.shown(),
     )  # fmt: skip
     return {"data": [session_row(session, call.project_id) for session in found], "meta": query.meta(total)}
 
 
-@routes.on("GET", "/sessions/{id*}", scope="read")
+@routes.on("GET", "/sessions/{id*}", scope="read", listed=True)
 async def get_session(call: Call) -> Result:
     """One session with all its traces."""
 
     def read() -> dict[str, Any]:
-        session, traces = call.services.sessions.get(call.project_id, call.path["id"])
+        session, traces = call.services.sessions.get(call.project_id, call.path["id"], shown=call.shown())
         return session_row(session, call.project_id) | {"traces": [rows.trace(t, call.project_id) for t in traces]}
 
     return await in_thread(read)

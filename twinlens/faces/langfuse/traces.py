@@ -14,7 +14,6 @@ from twinlens.faces.langfuse import rows
 from twinlens.faces.langfuse.otel_metadata import MOST_IN_A_TRACE
 from twinlens.faces.langfuse.wire import Call, PageQuery, Result, RouteTable, time_of
 from twinlens.query import langfuse_filter as filters
-from twinlens.query.visible import within
 from twinlens.store.telemetry.query import Cmp, Expr, Or, Order, Query, all_of
 
 routes = RouteTable()
@@ -108,14 +107,13 @@ def time_range(field: str, start: str | None, end: str | None) -> list[Expr]:
     return found
 
 
-@routes.on("GET", "/traces", scope="read")
+@routes.on("GET", "/traces", scope="read", listed=True)
 async def list_traces(call: Call) -> Result:
     """A page of traces with ids of their observations and scores."""
     query = call.query(TracesQuery)
     limit, offset = query.window()
-    where, order, groups = query.where(), query.order(), query.groups()
+    where, order, groups = all_of(query.where(), call.shown()), query.order(), query.groups()
     project = call.project_id
-    where = all_of(where, within(call.visible("experiment", "trace"), "experiment_id"))
 
     def read() -> dict[str, Any]:
         telemetry = call.services.telemetry

@@ -27,6 +27,8 @@ from twinlens.domain.project import Principal, Scope
 from twinlens.faces.http import AnyRequest, check_nesting, chunks, read_body
 from twinlens.faces.langfuse.errors import BadRequest, issue
 from twinlens.ingest.langfuse_fields import storable_time
+from twinlens.query.visible import within
+from twinlens.store.telemetry.query import Expr
 
 if TYPE_CHECKING:
     from twinlens.features.services import Services
@@ -74,6 +76,10 @@ class Call:
     def visible(self, *resource_types: str) -> Visible | None:
         """What a list may show the caller (see ``features.permissions``); None: everything."""
         return self.services.permissions.visible(self.asker, *resource_types)
+
+    def shown(self) -> Expr:
+        """Only what belongs to traces that the caller may read: a condition on traces, observations and scores."""
+        return within(self.visible("experiment", "trace"), "experiment_id")
 
     def query(self, type: type[T]) -> T:
         """The query parameters as a struct. A parameter given several times fills a list field.
@@ -135,6 +141,7 @@ class Route:
     scope: Scope | None  #: the right it needs; None: none in particular
     handler: Handler
     public: bool = False  #: answered without credentials
+    listed: bool = False  #: leaves out what is denied to the caller (``Call.shown``), so that nobody need be refused
 
 
 class RouteTable:
@@ -143,11 +150,13 @@ class RouteTable:
     def __init__(self) -> None:
         self.routes: list[Route] = []
 
-    def on(self, method: str, path: str, *, scope: Scope | None, public: bool = False) -> Callable[[Handler], Handler]:
+    def on(
+        self, method: str, path: str, *, scope: Scope | None, public: bool = False, listed: bool = False
+    ) -> Callable[[Handler], Handler]:
         """Declare a handler."""
 
         def add(handler: Handler) -> Handler:
-            self.routes.append(Route(method, path, scope, handler, public))
+            self.routes.append(Route(method, path, scope, handler, public, listed))
             return handler
 
         return add

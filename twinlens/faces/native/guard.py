@@ -2,7 +2,7 @@
 
 Reading needs ``read``; everything else needs a right to change something, and the handler says which. Where a path or query names a
 run, experiment, trace, model, prompt or MCP server, the grants of a user count for that thing (``features.permissions``); lists of
-experiments, models, prompts, traces and MCP servers leave out what the user may not read.
+experiments, models, prompts, traces, sessions and MCP servers, and the overview, leave out what the user may not read.
 """
 
 from __future__ import annotations
@@ -19,6 +19,8 @@ from twinlens.domain.project import Principal
 from twinlens.faces.http import in_thread, principal, project_principal, services
 from twinlens.faces.native.reply import whole_id
 from twinlens.features.resources import Kind, Target
+from twinlens.query.visible import within
+from twinlens.store.telemetry.query import Expr
 
 #: ``opt={ACCESS: "public"}``: no credentials at all; ``"known"``: any.
 ACCESS = "access"
@@ -34,6 +36,7 @@ _QUERY: dict[str, Kind] = {"run_id": "run", "experiment_id": "experiment"}
 _LISTED = frozenset(
     {
         "experiments", "models", "prompts", "mcp-servers", "traces", "traces/count", "traces/histogram", "traces/fields",
+        "overview", "sessions",
     }
 )  # fmt: skip
 _ASKER = "twinlens_asker"  #: in the request's scope: the caller as signed in, before a grant admitted it
@@ -114,3 +117,8 @@ def visible(connection: ASGIConnection[Any, Any, Any, Any], *resource_types: str
     """What a search may show the caller (see ``features.permissions``); None: everything."""
     asker: Principal | None = cast("dict[str, Any]", connection.scope).get(_ASKER)
     return None if asker is None else services(connection).permissions.visible(asker, *resource_types)
+
+
+def shown_traces(connection: ASGIConnection[Any, Any, Any, Any]) -> Expr:
+    """Only what belongs to traces of experiments that the caller may read: a condition on traces, spans and scores."""
+    return within(visible(connection, "experiment", "trace"), "experiment_id")

@@ -9,6 +9,7 @@ from litestar.params import FromPath, QueryParameter
 
 from twinlens.faces.http import AnyRequest, in_thread, services
 from twinlens.faces.native import schemas as s
+from twinlens.faces.native.guard import shown_traces, visible
 from twinlens.faces.native.reply import FromMs, ToMs, reading, time_range, whole_id
 from twinlens.faces.native.rows import ms, trace_row
 from twinlens.faces.native.run_rows import run_row
@@ -28,11 +29,13 @@ async def overview(
     allowed = await reading(request, whole_id(project_id))
     start, end = time_range(from_ms, to_ms)
     graph = services(request)
+    shown, may_see = shown_traces(request), visible(request, "experiment", "run")
 
     def read() -> s.Overview:
-        found = graph.overviews.compute(allowed, start, end, buckets=buckets)
-        recent = graph.telemetry.traces(Query(project_id=allowed, limit=8)).rows
+        found = graph.overviews.compute(allowed, start, end, buckets=buckets, shown=shown)
+        recent = graph.telemetry.traces(Query(project_id=allowed, where=shown, limit=8)).rows
         experiments = [one.experiment_id for one in graph.experiments.list(allowed)]
+        experiments = [id for id in experiments if may_see is None or id in may_see]
         scores = graph.telemetry.scores_for(allowed, [t.trace_id for t in recent]) if recent else {}
         return s.Overview(
             from_ms=ms(start),

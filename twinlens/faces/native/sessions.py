@@ -9,6 +9,7 @@ from litestar.params import FromPath
 
 from twinlens.faces.http import AnyRequest, in_thread, services
 from twinlens.faces.native import trace_schemas as ts
+from twinlens.faces.native.guard import shown_traces
 from twinlens.faces.native.reply import Cursor, FromMs, Limit, ToMs, reading, time_range, whole_id
 from twinlens.faces.native.rows import ms
 
@@ -26,7 +27,8 @@ async def list_sessions(
     allowed = await reading(request, whole_id(project_id))
     start, end = time_range(from_ms, to_ms, default_hours=720)
     sessions = services(request).overviews.sessions
-    found, following = await in_thread(sessions, allowed, start, end, limit=limit, cursor=cursor)
+    shown = shown_traces(request)
+    found, following = await in_thread(sessions, allowed, start, end, limit=limit, cursor=cursor, shown=shown)
     return ts.SessionPage(sessions=[_row(row) for row in found], next_cursor=following)
 
 

@@ -15,7 +15,7 @@ from twinlens.domain.trace import TracePatch, TraceSummary
 from twinlens.faces.http import AnyRequest, in_thread, services
 from twinlens.faces.native import schemas as s
 from twinlens.faces.native import trace_schemas as ts
-from twinlens.faces.native.guard import visible
+from twinlens.faces.native.guard import shown_traces
 from twinlens.faces.native.reply import (
     Cursor,
     FilterText,
@@ -34,7 +34,6 @@ from twinlens.features.overview import bucket_seconds
 from twinlens.ingest.batch import Batch
 from twinlens.query.text_filter import parse
 from twinlens.query.text_filter_fields import FIELDS, KEYED, PLAIN
-from twinlens.query.visible import within
 from twinlens.store.telemetry.query import Cmp, Expr, Query, all_of
 
 #: What the list sorts by, in the words of the API.
@@ -73,11 +72,6 @@ def _where(
     )
 
 
-def _shown(request: AnyRequest) -> Expr:
-    """Only traces of experiments that the caller may read."""
-    return within(visible(request, "experiment", "trace"), "experiment_id")
-
-
 @get("/projects/{project_id:str}/traces", summary="List traces")
 async def list_traces(
     request: AnyRequest,
@@ -100,7 +94,9 @@ async def list_traces(
     allowed = await reading(request, whole_id(project_id))
     query = Query(
         project_id=allowed,
-        where=all_of(_where(filter_text, from_ms, to_ms, experiment_id, run_id, session_id, user_id), _shown(request)),
+        where=all_of(
+            _where(filter_text, from_ms, to_ms, experiment_id, run_id, session_id, user_id), shown_traces(request)
+        ),
         order=order_of(order, ORDERS),
         limit=limit,
         cursor=cursor,
@@ -125,7 +121,8 @@ async def count_traces(
     """How many traces the same parameters would list."""
     allowed = await reading(request, whole_id(project_id))
     query = Query(
-        project_id=allowed, where=all_of(_where(filter_text, from_ms, to_ms, experiment_id, run_id), _shown(request))
+        project_id=allowed,
+        where=all_of(_where(filter_text, from_ms, to_ms, experiment_id, run_id), shown_traces(request)),
     )
     return ts.CountAnswer(count=await in_thread(services(request).telemetry.count, "traces", query))
 
@@ -140,7 +137,7 @@ async def trace_histogram(
     allowed = await reading(request, whole_id(project_id))
     start, end = time_range(from_ms, to_ms)
     step = bucket_seconds(end - start, buckets)
-    where = all_of(_where(filter_text, None, None, experiment_id, run_id), _shown(request))
+    where = all_of(_where(filter_text, None, None, experiment_id, run_id), shown_traces(request))
     bars = await in_thread(services(request).overviews.histogram, allowed, where, start, end, step)
     return ts.TraceHistogram(
         bucket_ms=step * 1_000.0,

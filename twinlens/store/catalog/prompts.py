@@ -8,6 +8,7 @@ from typing import Any
 import msgspec
 import sqlalchemy as sa
 
+from twinlens.domain.grant import Visible
 from twinlens.domain.prompt import Dependency, Prompt, PromptVersion
 from twinlens.store.catalog.engine import metadata, upsert
 
@@ -106,6 +107,7 @@ class PromptFilter(msgspec.Struct, frozen=True, kw_only=True):
     type: str | None = None
     from_updated_ns: int | None = None
     to_updated_ns: int | None = None
+    visible: Visible | None = None  #: only names that somebody may see; None: all
     include_empty: bool = False  #: also prompts that have no version yet (MLflow makes those first)
 
 
@@ -365,6 +367,10 @@ class PromptTable:
             where.append(p.c.name.like(chosen.name_like))
         if chosen.type is not None:
             where.append(p.c.type == chosen.type)
+        if chosen.visible is not None:
+            where.append(p.c.name.not_in(chosen.visible.without))
+            if chosen.visible.only is not None:
+                where.append(p.c.name.in_(chosen.visible.only))
         for tag in chosen.tags:
             where.append(sa.exists().where(self._same(prompt_tags, p), prompt_tags.c.tag == tag))
         return where
