@@ -55,7 +55,8 @@ def row_and_tier(price_id: str | None) -> tuple[str | None, str | None]:
 class Price(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     """A price row of a project.
 
-    ``match_pattern`` is a regular expression that must match the whole model name (for ``TOOL_CALLS``: the tool's name).
+    ``match_pattern`` is a regular expression that is found somewhere in the model name, as Langfuse does (for
+    ``TOOL_CALLS``: that is the whole name of the tool).
     """
 
     id: str

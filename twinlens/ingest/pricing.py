@@ -11,10 +11,11 @@ from twinlens.domain.trace import Span
 from twinlens.ingest.bundled_prices import BundledPrices, Quote, references
 from twinlens.ingest.usage import CANONICAL, SPELLINGS
 
-#: Where the price of a class comes from when it has none of its own.
+#: Where the price of a class comes from when it has none of its own: tokens that every provider charges as these.
 _FALLBACK = {
     "input_cache_creation_5m": "input_cache_creation",
     "input_cache_creation_1h": "input_cache_creation",
+    "output_reasoning_tokens": "output",
 }
 _COMPARE: dict[str, Callable[[float, float], bool]] = {
     "gt": lambda a, b: a > b, "gte": lambda a, b: a >= b, "lt": lambda a, b: a < b,
@@ -35,7 +36,8 @@ class _Row:
         wanted = self.price.provider
         if wanted is not None and wanted.lower() != (provider or "").lower():
             return False
-        return self.pattern.fullmatch(model) is not None
+        find = self.pattern.fullmatch if self.price.unit == "TOOL_CALLS" else self.pattern.search
+        return find(model) is not None
 
     def tier(self, span: Span) -> PriceTier | None:
         for tier in self.others:
@@ -164,8 +166,9 @@ def _price_id(row: _Row, tier: PriceTier) -> str:
 def cost_by_rows(usage: Mapping[str, int], prices: Mapping[str, float]) -> dict[str, float]:
     """Cost of each usage key that has a price, and their total; empty when none has.
 
-    A key is priced by its own name, by another spelling of it, by its side's price, and, when only the whole was counted
-    or only ``total`` has a price, by that.
+    A key is priced by its own name or another spelling of it, and, when only the whole was counted or only ``total`` has a
+    price, by that. Reasoning is output, and so costs what output costs. Cached tokens, audio and images without a price of
+    their own cost nothing, as with Langfuse (it multiplies equal keys): nobody knows what they cost, but not what text does.
     """
     cost: dict[str, float] = {}
     for key, count in usage.items():
@@ -191,6 +194,5 @@ def _unit_price(key: str, prices: Mapping[str, float]) -> float | None:
         for spelling in SPELLINGS.get(name, (name,)):
             if spelling in prices:
                 return prices[spelling]
-        side = "input" if name.startswith("input_") else "output" if name.startswith("output_") else None
-        name = _FALLBACK.get(name, side)
+        name = _FALLBACK.get(name)
     return None

@@ -175,7 +175,9 @@ def test_project_rows_come_before_the_bundled_list() -> None:
     assert other.price_id == "genai-prices:openai/gpt-4o-mini"
 
 
-def test_pattern_matches_the_whole_name_also_without_prefix_and_date() -> None:
+def test_pattern_is_found_in_the_name_also_without_prefix_and_date() -> None:
+    assert pricer(row(match_pattern="^my-")).quote(span("my-model-large"), "p") is not None
+    assert pricer(row(match_pattern="model$")).quote(span("my-model-large"), "p") is None
     own = pricer(row())
     assert own.quote(span("My-Model"), "p") is not None
     assert own.quote(span("gateway/my-model"), "p") is not None
@@ -222,7 +224,9 @@ def test_tiers_by_usage_parameter_and_metadata() -> None:
     [
         ({"input": 10, "output": 5, "total": 15}, {"input": 1.0, "output": 2.0}, {"input": 10.0, "output": 10.0, "total": 20.0}),
         ({"input": 10, "input_cached_tokens": 4, "total": 14}, {"input": 1.0, "input_cached_tokens": 0.1}, {"input": 10.0, "input_cached_tokens": 0.4, "total": 10.4}),
-        ({"input": 10, "input_cached_tokens": 4, "total": 14}, {"input": 1.0}, {"input": 10.0, "input_cached_tokens": 4.0, "total": 14.0}),
+        ({"input": 10, "input_cached_tokens": 4, "total": 14}, {"input": 1.0}, {"input": 10.0, "total": 10.0}),
+        ({"output": 10, "output_reasoning_tokens": 4, "output_audio_tokens": 3, "total": 17}, {"output": 1.0},
+         {"output": 10.0, "output_reasoning_tokens": 4.0, "total": 14.0}),
         ({"input_cache_creation_1h": 4, "total": 4}, {"input": 1.0, "input_cache_creation": 2.0}, {"input_cache_creation_1h": 8.0, "total": 8.0}),
         ({"cache_read_input_tokens": 4, "total": 4}, {"input_cached_tokens": 0.5}, {"cache_read_input_tokens": 2.0, "total": 2.0}),
         ({"input": 10, "output": 5, "total": 15}, {"total": 2.0}, {"total": 30.0}),

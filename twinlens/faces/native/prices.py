@@ -18,7 +18,7 @@ class PriceRow(msgspec.Struct, kw_only=True):
 
     id: str
     model_name: str
-    match_pattern: str  #: regular expression over the whole model name; for unit TOOL_CALLS over the tool's name
+    match_pattern: str  #: regular expression, found anywhere in the model name; for unit TOOL_CALLS it is the whole of the tool's name
     provider: str | None
     start_ms: float | None  #: holds for spans that start then or later
     unit: Unit
