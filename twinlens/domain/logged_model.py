@@ -9,8 +9,6 @@ import msgspec
 from twinlens.domain.errors import InvalidArgument
 
 PENDING, READY, FAILED = "PENDING", "READY", "UPLOAD_FAILED"
-MAX_PARAM_VALUE = 6_000
-MAX_TAG_VALUE = 8_000
 #: Characters MLflow refuses in the name, because they mean something in model URIs and file names.
 _FORBIDDEN = re.compile(r"[/:.%\"'\x00]")
 

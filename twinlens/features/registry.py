@@ -37,6 +37,8 @@ MAX_MODELS = 1_000
 MAX_VERSIONS = 200_000
 _MAX_SOURCE = 4_096
 _GRANTED_AS = ("registered_model", "prompt")  #: grants may call a name either
+#: The computer's own files, and what connects to a host of the caller's choice (MLflow's ``store.artifact.host_policy``).
+_CHECKED_SCHEMES = frozenset({"file", "ftp", "sftp", "hdfs", "viewfs", "http", "https", "r2", "b2", "abfss"})
 _LOGGED_ID = re.compile(r"m-[0-9a-f]{32}\Z")
 
 
@@ -465,8 +467,9 @@ class Registry:
 
 
 def _is_checked(source: str) -> bool:
-    """Whether a source must lie inside the artifacts of its run or model: proxied and local ones, not foreign stores."""
-    return uris.proxy_path(source) is not None or uris.split_direct(source)[0] == "file"
+    """Whether a source must lie inside the artifacts of its run or model: proxied and local ones, and those whose scheme
+    leads to any host that the address names, not buckets."""
+    return uris.proxy_path(source) is not None or uris.split_direct(source)[0] in _CHECKED_SCHEMES
 
 
 def _within(source: str, root: str) -> bool:

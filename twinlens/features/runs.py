@@ -113,10 +113,10 @@ class Runs:
         Raises:
             NotFound: no such experiment in this project.
             AlreadyExists: a run has that id.
-            InvalidArgument: the experiment is deleted, a tag breaks a rule, or name and name tag differ.
+            InvalidArgument: the experiment is deleted, or name and name tag differ.
         """
         number = experiment_number(experiment_id or DEFAULT_EXPERIMENT_ID)
-        checked = check_tags(tags)
+        checked = dict(tags)  # as MLflow does it: only tags that are set later are checked and cut
         tag = checked.get(NAME_TAG)
         if name and tag and name != tag:
             raise InvalidArgument(

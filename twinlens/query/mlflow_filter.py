@@ -88,8 +88,8 @@ def _tokens(text: str) -> list[_Token]:
             raise InvalidArgument(f"Invalid clause(s) in filter string: {text[position:].strip()!r} cannot be read")
         kind = match.lastgroup or ""
         start = match.start(kind)
-        # entity.`key` and entity."key": the quoted part directly follows the dot
-        if kind in ("tick", "double") and found and found[-1].end == start and found[-1].text.endswith("."):
+        # entity.`key`, and with other quotes: the quoted part directly follows the dot
+        if kind in ("tick", "double", "single") and found and found[-1].end == start and found[-1].text.endswith("."):
             last = found.pop()
             found.append(_Token("dotted", last.text + match.group(kind)[1:-1], last.start, match.end()))
         else:
@@ -227,7 +227,7 @@ def _identifier(token: _Token, fail: Callable[[_Token | None], InvalidArgument])
             raise fail(token)
         return None, text.strip()
     key = key.strip()
-    if len(key) > 1 and key[0] == key[-1] and key[0] in '`"':
+    if len(key) > 1 and key[0] == key[-1] and key[0] in "`\"'":
         key = key[1:-1]
     if not entity.strip() or not key:
         raise fail(token)

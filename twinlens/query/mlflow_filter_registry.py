@@ -62,11 +62,18 @@ def _resolve_version(clause: Clause) -> Expr:
         return _tag(clause)
     if clause.entity in _ATTRIBUTE:
         if clause.key == "version_number":
-            return Cmp("version", check_op(clause, _NUMERIC), int(number_value(clause, "version_number")))
+            return Cmp("version", check_op(clause, _NUMERIC), _version(clause))
         if clause.key in _VERSION_TEXTS:
             allowed = _TEXTUAL | _LISTS if clause.key in ("name", "run_id") else _TEXTUAL
             return Cmp(_VERSION_TEXTS[clause.key], check_op(clause, allowed), text_value(clause, "attributes"))
     raise _unknown(clause, [*sorted(_VERSION_TEXTS), "version_number"])
+
+
+def _version(clause: Clause) -> int:
+    """The number of a version, which may stand in quotes."""
+    if isinstance(clause.value, str) and re.fullmatch(r"\d{1,18}", clause.value):
+        return int(clause.value)
+    return int(number_value(clause, "version_number"))
 
 
 def _resolve_logged(clause: Clause) -> Expr:

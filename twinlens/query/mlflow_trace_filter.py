@@ -16,7 +16,7 @@ from typing import Any
 from twinlens.domain.errors import InvalidArgument
 from twinlens.domain.ids import possible_trace_ids
 from twinlens.query.evaluate import like_pattern
-from twinlens.query.mlflow_filter import Clause, parse_filter, parse_order_by
+from twinlens.query.mlflow_filter import Clause, SortKey, parse_filter, parse_order_by
 from twinlens.query.mlflow_filter_runs import check_op, number_value, text_value
 from twinlens.store.telemetry.query import And, Cmp, Expr, HasScore, HasSpan, Not, Op, Or, Order
 
@@ -24,6 +24,8 @@ MS = 1_000_000
 _MAX_MS = 9_000_000_000_000
 #: Value under which a plain word shows as a key-value tag.
 WORD_TAG = "true"
+#: Metadata that names the run a trace was made in; a trace linked to a run later has it too.
+SOURCE_RUN = "mlflow.sourceRun"
 
 _NUMERIC = {"=", "!=", ">", ">=", "<", "<="}
 _TEXTUAL = {"=", "!=", "IN", "NOT IN", "LIKE", "ILIKE", "RLIKE"}
@@ -51,6 +53,7 @@ _SPAN_ATTRIBUTES = {
     "mlflow.llm.provider": "provider",
 }  # fmt: skip
 _ATTRIBUTES = {None, "attribute", "attributes", "attr", "trace", "request"}
+_SPAN_STATUSES = ("OK", "ERROR", "UNSET")
 _STATES = {"OK", "ERROR", "IN_PROGRESS", "STATE_UNSPECIFIED", "TRACE_STATUS_UNSPECIFIED"}
 
 
@@ -70,15 +73,17 @@ def trace_order(items: list[str]) -> tuple[Order, ...]:
             known = (
                 _TIMES
                 | _TEXTS
-                | {"status": "status", "state": "status", "request_id": "trace_id", "trace_id": "trace_id"}
+                | {"status": "state", "state": "state", "request_id": "trace_id", "trace_id": "trace_id"}
             )
             field = known.get(sort.key)
+            if sort.key == "run_id":
+                field, sort = "metadata", SortKey("metadata", SOURCE_RUN, sort.descending)
         elif sort.entity in ("tag", "tags"):
             field = "name" if sort.key == "mlflow.traceName" else "tag"
         elif sort.entity in ("metadata", "request_metadata", "trace_metadata"):
             field = _METADATA.get(sort.key, "metadata")
         if field is None:
-            valid = sorted({*_TIMES, *_TEXTS, "status", "request_id"})
+            valid = sorted({*_TIMES, *_TEXTS, "status", "request_id", "run_id"})
             raise InvalidArgument(
                 f"Invalid attribute key '{sort.key}' specified. Valid keys are '{valid}' in order_by: {item}"
             )
@@ -130,7 +135,10 @@ def _attribute(clause: Clause) -> Expr:
             named = value if isinstance(value, list) else [value]
             ids = [form for each in named for form in possible_trace_ids(each)]
             return Cmp("trace_id", "in" if op in ("=", "in") else "not in", ids)
-        return Cmp("trace_id", op, value)
+        prefix = "^tr-" if op == "regex" else "tr-"  # which ids of OpenTelemetry are stored without
+        plain = Cmp("trace_id", op, value)
+        bare = Cmp("trace_id", op, prefix[:-3] + str(value).removeprefix(prefix))
+        return Or((plain, bare)) if str(value).startswith(prefix) else plain
     if key == "run_id":
         return _member("run_ids", clause)
     if key == "prompt":
@@ -201,11 +209,17 @@ def _states(clause: Clause, op: Op) -> Expr:
 
 
 def _member(field: str, clause: Clause) -> Expr:
-    """Comparison with a list field: equal means contained."""
-    op = check_op(clause, {"=", "!=", "IN", "NOT IN"})
+    """Comparison with a list field: equal means contained, and unequal that it holds others alone."""
+    op = check_op(clause, _TEXTUAL | _NULLS)
     value = text_value(clause, clause.key)
     values = value if isinstance(value, list) else [value]
-    return Cmp(field, "any of" if op in ("=", "in") else "none of", values)
+    match op:
+        case "=" | "in":
+            return Cmp(field, "any of", values)
+        case "!=" | "not in":
+            return And((Cmp(field, "is not null"), Cmp(field, "none of", values)))
+        case _:
+            return Cmp(field, op, value)
 
 
 def _tag(clause: Clause) -> Expr:
@@ -242,7 +256,7 @@ def _word_matches(op: Op, value: Any) -> bool:
 
 
 def _metadata(clause: Clause) -> Expr:
-    if clause.key == "mlflow.sourceRun":
+    if clause.key == SOURCE_RUN:
         return _member("run_ids", clause)
     op = check_op(clause, _TEXTUAL | _NULLS)
     value = text_value(clause, "metadata")
@@ -257,8 +271,10 @@ def _span(clause: Clause) -> Expr:
     if key == "type":
         return _span_type(clause)
     if key == "status":
-        op = check_op(clause, {"=", "!=", "IN", "NOT IN"})
+        op = check_op(clause, _TEXTUAL)
         value = text_value(clause, "span.status")
+        if op in ("like", "ilike", "regex"):
+            return Cmp("status", "in", [name.lower() for name in _SPAN_STATUSES if _matches(op, value, name)])
         value = [v.lower() for v in value] if isinstance(value, list) else value.lower()
         return Cmp("status", op, value)
     if key == "content":
@@ -277,15 +293,19 @@ def _span_type(clause: Clause) -> Expr:
         names = value if isinstance(value, list) else [value]
         kinds = [kind for name in names for kind in SPAN_KINDS.get(str(name).upper(), [str(name).lower()])]
         return Cmp("kind", "in" if op in ("=", "in") else "not in", kinds)
-    # A pattern is matched against the names here, so that it means what it means to MLflow.
-    flags = 0 if op == "like" else re.IGNORECASE
+    return Cmp(
+        "kind", "in", [kind for name, kinds in SPAN_KINDS.items() if _matches(op, value, name) for kind in kinds]
+    )
+
+
+def _matches(op: Op, pattern: str, name: str) -> bool:
+    """Whether one of MLflow's own names fits a pattern: it means these, not the words that are stored for them."""
+    if op != "regex":
+        return re.match(like_pattern(pattern), name, re.IGNORECASE if op == "ilike" else 0) is not None
     try:
-        pattern = value if op == "regex" else like_pattern(value)
-        test = re.compile(pattern, flags if op != "regex" else 0)
+        return re.search(pattern, name) is not None
     except re.error as error:
-        raise InvalidArgument(f"Invalid regular expression '{value}': {error}") from None
-    match = test.search if op == "regex" else test.match
-    return Cmp("kind", "in", [kind for name, kinds in SPAN_KINDS.items() if match(name) for kind in kinds])
+        raise InvalidArgument(f"Invalid regular expression '{pattern}': {error}") from None
 
 
 def _span_attribute(clause: Clause, key: str) -> Expr:
@@ -334,7 +354,8 @@ def _assessment(clause: Clause, kind: str) -> Expr:
             any_of = Or(tuple(_equals(value) for value in values))
             return HasScore(And((*named, any_of if op == "in" else Not(any_of))))
         case _:
-            return HasScore(And((*named, Cmp("string_value", op, text_value(clause, kind)))))
+            value = text_value(clause, kind)
+            return HasScore(And((*named, Or((Cmp("string_value", op, value), Cmp("json_value", op, value))))))
 
 
 def _as_number(clause: Clause) -> float:

@@ -1,7 +1,6 @@
 """MLflow's aggregate queries over traces, spans and assessments (its ``QueryTraceMetrics``) as the typed query model.
 
-Metrics, dimensions and filter keys are those of MLflow 3.18 (``mlflow.tracing.constant``). Percentiles are the ones that every
-store computes: 50, 75, 90, 95 and 99.
+Metrics, dimensions and filter keys are those of MLflow 3.18 (``mlflow.tracing.constant``).
 """
 
 from __future__ import annotations
@@ -36,7 +35,7 @@ _METRICS: dict[View, dict[str, str | None]] = {
 #: Known to MLflow, not summed up here; they answer without data.
 _WITHOUT_DATA = frozenset({"cache_read_input_tokens", "cache_creation_input_tokens"})
 _DIMENSIONS: dict[View, dict[str, str]] = {
-    "traces": {"trace_name": "name", "trace_status": "status"},
+    "traces": {"trace_name": "name", "trace_status": "state"},
     "spans": {
         "span_name": "name", "span_type": "kind", "span_status": "status", "span_model_name": "model",
         "span_model_provider": "provider",
@@ -44,7 +43,6 @@ _DIMENSIONS: dict[View, dict[str, str]] = {
     "scores": {"assessment_name": "name", "assessment_value": "string_value"},
 }  # fmt: skip
 _AGGREGATIONS: dict[str, Aggregation] = {"COUNT": "count", "SUM": "sum", "AVG": "avg", "MIN": "min", "MAX": "max"}
-_PERCENTILES: dict[float, Aggregation] = {50: "p50", 75: "p75", 90: "p90", 95: "p95", 99: "p99"}
 _TIME_FIELDS: dict[View, str] = {"traces": "start_ns", "spans": "start_ns", "scores": "timestamp_ns"}
 _TYPE_OF_KIND = {kinds[0]: name for name, kinds in SPAN_KINDS.items() if name != "LLM"} | {"generation": "LLM"}
 
@@ -78,7 +76,7 @@ def metric_query(project_id: str, asked: MetricRequest) -> Aggregate | None:
     field = _METRICS[view][asked.metric]
     measures: list[Measure] = []
     for name, percentile in asked.aggregations:
-        measures.append(Measure(label(name, percentile), *_aggregation(asked.metric, field, name, percentile)))
+        measures.append(_measure(asked.metric, field, name, percentile))
     if not measures:
         raise InvalidArgument("Missing value for required parameter 'aggregations'.")
     dimensions: list[Dimension] = []
@@ -116,7 +114,6 @@ def label(name: str, percentile: float | None) -> str:
 def points(asked: MetricRequest, rows: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
     """Rows of the aggregate as MLflow's data points. Rows without a value of a dimension are left out."""
     found: list[dict[str, Any]] = []
-    merged: dict[tuple[str, ...], dict[str, Any]] = {}
     for row in rows:
         dimensions: dict[str, str] = {}
         if asked.interval_s:
@@ -134,38 +131,35 @@ def points(asked: MetricRequest, rows: Sequence[dict[str, Any]]) -> list[dict[st
                 values[label(name, percentile)] = value / MS if asked.metric == "latency" else value
         if not values:
             continue
-        key = tuple(dimensions.values())
-        if key in merged and set(values) == {"COUNT"}:  # two of our states that are one to MLflow
-            merged[key]["values"]["COUNT"] += values["COUNT"]
-            continue
-        point = {"metric_name": asked.metric, "dimensions": dimensions, "values": values}
-        merged[key] = point
-        found.append(point)
+        found.append({"metric_name": asked.metric, "dimensions": dimensions, "values": values})
     return found
 
 
-def _aggregation(metric: str, field: str | None, name: str, percentile: float | None) -> tuple[Aggregation, str | None]:
+def _measure(metric: str, field: str | None, name: str, percentile: float | None) -> Measure:
+    key = label(name, percentile)
+    if percentile is not None and name != "PERCENTILE":
+        raise InvalidArgument(f"Percentile value is only allowed for PERCENTILE aggregation type, got {name}")
     if field is None or metric == "session_count":
         if name != "COUNT":
             raise InvalidArgument(
                 f"Found invalid aggregation_type(s): ['{name}']. Supported aggregation types: ['COUNT']"
             )
-        return ("count", None) if field is None else ("uniq", field)
+        return Measure(key, "count") if field is None else Measure(key, "uniq", field)
     if name == "PERCENTILE":
-        if percentile not in _PERCENTILES:
-            raise InvalidArgument(f"Unsupported percentile {percentile}. Supported: {sorted(_PERCENTILES)}")
-        return _PERCENTILES[percentile], field
+        if percentile is None:
+            raise InvalidArgument("Percentile value is required for PERCENTILE aggregation")
+        if not 0 <= percentile <= 100:
+            raise InvalidArgument(f"Percentile value must be between 0 and 100, got {percentile}")
+        return Measure(key, "quantile", field, at=percentile / 100)
     if name not in _AGGREGATIONS:
         raise InvalidArgument(
             f"Found invalid aggregation_type(s): ['{name}']. Supported aggregation types: {[*_AGGREGATIONS, 'PERCENTILE']}"
         )
-    return _AGGREGATIONS[name], field
+    return Measure(key, _AGGREGATIONS[name], field)
 
 
 def _shown(dimension: str, value: Any) -> str:
-    if dimension == "trace_status":
-        return "ERROR" if value == "error" else "OK"
-    if dimension == "span_status":
+    if dimension in ("trace_status", "span_status"):
         return str(value).upper()
     if dimension == "span_type":
         return _TYPE_OF_KIND.get(str(value), "UNKNOWN")

@@ -24,6 +24,9 @@ LOGGED_MODELS = [
     post("/logged-models", {"experiment_id": "{e1}", "name": "net", "model_type": "t", "source_run_id": "{r1}", "params": [
         {"key": "layers", "value": "2"}], "tags": [{"key": "team", "value": "a"}]}, m1="model.info.model_id"),
     post("/logged-models", {"experiment_id": "{e1}", "name": "other"}, m2="model.info.model_id"),
+    post("/logged-models", {"experiment_id": "{e2}", "name": "odd", "params": [{"key": "a?b", "value": "x" * 6_001}, {
+        "key": "k" * 251, "value": ""}], "tags": [{"key": "a?b", "value": "x" * 8_001}]}, m3="model.info.model_id"),
+    get("/logged-models/{m3}"),
     post("/logged-models", {"experiment_id": "{e1}", "name": "a/b"}),
     post("/logged-models", {"experiment_id": "nope", "name": "x"}),
     post("/logged-models", {"name": "x"}),
@@ -52,6 +55,8 @@ LOGGED_MODELS = [
         {"dataset_name": "d", "dataset_digest": "abc"}]}),
     post("/logged-models/search", {"experiment_ids": ["{e1}"], "filter": "metrics.f1 > 0.6", "datasets": [
         {"dataset_name": "zzz"}]}),
+    post("/logged-models/search", {"experiment_ids": ["{e1}"], "filter": "model_type != 't'", "max_results": 10_000}),
+    post("/logged-models/search", {"experiment_ids": ["{e1}"], "filter": "source_run_id NOT IN ('{r1}')"}),
     post("/logged-models/search", {"experiment_ids": ["{e1}"], "filter": "bogus.x = 'a'"}),
     post("/logged-models/search", {"experiment_ids": ["{e1}"], "filter": "name > 'a'"}),
     post("/logged-models/search", {"experiment_ids": ["{e1}"], "order_by": [{"field_name": "bogus.x"}]}),
@@ -80,6 +85,10 @@ REGISTRY = [
     post(f"{VERSIONS}/create", {"name": "clf"}),
     post(f"{VERSIONS}/create", {"name": "clf", "source": "file:///etc", "run_id": "{r1}"}),
     post(f"{VERSIONS}/create", {"name": "clf", "source": "mlflow-artifacts:/../../x", "run_id": "{r1}"}),
+    *(post(f"{VERSIONS}/create", {"name": "clf", "source": source, "run_id": "{r1}"}) for source in (
+        "http://models.example/x", "https://models.example/x", "ftp://models.example/x", "hdfs://models.example/x",
+        "abfss://files@account.example/x", "mlflow-artifacts://models.example/x")),
+    post(f"{VERSIONS}/create", {"name": "second", "source": "s3://bucket/x"}),
     get(f"{VERSIONS}/get", {"name": "clf", "version": "1"}),
     get(f"{VERSIONS}/get", {"name": "clf", "version": "9"}),
     get(f"{VERSIONS}/get", {"name": "clf", "version": "x"}),
@@ -135,6 +144,9 @@ REGISTRY = [
     get(f"{VERSIONS}/search", {"filter": "name = 'clf'", "order_by": ["version_number ASC"]}),
     get(f"{VERSIONS}/search", {"filter": "version_number > 1"}),
     get(f"{VERSIONS}/search", {"filter": "version_number = 'x'"}),
+    get(f"{VERSIONS}/search", {"filter": "version_number = '1' AND name = 'clf'"}),
+    get(f"{VERSIONS}/search", {"filter": "run_id = ''"}),
+    get(f"{VERSIONS}/search", {"filter": "run_id != '{r1}'"}),
     post(f"{MODELS}/rename", {"name": "second", "new_name": "renamed"}),
     post(f"{MODELS}/rename", {"name": "nope", "new_name": "renamed2"}),
     post(f"{MODELS}/rename", {"name": "renamed", "new_name": "clf"}),

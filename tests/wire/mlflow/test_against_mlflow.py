@@ -144,6 +144,8 @@ DIFFERENCES: list[tuple[str, str, str]] = [
     ("GET /model-versions/search {'filter': \"name = 'greet' AND", ".aliases", "ours tells the aliases in lists too"),
     ("POST /model-versions/transition-stage {'name': 'clf', 'version': '1', 'stage': 'None'", "[0]", "a user's mistake is no 500"),
     ("POST //api/3.0/mlflow/traces/search {'locations': [{'type': 'MLFLOW_EXPERIMENT', 'mlflow_experiment': {'experiment_id': '{e1}'}}], 'filter': \"name IN", "[0]", "IN works on names too"),
+    ("POST //api/3.0/mlflow/traces/metrics {'experiment_ids': ['{e1}'], 'view_type': 'TRACES', 'metric_name': 'latency'", "[0]",
+        "a user's mistake is no 500"),
     ("POST //api/3.0/mlflow/traces/search", ".trace_metadata.mlflow.sourceRun", "a trace linked to a run says so"),
     ("PATCH /traces/tr-nope/tags", "[0]", "an unknown trace is 404, whatever is done to it"),
     ("POST /traces {'experiment_id': '{e2}'", ".execution_time_ms", "a trace that has not ended has no duration"),

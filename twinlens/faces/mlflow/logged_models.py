@@ -16,7 +16,7 @@ rpcs = RpcTable()
 _STATUSES = ("LOGGED_MODEL_PENDING", "LOGGED_MODEL_READY", "LOGGED_MODEL_UPLOAD_FAILED")
 _PREFIX = "LOGGED_MODEL_"
 _MODEL = "/mlflow/logged-models/{model_id}"
-MAX_RESULTS = 1_000
+PAGE, MAX_PAGE = 100, 50_000
 
 
 def logged_model_json(model: LoggedModel) -> dict[str, Any]:
@@ -73,7 +73,7 @@ def search(call: Call) -> Reply:
     page = call.services.logged_models.search(
         call.project_id, experiment_ids, filter=params.text("filter"), datasets=datasets,
         orders=[_order(item) for item in params.objects("order_by")],
-        limit=params.max_results(100, MAX_RESULTS), cursor=params.text("page_token") or None,
+        limit=params.max_results(PAGE, MAX_PAGE), cursor=params.text("page_token") or None,
     )  # fmt: skip
     return present(models=[logged_model_json(model) for model in page.models] or None, next_page_token=page.next_cursor)
 

@@ -14,7 +14,6 @@ import msgspec
 from twinlens.domain.run import LatestMetric
 from twinlens.domain.score import MetricPoint
 from twinlens.faces.mlflow.limits import (
-    MAX_BATCH_BYTES,
     MAX_HISTORY,
     MAX_HISTORY_RUNS,
     MAX_SAMPLE,
@@ -91,11 +90,6 @@ def log_metric(call: Call) -> None:
 @rpcs.rpc("POST", "2.0", "/mlflow/runs/log-batch", body="bytes", scope="ingest")
 def log_batch(call: Call) -> None:
     """Store metrics, params and tags, all or nothing."""
-    if len(call.body) > MAX_BATCH_BYTES:
-        raise invalid(
-            f"Batched logging API requests must be at most {MAX_BATCH_BYTES} bytes, got a request of size "
-            f"{len(call.body)}."
-        )
     try:
         fast = _log_batch(call.body)
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):

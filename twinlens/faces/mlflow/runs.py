@@ -180,8 +180,8 @@ def _dataset_input(item: Params) -> DatasetInput:
     if data is None:
         raise invalid("Dataset input must have a dataset associated with it.")
     dataset = Dataset(
-        name=data.required("name"),
-        digest=data.required("digest"),
+        name=data.text("name") or "",
+        digest=data.text("digest") or "",
         source_type=data.text("source_type") or "",
         source=data.text("source") or "",
         schema=data.text("schema"),

@@ -45,6 +45,13 @@ def comparisons(expr: Expr) -> Iterator[Cmp]:
             return
 
 
+def told(column: sa.Column[Any], condition: Cmp) -> sa.ColumnElement[Any]:
+    """``column`` as MLflow has it: what was left out is an empty text there, which differs from every other one. Only
+    comparisons that tell so are turned: others find the column's index."""
+    empty = condition.op in ("!=", "not in") or condition.value == ""
+    return sa.func.coalesce(column, "") if column.nullable and isinstance(column.type, sa.Text) and empty else column
+
+
 def compare(column: sa.ColumnElement[Any], condition: Cmp) -> sa.ColumnElement[bool]:
     """``column op value``; NULL satisfies only ``is null``. ``like`` is case-sensitive, ``ilike`` is not, on both engines.
 

@@ -11,7 +11,7 @@ import sqlalchemy as sa
 from twinlens.domain.errors import InvalidArgument
 from twinlens.domain.logged_model import DatasetScope, LoggedModel, LoggedModelPage, ModelMetric, ModelOrder
 from twinlens.domain.score import MetricPoint
-from twinlens.store.catalog.comparison import compare, comparisons, compile_expr
+from twinlens.store.catalog.comparison import compare, comparisons, compile_expr, told
 from twinlens.store.catalog.engine import metadata, upsert
 from twinlens.store.catalog.keyset import Sort, behind, decode_cursor, encode_cursor, order_by
 from twinlens.store.telemetry.query import And, Cmp, Expr
@@ -240,7 +240,7 @@ class LoggedModelTable:
 
     def _holds(self, condition: Cmp, datasets: Sequence[DatasetScope]) -> sa.ColumnElement[bool]:
         if condition.field in FIELDS:
-            return compare(logged_models.c[condition.field], condition)
+            return compare(told(logged_models.c[condition.field], condition), condition)
         if condition.field == "metric":
             t = logged_model_metrics
             value = compare(t.c.value, condition)

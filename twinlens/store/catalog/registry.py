@@ -9,7 +9,7 @@ import sqlalchemy as sa
 
 from twinlens.domain.errors import InvalidArgument
 from twinlens.domain.registry import ModelVersion, ModelVersionPage, RegisteredModel, RegisteredModelPage
-from twinlens.store.catalog.comparison import compare, compile_expr
+from twinlens.store.catalog.comparison import compare, compile_expr, told
 from twinlens.store.catalog.engine import metadata, upsert
 from twinlens.store.catalog.keyset import Sort, behind, decode_cursor, encode_cursor, order_by
 from twinlens.store.telemetry.query import Cmp, Expr
@@ -374,7 +374,7 @@ class RegistryTable:
         self, condition: Cmp, table: sa.Table, fields: dict[str, str], tags: sa.Table, same: sa.ColumnElement[bool]
     ) -> sa.ColumnElement[bool]:
         if condition.field != "tag":
-            return compare(table.c[fields[condition.field]], condition)
+            return compare(told(table.c[fields[condition.field]], condition), condition)
         own = sa.and_(tags.c.project_id == self._project, same, tags.c.key == condition.key)
         if condition.op == "is null":
             return ~sa.exists().where(own)

@@ -64,6 +64,7 @@ Expr = Cmp | And | Or | Not | HasSpan | HasScore
 
 TRACE_FIELDS = frozenset({
     "trace_id", "experiment_id", "name", "start_ns", "end_ns", "latency_ns", "status", "level", "user_id",
+    "state",  # ok, error or in_progress: status, and what an end makes of none
     "session_id", "environment", "release", "version", "service", "public", "bookmarked", "tags", "models",
     "run_ids", "prompts", "client_request_id", "input_tokens", "output_tokens", "total_tokens", "input_cost",
     "output_cost", "total_cost", "span_count", "error_count", "warning_count", "model_call_count", "input_preview",
@@ -136,17 +137,21 @@ class Page(msgspec.Struct, kw_only=True):
     next_cursor: str | None = None
 
 
-Aggregation = Literal["count", "sum", "avg", "min", "max", "p50", "p75", "p90", "p95", "p99", "uniq", "histogram"]
+Aggregation = Literal[
+    "count", "sum", "avg", "min", "max", "p50", "p75", "p90", "p95", "p99", "uniq", "histogram", "quantile"
+]
 
 
 class Measure(msgspec.Struct, frozen=True):
-    """One aggregate column. ``field`` is ignored for ``count``; ``histogram`` returns ``[[lower, upper, n], …]``."""
+    """One aggregate column. ``field`` is ignored for ``count``; ``histogram`` returns ``[[lower, upper, n], …]``;
+    ``quantile`` takes the fraction ``at``, from 0 to 1, interpolated as the percentiles are."""
 
     name: str
     aggregation: Aggregation
     field: str | None = None
     key: str | None = None
     bins: int = 10
+    at: float = 0.5
 
 
 class Dimension(msgspec.Struct, frozen=True):

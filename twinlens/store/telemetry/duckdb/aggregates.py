@@ -128,6 +128,8 @@ class Aggregates:
             raise InvalidArgument(f"aggregation {kind!r} needs a number, {measure.field!r} is not")
         if view == "spans" and measure.field in _COUNTED_ONCE:
             expr = f"CASE WHEN s.counted THEN {expr} END"
+        if kind == "quantile":
+            return f"quantile_cont({expr}, {min(max(measure.at, 0.0), 1.0)!r})"
         if kind in _PERCENTILES:
             return f"quantile_cont({expr}, {_PERCENTILES[kind]})"
         if kind == "histogram":

@@ -86,6 +86,11 @@ def _types(column: str) -> Field:
 VIEWS: dict[str, dict[str, Field]] = {
     "traces": _view("t", TRACE_FIELDS, {
         "latency_ns": Field("(t.end_ns - t.start_ns)", "number"),
+        "state": Field(
+            "(CASE WHEN t.status = 'error' THEN 'error' WHEN t.status = 'ok' OR t.end_ns IS NOT NULL THEN 'ok' "
+            "ELSE 'in_progress' END)",
+            "text",
+        ),
         "text": _search("t"),
         "metadata": Field("t.metadata", "json"),
         "tag": Field("t.tag_values", "json"),
