@@ -317,6 +317,8 @@ class RecordWriter:
         encode_json(values, ITEM_JSON)
         values |= {"valid_to_ns": record.valid_to_ns, "input_key": input_key(item.input)}
         bulk.put_row(connection, dataset_items, project_id, values)
+        if record.valid_to_ns is None:
+            DatasetTable(connection, project_id).settle_item(item.item_id)
 
     def _dataset_run(self, connection: sa.Connection, project_id: str, record: DatasetRunRecord) -> None:
         values = encode_json(msgspec.structs.asdict(record.run), ("metadata",))

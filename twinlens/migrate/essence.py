@@ -99,7 +99,7 @@ def key_of(record: AnyRecord) -> str:
         case ExperimentRecord(experiment=e):
             return e.name
         case PriceRecord(price=p):
-            return f"{p.model_name} {p.match_pattern}"
+            return f"{p.model_name} {p.match_pattern} {(p.start_ns or 0) // _MS}"
         case ScoreConfigRecord(config=c):
             return c.name
         case DatasetRecord(dataset=d):

@@ -7,7 +7,8 @@ What a migration had carried there comes back as it was: metadata under ``twinle
 from __future__ import annotations
 
 import base64
-from collections.abc import Iterable, Iterator
+from collections import Counter, defaultdict
+from collections.abc import Iterable, Iterator, Sequence
 from functools import cached_property
 from typing import Any, cast
 from urllib.parse import quote
@@ -129,8 +130,9 @@ class LangfuseSource:
                 found = [ScoreConfigRecord(config=config_of(c)) for c in self.all("/score-configs")]
                 yield Page(list(self._as_kept(found)))
             case "comment":
-                for items, _ in self._v3.pages("/comments"):
-                    yield Page(list(self._as_kept(self._comment(c) for c in items)), part=True)
+                found = (self._comment(c) for items, _ in self._v3.pages("/comments") for c in items)
+                for record in self._as_kept(found):
+                    yield Page([record], part=True)
             case "price":
                 own = (m for m in self.all("/models") if not m.get("isLangfuseManaged"))
                 yield Page(list(self._as_kept(PriceRecord(price=price_of(m)) for m in own)))
@@ -252,17 +254,21 @@ class LangfuseSource:
             created_ns=_ns(said["createdAt"]), updated_ns=_ns(said["updatedAt"]),
         )  # fmt: skip
         if self._v4 is not None:  # which always names one
-            kept = self._by_key.get(_named(DatasetRunItemRecord(item=found)))
+            kept = self._by_key.get(_named(DatasetRunItemRecord(item=found)), [None])[0]
             if isinstance(kept, DatasetRunItemRecord) and kept.item.observation_id is None:
                 found.observation_id = None
         return found
 
     # --- what had been carried here comes back as it was ------------------------------------------------------------------
     def _as_kept(self, records: Iterable[AnyRecord]) -> Iterator[AnyRecord]:
-        """Each as the ledger has it, unless it has been changed since."""
+        """Each as the ledger has it, unless it has been changed since. Of several with one name each comes once."""
+        met: Counter[tuple[str, str]] = Counter()
         for record in records:
-            kept = self._by_key.get(_named(record))
-            yield kept if kept is not None and _same(kept, record) else record
+            name = _named(record)
+            kept = self._by_key.get(name, ())
+            at = met[name]
+            met[name] += 1
+            yield kept[at] if at < len(kept) and _same(kept[at], record) else record
 
     def _only_kept(self, kind: str) -> Iterator[AnyRecord]:
         """What Langfuse does not show: past states of items, archived ones, runs without items."""
@@ -303,8 +309,12 @@ class LangfuseSource:
         return found
 
     @cached_property
-    def _by_key(self) -> dict[tuple[str, str], AnyRecord]:
-        return {_named(record): record for kind in _SMALL for record in self._ledger.get(kind, [])}
+    def _by_key(self) -> dict[tuple[str, str], Sequence[AnyRecord]]:
+        found: defaultdict[tuple[str, str], list[AnyRecord]] = defaultdict(list)
+        for kind in _SMALL:
+            for record in self._ledger.get(kind, []):
+                found[_named(record)].append(record)
+        return dict(found)
 
     # --- files and the ledger --------------------------------------------------------------------------------------------
     def _media(self) -> Iterator[Page]:

@@ -11,6 +11,7 @@ from __future__ import annotations
 import base64
 import hashlib
 import tempfile
+import threading
 import time
 from collections.abc import Callable, Iterable, Iterator
 from functools import cached_property
@@ -44,8 +45,10 @@ from twinlens.domain.record import (
 )
 from twinlens.domain.score import Score
 from twinlens.domain.trace import Span
+from twinlens.features.prompt_composition import dependencies_of
 from twinlens.migrate import langfuse_otlp
 from twinlens.migrate.errors import MigrationError
+from twinlens.migrate.essence import key_of
 from twinlens.migrate.http import Http
 from twinlens.migrate.langfuse_source import (
     API,
@@ -57,6 +60,7 @@ from twinlens.migrate.langfuse_source import (
     TRACE,
     LangfuseSource,
     item_metadata,
+    price_of,
 )
 from twinlens.migrate.notes import Notes
 from twinlens.migrate.system import Content, Source
@@ -92,6 +96,7 @@ class LangfuseTarget:
         self._source = LangfuseSource(http)
         self._notes = notes or Notes()  #: of dataset runs, by id: Langfuse makes them with their first item
         self._newest: bytes | None = None  #: the span sent last
+        self._turn = threading.Lock()
         self.kinds = KINDS
 
     def write(self, records: list[AnyRecord]) -> None:
@@ -200,7 +205,9 @@ class LangfuseTarget:
         known = {number for item in listed if item["name"] == prompt.name for number in item["versions"]}
         newest = max(known, default=0)
         for version in record.versions:
+            labels = [label for label, at in prompt.labels.items() if at == version.version and label != LATEST]
             if version.version in known:
+                self._label(path, version.version, labels)
                 continue
             while newest < version.version - 1:  # a version that was deleted: its number stays taken
                 body = {"name": prompt.name, "type": version.type, "prompt": version.template, "labels": []}
@@ -215,11 +222,27 @@ class LangfuseTarget:
             own["prompt"] = {k: head[k] for k in ("properties", "description", "created_ns", "updated_ns")}
             config = dict(version.config) if isinstance(version.config, dict) else {}
             body = {
-                "name": prompt.name, "type": version.type, "prompt": version.template, "tags": prompt.tags,
-                "labels": [label for label, at in prompt.labels.items() if at == version.version and label != LATEST],
+                "name": prompt.name, "type": version.type, "prompt": version.template, "tags": prompt.tags, "labels": labels,
                 "config": config | {PROMPT: msgspec.json.encode(own).decode()}, "commitMessage": version.commit_message,
             }  # fmt: skip
-            newest = self._http.post(f"{API}/v2/prompts", body)["version"]
+            answer = self._http.request("POST", f"{API}/v2/prompts", json=body, allow=(400,))
+            if answer.status_code == 400 and dependencies_of(version.template):
+                # it includes a prompt that is gone: shown with tokens that nothing reads, carried as it is
+                own["template"] = plain["template"]
+                shown = msgspec.json.encode(plain["template"]).replace(b"@@@langfusePrompt:", b"@@langfusePrompt:")
+                body |= {"prompt": msgspec.Raw(shown), "config": config | {PROMPT: msgspec.json.encode(own).decode()}}
+                answer = self._http.request("POST", f"{API}/v2/prompts", json=body)
+            elif answer.status_code == 400:
+                raise MigrationError(f"prompt {prompt.name}, version {version.version}: {answer.text[:500]}")
+            newest = msgspec.json.decode(answer.content)["version"]
+
+    def _label(self, path: str, version: int, labels: list[str]) -> None:
+        """Labels that have moved to a version which is there already."""
+        if labels:
+            there = self._http.get(path, params={"version": version, "resolve": "false"})["labels"]
+            if not set(labels) <= set(there):
+                kept = [label for label in there if label != LATEST and label not in labels]
+                self._http.request("PATCH", f"{path}/versions/{version}", json={"newLabels": kept + labels})
 
     def _dataset(self, record: DatasetRecord) -> None:
         d = record.dataset
@@ -252,33 +275,43 @@ class LangfuseTarget:
 
     def _config(self, record: ScoreConfigRecord) -> None:
         c = record.config
-        known = {said["name"]: said["id"] for said in self._source.all("/score-configs")}
-        if c.name in known:
-            return
+        known = {said["name"]: said for said in self._source.all("/score-configs")}
         body = {
             "name": c.name, "dataType": c.data_type, "minValue": c.min_value, "maxValue": c.max_value, "description": c.description,
             "categories": c.categories if c.data_type == "CATEGORICAL" else None,
         }  # fmt: skip
-        made = self._http.post(f"{API}/score-configs", {k: v for k, v in body.items() if v is not None})
-        if c.archived:
-            self._http.request("PATCH", f"{API}/score-configs/{made['id']}", json={"isArchived": True})
+        body = {k: v for k, v in body.items() if v is not None}
+        there = known.get(c.name)
+        if there is None:
+            there = self._http.post(f"{API}/score-configs", body)
+            body = {}
+        body = {k: v for k, v in msgspec.to_builtins(body | {"isArchived": c.archived}).items() if there.get(k) != v}
+        if body:
+            self._http.request("PATCH", f"{API}/score-configs/{there['id']}", json=body)
 
     def _comment(self, record: CommentRecord) -> None:
         c = record.comment
         about = self._trace_id(c.object_id) if c.object_type == "TRACE" else c.object_id
         about = self._span_id(c.object_id) if c.object_type == "OBSERVATION" else about
         params = {"objectType": c.object_type, "objectId": about}
-        if any(said["content"] == c.content for said in self._source.all("/comments", **params)):
-            return
-        project = self._http.get(f"{API}/projects")["data"][0]["id"]
-        self._http.post(
-            f"{API}/comments",
-            {"projectId": project, **params, "content": c.content},
-        )
+        with self._turn:  # people say the same thing twice: as often as it has been said there, it is said here
+            same = f"{c.object_type} {about} {hashlib.sha256(c.content.encode()).hexdigest()}"
+            carried = set((self._notes.get("comment", same) or b"").decode().split())
+            if c.comment_id in carried:
+                return
+            there = sum(said["content"] == c.content for said in self._source.all("/comments", **params))
+            if there <= len(carried):
+                self._http.post(f"{API}/comments", {"projectId": self._project, **params, "content": c.content})
+            self._notes.put("comment", [(same, " ".join([*sorted(carried), c.comment_id]).encode())])
+
+    @cached_property
+    def _project(self) -> str:
+        return self._http.get(f"{API}/projects")["data"][0]["id"]
 
     def _price(self, record: PriceRecord) -> None:
         p = record.price
-        if any(m["modelName"] == p.model_name and not m.get("isLangfuseManaged") for m in self._source.all("/models")):
+        own = (m for m in self._source.all("/models") if not m.get("isLangfuseManaged"))
+        if any(key_of(PriceRecord(price=price_of(m))) == key_of(record) for m in own):
             return
         prices = next((t.prices for t in p.tiers if t.is_default), {})
         body = {

@@ -10,7 +10,16 @@ from concurrent.futures import Future, ThreadPoolExecutor
 
 import msgspec
 
-from twinlens.domain.record import KINDS, AnyRecord, ArtifactRecord, MediaRecord, SpansRecord, TraceRecord
+from twinlens.domain.record import (
+    KINDS,
+    AnyRecord,
+    ArtifactRecord,
+    MediaRecord,
+    PromptRecord,
+    SpansRecord,
+    TraceRecord,
+)
+from twinlens.features.prompt_composition import dependencies_of
 from twinlens.migrate.checkpoint import Checkpoint, Total
 from twinlens.migrate.errors import BusyError, MigrationError
 from twinlens.migrate.essence import Sum, sums
@@ -84,6 +93,8 @@ class Migration:
         held: list[Sum] = []
         width = 1 if kind in _IN_TURN else self._workers
         pages = self._source.read(kind, after)
+        if kind == "prompt":
+            pages = _included_first(pages)
         try:
             for page in pages:
                 more = {record.trace_id for record in page.records if isinstance(record, SpansRecord)}
@@ -171,6 +182,20 @@ class Migration:
                 size += len(chunk)
             record.sha256, record.size = digest.hexdigest(), size
         return sums(record, exact=self._exact)
+
+
+def _included_first(pages: Iterator[Page]) -> Iterator[Page]:
+    """Prompts before those that include them, for a target may refuse what refers to nothing."""
+    waiting = {record.key: record for page in pages for record in page.records if isinstance(record, PromptRecord)}
+    while waiting:
+        path = [next(iter(waiting))]
+        while True:
+            included = (d.name for v in waiting[path[-1]].versions for d in dependencies_of(v.template))
+            further = next((name for name in included if name in waiting and name not in path), None)
+            if further is None:
+                break
+            path.append(further)
+        yield Page([waiting.pop(path[-1])], part=True)
 
 
 def _traces(page: Page) -> Iterator[str]:

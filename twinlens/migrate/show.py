@@ -17,6 +17,7 @@ from twinlens.migrate.runner import Report
 from twinlens.migrate.system import Source
 
 _NOTES = 20  #: shown at most
+_WIDTH = 120  #: of tables in files and pipes
 
 
 class Bars:
@@ -73,6 +74,11 @@ def show_secrets(source: Source) -> None:
         Console().print("Secrets do not travel in archives. Enter them again:", *names, sep="\n  ", highlight=False)
 
 
+def _console() -> Console:
+    console = Console()
+    return console if console.is_terminal else Console(width=_WIDTH)
+
+
 def show_plan(plan: Plan, title: str) -> None:
     """What would be carried."""
     table = Table()
@@ -83,7 +89,7 @@ def show_plan(plan: Plan, title: str) -> None:
             each.kind.replace("_", " "), "not counted" if each.records is None else f"{each.records:,}",
             "" if each.bytes is None else decimal(each.bytes), "" if each.seconds is None else _time(each.seconds),
         )  # fmt: skip
-    console = Console()
+    console = _console()
     console.print(title, highlight=False, markup=False, soft_wrap=True)
     console.print(table)
     console.print(f"{'About' if plan.complete else 'At least about'} {_time(plan.seconds)}. Nothing has been written.")
@@ -107,8 +113,9 @@ def show_report(report: Report, title: str) -> None:
             t.kind.replace("_", " "), f"{t.carried:,}", f"{t.found:,}", _bad(t.missing), _bad(t.different),
             _pair(*t.tokens), _pair(*t.cost), _pair(*t.bytes),
         )  # fmt: skip
-    Console().print(title, highlight=False, markup=False, soft_wrap=True)
-    Console().print(table)
+    console = _console()
+    console.print(title, highlight=False, markup=False, soft_wrap=True)
+    console.print(table)
 
 
 def show_notes(source: Source) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from itertools import pairwise
 from typing import Any
 
 import msgspec
@@ -191,6 +192,17 @@ class DatasetTable:
             .where(self._own(), i.item_id == item_id, i.valid_to_ns.is_(None))
             .values(valid_to_ns=at)
         ).rowcount
+
+    def settle_item(self, item_id: str) -> None:
+        """End each state that is open beside a newer one where the newer one begins: of an item one state is current."""
+        i = dataset_items.c
+        own = (self._own(), i.item_id == item_id)
+        query = sa.select(i.valid_from_ns, i.valid_to_ns).where(*own).order_by(i.valid_from_ns)
+        states = self._c.execute(query).all()
+        for state, newer in pairwise(states):
+            if state.valid_to_ns is None:
+                where = (*own, i.valid_from_ns == state.valid_from_ns)
+                self._c.execute(dataset_items.update().where(*where).values(valid_to_ns=newer.valid_from_ns))
 
     def add_item(self, row: DatasetItem) -> None:
         """Insert a state as the current one."""
