@@ -75,7 +75,11 @@ def small_things(http, trace_id: str) -> None:
     assert http.post("/score-configs", json=config).status_code == 200
     project = http.get("/projects").json()["data"][0]["id"]
     comment = {"projectId": project, "objectType": "TRACE", "objectId": trace_id, "content": "look at this"}
-    assert http.post("/comments", json=comment).status_code == 200
+    for _ in range(2):  # said twice
+        assert http.post("/comments", json=comment).status_code == 200
+    for name, text in (("zoo", "the animals"), ("ark", "with @@@langfusePrompt:name=zoo|label=production@@@")):
+        prompt = {"name": name, "type": "text", "prompt": text, "labels": ["production"]}
+        assert http.post("/v2/prompts", json=prompt).status_code == 201
     model = {
         "modelName": "house",
         "matchPattern": "(?i)^house$",
@@ -83,7 +87,8 @@ def small_things(http, trace_id: str) -> None:
         "inputPrice": 1e-6,
         "outputPrice": 2e-6,
     }
-    assert http.post("/models", json=model).status_code == 200
+    for more in ({}, {"matchPattern": "(?i)^home$", "startDate": "2025-01-01T00:00:00Z"}):
+        assert http.post("/models", json=model | more).status_code == 200
     data = b"\x89PNG not really" * 20
     said = {
         "traceId": trace_id, "contentType": "image/png", "contentLength": len(data), "field": "input",

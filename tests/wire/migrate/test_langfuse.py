@@ -70,6 +70,21 @@ def test_round_trip(
             client.get("/datasets/questions/runs/first%20try").json()["datasetRunItems"] for client in (there, here)
         ]
         assert sorted(i["traceId"] for i in runs[0]) == sorted(i["traceId"] for i in runs[1])
+    with api(ours.url) as http:  # what has changed since comes too
+        config = next(c for c in http.get("/score-configs").json()["data"] if c["name"] == "grade")
+        for answer in (
+            http.patch("/v2/prompts/lf%2Fchat/versions/1", json={"newLabels": ["moved"]}),
+            http.patch(f"/score-configs/{config['id']}", json={"description": "how good"}),
+            http.post("/dataset-items", json={"datasetName": "questions", "id": "item-2", "input": "changed"}),
+        ):
+            assert answer.status_code in (200, 201), answer.text
+    run(place("langfuse", ours), place("langfuse", last))
+    run(place("langfuse", last), place("twinlens", ours))
+    for server in (ours, last):
+        with api(server.url) as http:
+            items = http.get("/dataset-items", params={"datasetName": "questions"}).json()["data"]
+            assert sorted(item["id"] for item in items) == ["item-1", "item-2"]
+            assert "moved" in http.get("/v2/prompts/lf%2Fchat", params={"version": 1}).json()["labels"]
 
 
 class V4Gate(BaseHTTPRequestHandler):
