@@ -70,6 +70,11 @@ REQUIREMENTS: dict[str, tuple[str, ...]] = {
     ),
     "openai": ("openai==3.54.0", "opentelemetry-instrumentation-genai-openai==1.3b0", *SDK),
 }
+#: One package alone, laid over another environment by ``overlay``: a folder for ``PYTHONPATH``.
+OVERLAYS: dict[str, str] = {
+    # the registries of its client are newer than what its companion packages have been published with
+    "mlflow318": "mlflow==3.18.0",
+}
 #: Heavy ones, made only when they are named: `make examples`.
 OPTIONAL: dict[str, tuple[str, ...]] = {
     "agents": (
@@ -142,6 +147,25 @@ def ensure(name: str) -> Path:
     return python
 
 
+def overlay(name: str) -> Path:
+    """Unpack a package without what it needs unless it is there and current; the folder. Safe to call from several processes.
+
+    Raises:
+        subprocess.CalledProcessError: the package could not be installed.
+    """
+    wanted, folder = OVERLAYS[name], ENVS / name
+    marker = folder / ".requirements"
+    ENVS.mkdir(exist_ok=True)
+    with open(ENVS / f"{name}.lock", "w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        if not marker.exists() or marker.read_text() != _key(wanted):
+            shutil.rmtree(folder, ignore_errors=True)
+            command = [*uv(), "pip", "install", "-q", "--no-deps", "-p", sys.executable, "--target", folder, wanted]
+            subprocess.run(command, check=True)
+            marker.write_text(_key(wanted))
+    return folder
+
+
 def python_of(name: str) -> str:
     """The interpreter of a client's environment, made when it is not there yet."""
     return str(ensure(name))
@@ -195,12 +219,13 @@ def node_command(name: str, program: Path) -> list[str]:
 
 def main(names: list[str]) -> None:
     """Make the named environments, all without names."""
-    known = {**REQUIREMENTS, **OPTIONAL, **NODE_REQUIREMENTS}
+    known = {**REQUIREMENTS, **OPTIONAL, **OVERLAYS, **NODE_REQUIREMENTS}
     unknown = sorted(set(names) - set(known))
     if unknown:
         sys.exit(f"unknown: {', '.join(unknown)}; known: {', '.join(known)}")
-    for name in names or [*REQUIREMENTS, *NODE_REQUIREMENTS]:
-        print(f"{name}: {ensure_node(name) if name in NODE_REQUIREMENTS else ensure(name)}", flush=True)
+    for name in names or [*REQUIREMENTS, *OVERLAYS, *NODE_REQUIREMENTS]:
+        make = ensure_node if name in NODE_REQUIREMENTS else overlay if name in OVERLAYS else ensure
+        print(f"{name}: {make(name)}", flush=True)
 
 
 if __name__ == "__main__":

@@ -96,6 +96,8 @@ from twinlens.features.scores import Scores
 from twinlens.features.secrets import Hasher, instance_key
 from twinlens.features.services import Services
 from twinlens.features.sessions import Sessions
+from twinlens.features.skill_files import SkillFiles
+from twinlens.features.skill_registry import SkillRegistry
 from twinlens.features.skills import Skills
 from twinlens.features.trace_files import TraceFiles
 from twinlens.features.traces import Traces
@@ -181,9 +183,12 @@ class Instance:
         observed.start(project.id for project in projects.list())
         self._closers.append(observed.close)
         blobs = _blobs(settings)
+        permissions = Permissions(catalog, projects)
+        skills = Skills(catalog, permissions)
         artifacts = Artifacts(
-            blobs, root=settings.artifact_root, read_roots=settings.artifact_read_roots, max_bytes=settings.max_artifact
-        )
+            blobs, root=settings.artifact_root, read_roots=settings.artifact_read_roots, max_bytes=settings.max_artifact,
+            others=SkillFiles(skills),
+        )  # fmt: skip
         metrics = Metrics(catalog, telemetry, ingest, live)
         metrics.start()
         self._closers.append(metrics.close)
@@ -191,7 +196,6 @@ class Instance:
         experiments = Experiments(catalog, live, run_scores, artifact_root=settings.artifact_root)
         runs = Runs(catalog, experiments, metrics, run_scores, live)
         logged_models = LoggedModels(catalog, experiments, live, metrics=metrics)
-        permissions = Permissions(catalog, projects)
         webhooks = Webhooks(catalog, sealer, anywhere=settings.webhook_addresses == "any")
         prompts = Prompts(catalog, live, webhooks=webhooks, permissions=permissions)
         registry = Registry(
@@ -282,7 +286,8 @@ class Instance:
             score_configs=score_configs,
             scores=Scores(score_configs, ingest, telemetry),
             sessions=Sessions(telemetry),
-            skills=Skills(catalog),
+            skills=skills,
+            skill_registry=SkillRegistry(catalog, permissions),
             comments=Comments(catalog, telemetry),
             annotation=annotation,
             reviews=Reviews(annotation, ingest, telemetry),

@@ -8,7 +8,8 @@ from typing import Any
 import pytest
 
 from twinlens.domain.errors import AlreadyExists, InvalidArgument, NotFound
-from twinlens.domain.mcp_server import McpContent, McpEndpoint, McpServer, Status
+from twinlens.domain.lifecycle import Status
+from twinlens.domain.mcp_server import McpContent, McpEndpoint, McpServer
 from twinlens.features.audit import Audit
 from twinlens.features.mcp_servers import McpSearch, McpServers
 from twinlens.store.catalog.engine import Catalog

@@ -11,7 +11,7 @@ DENY = "DENY"
 NAMED_TYPES = frozenset(
     {
         "experiment", "registered_model", "prompt", "scorer", "gateway_secret", "gateway_endpoint",
-        "gateway_model_definition", "mcp_server",
+        "gateway_model_definition", "mcp_server", "skill",
     }
 )  # fmt: skip
 RESOURCE_TYPES = NAMED_TYPES | {

@@ -5,27 +5,22 @@ Names, states and their changes follow MLflow's registry (reference: MLflow 3.17
 
 from __future__ import annotations
 
-import ipaddress
 import re
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, Literal
-from urllib.parse import urlsplit
 
 import msgspec
 
 from twinlens.domain.errors import InvalidArgument
+from twinlens.domain.icon import clean_icons
+from twinlens.domain.lifecycle import Status
 from twinlens.domain.semver import precedence
 
-Status = Literal["draft", "active", "deprecated", "deleted"]
 Transport = Literal["streamable-http", "sse"]
 
 LATEST = "latest"  #: the alias that nobody sets: see ``latest``
-MAX_ICONS = 100
 MAX_TOOLS = 1_000
 MAX_NAME = 256
-_NEXT: dict[Status, tuple[Status, ...]] = {
-    "draft": ("active", "deleted"), "active": ("deprecated", "draft"), "deprecated": ("active", "deleted"), "deleted": (),
-}  # fmt: skip
 _NAME = re.compile(r"[a-zA-Z0-9][a-zA-Z0-9.-]*[a-zA-Z0-9]/([a-zA-Z0-9][a-zA-Z0-9._-]*[a-zA-Z0-9])")
 _RESERVED = ("aliases", "endpoints", "tags", "versions")
 
@@ -124,19 +119,6 @@ def check_name(name: str) -> str:
     return name
 
 
-def check_first_status(status: Status) -> None:
-    """Raise ``InvalidArgument`` unless a version may begin with this status."""
-    if status not in ("draft", "active"):
-        raise InvalidArgument("Initial MCP server registration status must be 'draft' or 'active'.")
-
-
-def check_step(current: Status, new: Status) -> None:
-    """Raise ``InvalidArgument`` unless a version may go from one status to the other."""
-    if new not in _NEXT[current]:
-        allowed = sorted(_NEXT[current])
-        raise InvalidArgument(f"Invalid status transition from '{current}' to '{new}'. Allowed transitions: {allowed}")
-
-
 def check_alias(alias: str) -> None:
     """Raise ``InvalidArgument`` unless an alias may have this name."""
     if alias == LATEST:
@@ -170,39 +152,6 @@ def check_url(url: str) -> str:
     return url
 
 
-def clean_icons(icons: Sequence[Mapping[str, Any]] | None, where: str = "icons") -> list[dict[str, Any]] | None:
-    """Icons as they are stored: without what only answers hold.
-
-    Args:
-        where: names the list in messages.
-
-    Raises:
-        InvalidArgument: too many, no public HTTPS address, no image, or an icon that was resolved from a version.
-    """
-    if icons is None:
-        return None
-    if len(icons) > MAX_ICONS:
-        raise InvalidArgument(f"Invalid {where}. It must contain at most {MAX_ICONS} items.")
-    found: list[dict[str, Any]] = []
-    for index, icon in enumerate(icons):
-        if icon.get("source") == "version":
-            raise InvalidArgument(
-                f"Invalid {where}[{index}].source: 'version' is response-only. Omit it, or send 'server' for an icon of the server."
-            )
-        src, kind = icon.get("src"), icon.get("mimeType")
-        if not isinstance(src, str) or not _is_public_https(src):
-            raise InvalidArgument(f"Invalid {where}[{index}].src: it must be a public https address.")
-        kept = {key: value for key, value in icon.items() if key != "source"}
-        if kind is not None:
-            kept["mimeType"] = kind.strip().lower() if isinstance(kind, str) else ""
-            if not kept["mimeType"].removeprefix("image/") or not kept["mimeType"].startswith("image/"):
-                raise InvalidArgument(
-                    f"Invalid icon mimeType {kind!r}. Allowed values must use the 'image/*' media type."
-                )
-        found.append(kept)
-    return found
-
-
 def clean_tools(tools: Sequence[Mapping[str, Any]] | None) -> list[dict[str, Any]] | None:
     """Tools as they are stored: without empty fields.
 
@@ -231,18 +180,3 @@ def newest(versions: Iterable[McpVersion]) -> McpVersion | None:
 def place(row: McpVersion) -> tuple[Any, ...]:
     """The order of versions; of two that differ in build metadata only, the later one is higher."""
     return precedence(row.version), row.created_ns, row.version
-
-
-def _is_public_https(url: str) -> bool:
-    """Whether a browser would load this from the internet. Names are not looked up: the server never calls them."""
-    try:
-        parts = urlsplit(url)
-        host = parts.hostname or ""
-    except ValueError:
-        return False
-    if parts.scheme != "https" or not host or len(url) > 2_048 or host == "localhost" or host.endswith(".localhost"):
-        return False
-    try:
-        return ipaddress.ip_address(host).is_global
-    except ValueError:
-        return True

@@ -17,7 +17,7 @@ from twinlens.domain.clock import Clock, now_ns
 from twinlens.domain.errors import InvalidArgument, NotFound, NotSupported, PermissionDenied
 from twinlens.features.artifacts import Artifact, Artifacts
 from twinlens.features.secrets import Hasher
-from twinlens.store.blobs.interface import BlobStore
+from twinlens.store.blobs.interface import BlobSource, BlobStore
 from twinlens.store.blobs.paths import check_key, join
 from twinlens.store.blobs.uploads import MAX_PARTS, FolderUploads, Part, Uploads, uploads_of
 
@@ -83,6 +83,7 @@ class ArtifactTransfers:
         """
         if not 1 <= parts <= MAX_PARTS:
             raise InvalidArgument(f"an upload has 1 to {MAX_PARTS} parts, not {parts}")
+        await self._artifacts.check_writable(project_id, path)
         key, uploads = self._artifacts.key(project_id, path), await self._need()
         found = await uploads.begin(key)
         ends = self._clock() // _S + PART_S
@@ -151,7 +152,7 @@ class ArtifactTransfers:
         return await self._address("put", project_id, self._artifacts.proxied(uri, path), store, key, seconds)
 
     async def _address(
-        self, action: Literal["get", "put"], project_id: str, path: str | None, store: BlobStore, key: str, seconds: int,
+        self, action: Literal["get", "put"], project_id: str, path: str | None, store: BlobSource, key: str, seconds: int,
         size: int | None = None,
     ) -> Signed:  # fmt: skip
         if not 1 <= seconds <= MAX_S:

@@ -13,13 +13,14 @@ import posixpath
 import threading
 from collections.abc import AsyncIterable, AsyncIterator, Sequence
 from pathlib import Path
+from typing import Protocol
 
 import msgspec
 
 from twinlens.domain import artifact as uris
 from twinlens.domain.errors import InvalidArgument, NotFound, PermissionDenied, TooLarge
 from twinlens.store.blobs.folder import FolderBlobStore
-from twinlens.store.blobs.interface import BlobInfo, BlobStore
+from twinlens.store.blobs.interface import BlobInfo, BlobSource, BlobStore
 from twinlens.store.blobs.paths import basename, check_key, check_prefix, join
 
 #: Folder of the blob store that holds proxied artifacts (media have their own).
@@ -36,7 +37,7 @@ _TEXT_NAMES = frozenset({"MLmodel", "MLproject", "Dockerfile", "README", "LICENS
 class Artifact(msgspec.Struct, frozen=True, kw_only=True):
     """An artifact that can be read: ``Artifacts.read`` streams it."""
 
-    store: BlobStore
+    store: BlobSource
     key: str
     size: int
 
@@ -55,6 +56,22 @@ class Artifact(msgspec.Struct, frozen=True, kw_only=True):
         return self.store.read(self.key, start, end)
 
 
+class OtherFiles(Protocol):
+    """Files that clients read as proxied artifacts and that are kept elsewhere (``features.skill_files``)."""
+
+    async def keeps(self, project_id: str, path: str) -> bool:
+        """Whether the path is one of these."""
+        ...
+
+    async def open(self, project_id: str, path: str) -> Artifact | None:
+        """A file; None when the path is not one of these."""
+        ...
+
+    async def list(self, project_id: str, path: str) -> list[BlobInfo] | None:
+        """What a folder holds; None when the path is not one of these."""
+        ...
+
+
 class Artifacts:
     """See the module's text. Methods that touch bytes are coroutines.
 
@@ -64,15 +81,18 @@ class Artifacts:
             each project reads its own folder only.
         read_roots: further direct roots that every project may read.
         max_bytes: largest upload; None for no limit.
+        others: answers for the paths that it keeps.
     """
 
     def __init__(
-        self, blobs: BlobStore, *, root: str | None = None, read_roots: Sequence[str] = (), max_bytes: int | None = None
-    ) -> None:
+        self, blobs: BlobStore, *, root: str | None = None, read_roots: Sequence[str] = (), max_bytes: int | None = None,
+        others: OtherFiles | None = None,
+    ) -> None:  # fmt: skip
         self._blobs = blobs
         self._root = uris.direct_root(root) if root else None
         self._read_roots = [uris.direct_root(each) for each in read_roots]
         self.max_bytes = max_bytes
+        self._others = others
         self._opened: dict[str, BlobStore] = {}
         self._lock = threading.Lock()
 
@@ -87,7 +107,9 @@ class Artifacts:
         Raises:
             InvalidArgument: a bad path, or one that collides with a folder.
             TooLarge: more bytes than the server takes; nothing was stored.
+            PermissionDenied: what is there never changes.
         """
+        await self.check_writable(project_id, path)
         return await self._blobs.write(self.key(project_id, path), self.limited(chunks))
 
     async def open(self, project_id: str, path: str) -> Artifact:
@@ -96,7 +118,8 @@ class Artifacts:
         Raises:
             NotFound: no such file (folders are not files).
         """
-        return await _open(self._blobs, self.key(project_id, path))
+        found = await self._others.open(project_id, path) if self._others else None
+        return found or await _open(self._blobs, self.key(project_id, path))
 
     async def list(self, project_id: str, path: str) -> list[BlobInfo]:
         """What a proxied folder holds, with paths relative to it (plain names)."""
@@ -106,11 +129,22 @@ class Artifacts:
             folder = uris.project_folder(project_id)
             found = await self._blobs.info(join(ARTIFACTS, folder))
             return [BlobInfo(path=folder, is_dir=True)] if found else []
-        return _named(await self._blobs.list(self.key(project_id, path)), "")
+        found = await self._others.list(project_id, path) if self._others else None
+        return _named(await self._blobs.list(self.key(project_id, path)), "") if found is None else found
 
     async def delete(self, project_id: str, path: str) -> int:
-        """Remove a proxied file or folder; number of files removed (0 when absent)."""
+        """Remove a proxied file or folder; number of files removed (0 when absent).
+
+        Raises:
+            PermissionDenied: what is there never changes.
+        """
+        await self.check_writable(project_id, path)
         return await self._blobs.delete(self.key(project_id, path))
+
+    async def check_writable(self, project_id: str, path: str) -> None:
+        """Raise ``PermissionDenied`` for the files of a skill's version."""
+        if self._others and await self._others.keeps(project_id, path):
+            raise PermissionDenied("Files of a skill's version never change; register a new version instead")
 
     # --- by URI: what a run, logged model or model version points to -------------------------------------------------
     async def open_at(self, project_id: str, uri: str, path: str) -> Artifact:

@@ -14,8 +14,10 @@ import msgspec
 from twinlens.domain import mcp_server as rules
 from twinlens.domain.clock import Clock, now_ns
 from twinlens.domain.errors import AlreadyExists, InvalidArgument, NotFound
+from twinlens.domain.icon import clean_icons
 from twinlens.domain.ids import new_hex
-from twinlens.domain.mcp_server import LATEST, McpContent, McpEndpoint, McpServer, McpVersion, Status, Transport
+from twinlens.domain.lifecycle import Status, check_first_status, check_step
+from twinlens.domain.mcp_server import LATEST, McpContent, McpEndpoint, McpServer, McpVersion, Transport
 from twinlens.domain.semver import precedence
 from twinlens.features.audit import Audit
 from twinlens.query import mlflow_filter_mcp as language
@@ -60,7 +62,7 @@ class McpServers:
         rules.check_name(server.name)
         now = self._clock()
         made = msgspec.structs.replace(
-            server, icons=rules.clean_icons(server.icons), created_by=user, updated_by=user, created_ns=now, updated_ns=now
+            server, icons=clean_icons(server.icons), created_by=user, updated_by=user, created_ns=now, updated_ns=now
         )  # fmt: skip
         with self._catalog.write() as connection:
             if not McpTable(connection, project_id).add_server(made):
@@ -100,7 +102,7 @@ class McpServers:
         """
         shown = dict(changes)
         if "icons" in changes:
-            changes["icons"] = rules.clean_icons(changes["icons"])
+            changes["icons"] = clean_icons(changes["icons"])
             shown["icons"] = len(changes["icons"] or ())
         with self._catalog.write() as connection:
             table = McpTable(connection, project_id)
@@ -143,9 +145,9 @@ class McpServers:
         document = content.server_json
         name, version = rules.check_name(document["name"]), document["version"]
         precedence(version)
-        rules.check_first_status(status)
+        check_first_status(status, "MCP server")
         if "icons" in document:
-            document = document | {"icons": rules.clean_icons(document["icons"], "server_json.icons")}
+            document = document | {"icons": clean_icons(document["icons"], "server_json.icons")}
         now = self._clock()
         stamps: dict[str, Any] = {"created_by": user, "updated_by": user, "created_ns": now, "updated_ns": now}
         kept = msgspec.structs.replace(content, server_json=document, tools=rules.clean_tools(content.tools))
@@ -233,7 +235,7 @@ class McpServers:
         table.hold(name)
         row = _filled(table, _version(table, name, version))
         if status is not None:
-            rules.check_step(row.status, status)
+            check_step(row.status, status)
         made = msgspec.structs.replace(
             row, status=status or row.status, content=msgspec.structs.replace(row.content, **changes), updated_by=user,
             updated_ns=self._clock(),

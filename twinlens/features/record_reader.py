@@ -65,6 +65,8 @@ POINTS, SPANS = 5_000, 1_000
 _RUNS = 20  #: whose metrics are read together
 
 Found = tuple[list[AnyRecord], Any]
+#: Rows of a page, of tables with rows of up to a megabyte.
+_HEAVY = {"skill_files": 40, "skill_pieces": 40}
 
 
 class Scope(msgspec.Struct, frozen=True, kw_only=True):
@@ -143,8 +145,9 @@ class RecordReader:
             keys = [column.name for column in table.primary_key if column.name != "project_id"]
             with self._catalog.read() as connection:
                 rows = bulk.rows_after(
-                    connection, table, scope.project_id, keys, start[1] if name == start[0] else None, limit
-                )
+                    connection, table, scope.project_id, keys, start[1] if name == start[0] else None,
+                    min(limit, _HEAVY.get(name, limit)),
+                )  # fmt: skip
             if rows:
                 return [_row(table, row) for row in rows], [name, [rows[-1][key] for key in keys]]
         return [], None

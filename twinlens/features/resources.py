@@ -11,7 +11,7 @@ from twinlens.store.telemetry.interface import TelemetryStore
 
 #: One thing as grants may name it: ``[("experiment", "3"), ("run", "*")]``.
 Target = list[tuple[str, str]]
-Kind = Literal["experiment", "run", "logged_model", "trace", "model", "mcp_server", "mcp_server_version"]
+Kind = Literal["experiment", "run", "logged_model", "trace", "model", "mcp_server", "mcp_server_version", "skill"]
 
 
 class _Runs(Protocol):
@@ -46,8 +46,8 @@ class Resources:
                 return [("experiment", self._logged.get(project_id, id).experiment_id), ("logged_model", "*")]
             case "model":
                 return [("registered_model", id), ("prompt", id)]
-            case "mcp_server":
-                return [("mcp_server", id)]
+            case "mcp_server" | "skill":
+                return [(kind, id)]
             case "mcp_server_version":
                 return [("mcp_server", id), ("mcp_server_version", "*")]
             case "trace":

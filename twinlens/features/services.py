@@ -56,6 +56,7 @@ if TYPE_CHECKING:
     from twinlens.features.score_configs import ScoreConfigs
     from twinlens.features.scores import Scores
     from twinlens.features.sessions import Sessions
+    from twinlens.features.skill_registry import SkillRegistry
     from twinlens.features.skills import Skills
     from twinlens.features.trace_files import TraceFiles
     from twinlens.features.traces import Traces
@@ -101,6 +102,7 @@ class Services:
     scores: Scores
     sessions: Sessions
     skills: Skills
+    skill_registry: SkillRegistry
     comments: Comments
     annotation: AnnotationQueues
     reviews: Reviews

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import json
+import os
 import subprocess
 import textwrap
 from pathlib import Path
 from types import TracebackType
 from typing import Any
 
-from tests.envs import python_of
+from tests.envs import overlay, python_of
 from tests.wire.mlflow import recording
 
 _LOOP = r"""
@@ -51,11 +52,17 @@ class ClientError(Exception):
 
 
 class MlflowPeer:
-    """The unmodified MLflow client, told by ``run`` what to do. ``mlflow`` and ``client`` are in scope of snippets."""
+    """The unmodified MLflow client, told by ``run`` what to do. ``mlflow`` and ``client`` are in scope of snippets.
 
-    def __init__(self, url: str, folder: Path, client: str = "mlflow", **env: str) -> None:
+    ``over``: a newer version of it, of ``tests.envs.OVERLAYS``.
+    """
+
+    def __init__(self, url: str, folder: Path, client: str = "mlflow", over: str | None = None, **env: str) -> None:
         script = folder / "peer.py"
         script.write_text(_LOOP)
+        listening = recording.environment()
+        if over is not None:
+            listening["PYTHONPATH"] = os.pathsep.join((listening["PYTHONPATH"], str(overlay(over))))
         self._log = (folder / "peer.log").open("w+")
         self._process = subprocess.Popen(
             [python_of(client), str(script)],
@@ -63,7 +70,7 @@ class MlflowPeer:
                 "PATH": "/usr/bin:/bin", "HOME": str(folder), "MLFLOW_TRACKING_URI": url,
                 "MLFLOW_HTTP_REQUEST_MAX_RETRIES": "0", "GIT_PYTHON_REFRESH": "quiet",
                 "MLFLOW_DISABLE_TELEMETRY": "true", "MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR": "false",
-                **recording.environment(), **env,
+                **listening, **env,
             },
             cwd=folder, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=self._log, text=True,
         )  # fmt: skip

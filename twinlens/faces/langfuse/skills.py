@@ -22,7 +22,7 @@ def version_row(row: SkillVersion, project_id: str) -> dict[str, Any]:
     """A version on the wire."""
     return {
         "id": row.version_id, "createdAt": iso(row.created_ns), "updatedAt": iso(row.updated_ns),
-        "projectId": project_id, "createdBy": row.created_by, "name": row.name, "description": row.description,
+        "projectId": project_id, "createdBy": row.created_by or "API", "name": row.name, "description": row.description,
         "frontmatter": row.frontmatter, "version": row.version, "tags": row.tags, "labels": row.labels,
         "commitMessage": row.commit_message,
         "files": [
@@ -36,10 +36,11 @@ def version_row(row: SkillVersion, project_id: str) -> dict[str, Any]:
 
 
 def meta_row(skill: Skill) -> dict[str, Any]:
-    """A skill in a list (SkillMeta)."""
-    row = skill.latest
+    """A skill in a list (SkillMeta), which has a version."""
+    row = skill.newest
+    assert row is not None
     return {
-        "name": row.name, "description": row.description, "tags": row.tags, "latestVersion": row.version,
+        "name": row.name, "description": skill.description or "", "tags": row.tags, "latestVersion": row.version,
         "latestVersionCreatedAt": iso(row.created_ns), "latestVersionLastUpdatedAt": iso(row.updated_ns),
         "productionVersion": skill.production,
     }  # fmt: skip
@@ -65,7 +66,8 @@ async def list_skills(call: Call) -> Result:
         from_updated_ns=time_of(query.from_updated_at, "fromUpdatedAt"),
         to_updated_ns=time_of(query.to_updated_at, "toUpdatedAt"),
     )  # fmt: skip
-    found = await in_thread(call.services.skills.list, call.project_id, chosen)
+    skills = await in_thread(call.services.skills.list, call.project_id, chosen)
+    found = [skill for skill in skills if skill.newest is not None]  # MLflow's may have no version yet
     meta = {**query.meta(len(found)), "hasNextPage": offset + limit < len(found)}
     return {"data": [meta_row(skill) for skill in found[offset : offset + limit]], "meta": meta}
 

@@ -8,7 +8,8 @@ from typing import Any, TypeVar
 import msgspec
 from msgspec import UNSET, UnsetType
 
-from twinlens.domain.mcp_server import McpEndpoint, McpServer, McpVersion, Status, Transport
+from twinlens.domain.lifecycle import Status
+from twinlens.domain.mcp_server import McpEndpoint, McpServer, McpVersion, Transport
 from twinlens.faces.mlflow.errors import invalid
 
 Shape = TypeVar("Shape", bound=msgspec.Struct)

@@ -8,14 +8,16 @@ from typing import Any
 from twinlens.faces.mlflow.params import Params
 from twinlens.faces.mlflow.wire import Call, Rpc
 from twinlens.features.resources import Target
+from twinlens.features.skill_files import skill_of
 
 _MODEL_PATHS = ("/mlflow/registered-models", "/mlflow/model-versions", "/model-versions")
 _MCP_SERVERS = "/mlflow/mcp-servers"
+_SKILLS = "/mlflow/skills"
 #: Searches that leave out what the caller may not read (``Call.visible``).
 SEARCHES = frozenset(
     {
         "/mlflow/experiments/search", "/mlflow/runs/search", "/mlflow/logged-models/search",
-        "/mlflow/registered-models/search", "/mlflow/model-versions/search",
+        "/mlflow/registered-models/search", "/mlflow/model-versions/search", _SKILLS,
     }
 )  # fmt: skip
 #: Listings that name nothing: what the caller may not read is cut out of the answer.
@@ -38,6 +40,11 @@ def targets(call: Call, path: str, params: Params) -> list[Target]:
     if path.startswith(_MCP_SERVERS):
         name = _text(call, params, "name")
         return [target("mcp_server_version" if "/versions" in path else "mcp_server", name)] if name else []
+    if path.startswith(_SKILLS):
+        return [target("skill", name) for name in _skills(call, params)]
+    skill = skill_of(_text(call, params, "path") or "")
+    if skill is not None:
+        return [target("skill", skill)]
     found: list[Target] = []
     experiments = [*params.texts("experiment_ids"), *filter(None, [_text(call, params, "experiment_id")])]
     found += [target("experiment", id) for id in dict.fromkeys(experiments)]
@@ -68,6 +75,16 @@ def readable(call: Call, rpc: Rpc, reply: Any) -> Any:
     permissions, who = call.services.permissions, call.caller
     kept = [row for row in reply.get(field, []) if permissions.may_read(who, [(kind, row[id]) for kind in kinds])]
     return reply | {field: kept}
+
+
+def _skills(call: Call, params: Params) -> list[str]:
+    """What the skills are called that a request names."""
+    if "name" in call.path:
+        names, organization = [call.path["name"]], call.path.get("organization")
+    else:
+        several = params.objects("skills") if params.has("skills") else [params]
+        names, organization = [each.text("name") for each in several], params.text("organization")
+    return [f"@{organization}/{name}" if organization else name for name in names if name]
 
 
 def _experiment(id: str) -> Target:

@@ -85,10 +85,10 @@ class Dispatcher:
     def find(self, verb: str, path: str) -> tuple[Rpc, dict[str, str]] | Raw:
         """The handler with its path values, or the reply 404/405. ``path`` is still percent-encoded."""
         verbs = self._exact.get(path) or self._exact.get(path.rstrip("/"))
-        if verbs is not None:
-            rpc = _of(verbs, verb)
-            return (rpc, {}) if rpc else self._other_verb(verbs)
-        allowed: dict[str, Rpc] = {}
+        rpc = _of(verbs or {}, verb)
+        if rpc:
+            return rpc, {}
+        allowed = dict(verbs or {})
         for pattern, candidates in self._patterns:
             match = pattern.fullmatch(path)
             if match:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from twinlens.domain.skill import MAX_BYTES, MAX_FILES
 from twinlens.faces.http import in_thread
 from twinlens.faces.mlflow.wire import Call, Raw, RpcTable
 
@@ -40,6 +41,8 @@ async def server_info(call: Call) -> dict[str, object]:
         # With this a client asks for an address before every download, so only where the store itself then sends the bytes.
         "multipart_downloads_enabled": await services.artifact_transfers.signs(),
         "artifact_serving_enabled": True,
+        "skill_content_max_size": MAX_BYTES,
+        "skill_content_max_files": MAX_FILES,
         "presigned_upload_run_id_supported": True,
         "presigned_upload_model_id_supported": True,
         "artifacts_presigned_only": False,

@@ -29,14 +29,15 @@ _CHANGING = frozenset({"ingest", "score", "write", "manage", "organization"})
 _NAMED: dict[str, tuple[str, Kind]] = {
     "experiments": ("experiment_id", "experiment"), "runs": ("run_id", "run"), "traces": ("trace_id", "trace"),
     "models": ("name", "model"), "prompts": ("name", "model"), "mcp-servers": ("name", "mcp_server"),
+    "skills": ("name", "skill"),
 }  # fmt: skip
 #: Words whose query may say what the answer is about.
 _ASKED = frozenset({"runs", "traces", "metrics"})
 _QUERY: dict[str, Kind] = {"run_id": "run", "experiment_id": "experiment"}
 _LISTED = frozenset(
     {
-        "experiments", "models", "prompts", "mcp-servers", "traces", "traces/count", "traces/histogram", "traces/fields",
-        "overview", "sessions",
+        "experiments", "models", "prompts", "mcp-servers", "skills", "traces", "traces/count", "traces/histogram",
+        "traces/fields", "overview", "sessions",
     }
 )  # fmt: skip
 _ASKER = "twinlens_asker"  #: in the request's scope: the caller as signed in, before a grant admitted it

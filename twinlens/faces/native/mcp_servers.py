@@ -11,8 +11,9 @@ from litestar import delete, get, patch, post, put
 from litestar.params import FromPath, JSONBody
 from msgspec import Struct
 
+from twinlens.domain.lifecycle import Status
 from twinlens.domain.mcp_document import server_document
-from twinlens.domain.mcp_server import McpContent, McpEndpoint, McpServer, McpVersion, Status, Transport
+from twinlens.domain.mcp_server import McpContent, McpEndpoint, McpServer, McpVersion, Transport
 from twinlens.faces.http import AnyRequest, in_thread, services
 from twinlens.faces.native.guard import shown
 from twinlens.faces.native.reply import reading, whole_id, writer

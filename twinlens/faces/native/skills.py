@@ -9,8 +9,11 @@ from litestar.params import FromPath, JSONBody, QueryParameter
 from msgspec import Struct
 
 from twinlens.domain.errors import NotFound
-from twinlens.domain.skill import SkillVersion
+from twinlens.domain.lifecycle import Status
+from twinlens.domain.skill import Skill, SkillVersion
+from twinlens.domain.skill_source import SourceType
 from twinlens.faces.http import AnyRequest, in_thread, services
+from twinlens.faces.native.guard import shown
 from twinlens.faces.native.reply import reading, whole_id, writing
 from twinlens.faces.native.rows import ms
 
@@ -20,12 +23,17 @@ _VERSION = _ONE + "/versions/{version:int}"
 
 
 class SkillRow(Struct, kw_only=True):
-    """A skill as its newest version describes it; ``production`` is the version with that label."""
+    """A skill with its newest version, which it may not have yet; ``production`` is the version with that label.
+
+    ``tags`` are words, ``properties`` tags with values (MLflow's).
+    """
 
     name: str
     description: str
     tags: list[str]
-    latest_version: int
+    properties: dict[str, str]
+    latest_version: int | None
+    status: Status | None
     production: int | None
     files: int
     updated_ms: float
@@ -38,32 +46,48 @@ class SkillList(Struct, kw_only=True):
 
 
 class SkillFileRow(Struct, kw_only=True):
-    """A file of a version; its text is asked for by path."""
+    """A file of a version; if it is text, that is asked for by path."""
 
     path: str
     sha256: str
     bytes: int
+    text: bool
+
+
+class SkillPlace(Struct, kw_only=True):
+    """Where the files of a version are, if not here: ``type`` is ``git``, ``oci`` or ``zip``."""
+
+    type: SourceType
+    location: str
+    ref: str | None
+    subpath: str | None
 
 
 class SkillVersionRow(Struct, kw_only=True):
-    """One version."""
+    """One version. ``digest`` is the hash of its files by which MLflow's client checks them."""
 
     version: int
+    status: Status
     description: str
     frontmatter: dict[str, Any]
     labels: list[str]
+    properties: dict[str, str]
     files: list[SkillFileRow]
+    source: SkillPlace | None
+    digest: str | None
     commit_message: str | None
-    created_by: str
+    created_by: str | None
     created_ms: float
     updated_ms: float
 
 
 class SkillDetail(Struct, kw_only=True):
-    """Its versions, newest first."""
+    """Its versions, newest first; none yet if MLflow's client has made it alone."""
 
     name: str
+    description: str
     tags: list[str]
+    properties: dict[str, str]
     versions: list[SkillVersionRow]
 
 
@@ -83,10 +107,11 @@ class NewSkillFile(Struct, kw_only=True):
 
 
 class NewSkill(Struct, kw_only=True):
-    """``POST /skills``: a version of the skill that the front matter of its ``SKILL.md`` names."""
+    """``POST /skills``: a version of the skill that is named, else of the one that the front matter of its ``SKILL.md`` names."""
 
     files: list[NewSkillFile]
     commit_message: str | None = None
+    name: str | None = None
 
 
 class SkillTags(Struct, kw_only=True):
@@ -101,10 +126,24 @@ class SkillLabels(Struct, kw_only=True):
     labels: list[str]
 
 
+def _skill(skill: Skill) -> SkillRow:
+    row = skill.newest
+    return SkillRow(
+        name=skill.name, description=skill.description or "", tags=skill.words, properties=skill.head.properties,
+        latest_version=row.version if row else None, status=row.status if row else None, production=skill.production,
+        files=row.file_count if row else 0, updated_ms=ms(row.updated_ns if row else skill.head.updated_ns),
+    )  # fmt: skip
+
+
 def _version(row: SkillVersion) -> SkillVersionRow:
+    place = row.source
     return SkillVersionRow(
-        version=row.version, description=row.description, frontmatter=row.frontmatter, labels=row.labels,
-        files=[SkillFileRow(path=file.path, sha256=file.sha256, bytes=file.length) for file in row.files],
+        version=row.version, status=row.status, description=row.description, frontmatter=row.frontmatter, labels=row.labels,
+        properties=row.version_tags, digest=row.digest,
+        files=[
+            SkillFileRow(path=file.path, sha256=file.sha256, bytes=file.length, text=file.text) for file in row.files
+        ],
+        source=SkillPlace(type=place.type, location=place.location, ref=place.ref, subpath=place.subpath) if place else None,
         commit_message=row.commit_message, created_by=row.created_by, created_ms=ms(row.created_ns),
         updated_ms=ms(row.updated_ns),
     )  # fmt: skip
@@ -114,15 +153,9 @@ def _version(row: SkillVersion) -> SkillVersionRow:
 async def list_skills(request: AnyRequest, project_id: FromPath[str]) -> SkillList:
     """With what their newest versions say."""
     allowed = await reading(request, whole_id(project_id))
-    rows = [
-        SkillRow(
-            name=skill.latest.name, description=skill.latest.description, tags=skill.latest.tags,
-            latest_version=skill.latest.version, production=skill.production, files=len(skill.latest.files),
-            updated_ms=ms(skill.latest.updated_ns),
-        )
-        for skill in await in_thread(services(request).skills.list, allowed)
-    ]  # fmt: skip
-    return SkillList(skills=rows)
+    may_show = shown(request, "skill")
+    found = await in_thread(services(request).skills.list, allowed)
+    return SkillList(skills=[_skill(skill) for skill in found if may_show(skill.name)])
 
 
 @post(_ALL, summary="Add a version of a skill")
@@ -132,17 +165,19 @@ async def add_skill_version(
     """And the skill if it is new. It takes the label ``latest``."""
     allowed = await writing(request, whole_id(project_id))
     files = [(file.path, file.text, file.sha256) for file in data.files]
-    return _version(
-        await in_thread(services(request).skills.create_version, allowed, files, data.commit_message or None)
-    )  # fmt: skip
+    create = services(request).skills.create_version
+    return _version(await in_thread(create, allowed, files, data.commit_message or None, name=data.name or None))
 
 
 @get(_ONE, summary="One skill")
 async def get_skill(request: AnyRequest, project_id: FromPath[str], name: FromPath[str]) -> SkillDetail:
     """With all its versions, newest first."""
     allowed = await reading(request, whole_id(project_id))
-    found = await in_thread(services(request).skills.versions, allowed, whole_id(name))
-    return SkillDetail(name=found[0].name, tags=found[0].tags, versions=[_version(row) for row in found])
+    skill, found = await in_thread(services(request).skills.versions, allowed, whole_id(name))
+    return SkillDetail(
+        name=skill.name, description=skill.description or "", tags=skill.words, properties=skill.head.properties,
+        versions=[_version(row) for row in found],
+    )  # fmt: skip
 
 
 @patch(_ONE, summary="Tag a skill")
@@ -165,9 +200,9 @@ async def get_skill_file(
 
     def read() -> SkillText:
         row = skills.get(allowed, wanted, version=version)
-        digest = next((file.sha256 for file in row.files if file.path == path), None)
+        digest = next((file.sha256 for file in row.files if file.path == path and file.text), None)
         if digest is None:
-            raise NotFound(f"version {version} of '{wanted}' has no file '{path}'")
+            raise NotFound(f"version {version} of '{wanted}' has no text file '{path}'")
         return SkillText(path=path, text=skills.texts(allowed, [digest])[digest])
 
     return await in_thread(read)

@@ -26,18 +26,29 @@ class BlobInfo(msgspec.Struct, frozen=True, kw_only=True):
     size: int | None = None
 
 
-class BlobStore(Protocol):
-    """See the module's text for the contract."""
-
-    async def write(self, key: str, chunks: AsyncIterable[bytes]) -> int:
-        """Store the stream; number of bytes."""
-        ...
+class BlobSource(Protocol):
+    """What bytes are read from."""
 
     def read(self, key: str, start: int = 0, end: int | None = None) -> AsyncIterator[bytes]:
         """The bytes of ``[start, end)``, in chunks.
 
         Raises (at the first step): NotFound.
         """
+        ...
+
+    async def sign(self, method: Literal["GET", "PUT"], key: str, seconds: int) -> str | None:
+        """An address at which whoever holds it may read or write the object for so long, without this server.
+
+        None: the store has no addresses.
+        """
+        ...
+
+
+class BlobStore(BlobSource, Protocol):
+    """See the module's text for the contract."""
+
+    async def write(self, key: str, chunks: AsyncIterable[bytes]) -> int:
+        """Store the stream; number of bytes."""
         ...
 
     async def info(self, key: str) -> BlobInfo | None:
@@ -50,11 +61,4 @@ class BlobStore(Protocol):
 
     async def delete(self, key: str) -> int:
         """Remove an object or a whole folder; number of objects removed (0 when absent)."""
-        ...
-
-    async def sign(self, method: Literal["GET", "PUT"], key: str, seconds: int) -> str | None:
-        """An address at which whoever holds it may read or write the object for so long, without this server.
-
-        None: the store has no addresses.
-        """
         ...

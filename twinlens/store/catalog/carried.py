@@ -3,6 +3,7 @@ test holds new tables to that."""
 
 from __future__ import annotations
 
+from base64 import b64decode
 from typing import Any
 
 import sqlalchemy as sa
@@ -25,7 +26,8 @@ ROWS = frozenset({
     "evaluator_versions", "evaluation_rules", "evaluations", "gateway_bindings", "gateway_budgets", "gateway_endpoints",
     "gateway_guardrails", "gateway_mappings", "gateway_models", "gateway_tags", "gateway_usage", "guardrail_uses",
     "issues", "mcp_aliases", "mcp_endpoints", "mcp_servers", "mcp_tags", "mcp_versions", "model_connections",
-    "protected_labels", "scheduled_exports", "skills", "skill_files", "skill_labels", "skill_versions", "webhooks",
+    "protected_labels", "scheduled_exports", "skills", "skill_files", "skill_labels", "skill_pieces",
+    "skill_versions", "webhooks",
 })  # fmt: skip
 #: Of these: only for who administers the project, in both directions.
 MANAGED = frozenset({"gateway_budgets", "model_connections", "protected_labels", "scheduled_exports", "webhooks"})
@@ -90,7 +92,16 @@ def checked(table: sa.Table, values: dict[str, Any]) -> dict[str, Any]:
             value = str(value)
         if kind is float and type(value) is int:
             value = float(value)
+        if kind is bytes and isinstance(value, str):  # JSON has no bytes
+            value = _unpacked(value)
         if type(value) is not kind and not (value is None and column.nullable):
             raise InvalidArgument(f"{table.name}: {name} must be {kind.__name__}, not {str(value)[:100]!r}")
         found[name] = value
     return found
+
+
+def _unpacked(text: str) -> bytes | None:
+    try:
+        return b64decode(text, validate=True)
+    except ValueError:
+        return None

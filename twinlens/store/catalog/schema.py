@@ -14,7 +14,7 @@ from twinlens.domain.errors import StoreUnavailable
 from twinlens.store.catalog.engine import Catalog, metadata
 
 #: Newest revision in ``migrations/versions``.
-HEAD = "0021"
+HEAD = "0022"
 _MIGRATIONS = Path(__file__).parent / "migrations"
 
 

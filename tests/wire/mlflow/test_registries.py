@@ -1,7 +1,13 @@
-"""The MCP server registry with the unmodified MLflow client: every method of it, what is refused, and who may not write."""
+"""The registries of MCP servers and of skills with the unmodified MLflow client: every method, what is refused, who reads what."""
 
 from __future__ import annotations
 
+import hashlib
+import io
+import json
+import tarfile
+from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -10,6 +16,16 @@ from tests.servers import LiveServer
 from tests.wire.mlflow.peer import ClientError, MlflowPeer
 
 pytestmark = pytest.mark.peer
+
+
+@pytest.fixture(scope="module")
+def mlflow(live_server: LiveServer, tmp_path_factory: pytest.TempPathFactory) -> Iterator[MlflowPeer]:
+    """The client that knows skills."""
+    with MlflowPeer(live_server.url, tmp_path_factory.mktemp("peer"), over="mlflow318") as peer:
+        yield peer
+
+
+# --- MCP servers ----------------------------------------------------------------------------------------------------
 NAME = "io.github.acme/search"
 AT = "/api/3.0/mlflow/mcp-servers"
 
@@ -110,3 +126,91 @@ def test_bad_bodies(live_server: LiveServer, body: bytes) -> None:
         reply = client.post(f"{AT}/a.b%2Fcc/versions", content=body, headers={"Content-Type": "application/json"})
         assert (reply.status_code, reply.json()["error_code"]) == (400, "INVALID_PARAMETER_VALUE"), reply.text
         assert client.get(f"{AT}/a.b%2Fcc").status_code == 404
+
+
+# --- skills ---------------------------------------------------------------------------------------------------------
+SKILLS = "/api/3.0/mlflow/skills"
+TEXT = "---\nname: review\ndescription: Review code.\n---\n# How\n"
+ICON = bytes(range(256)) * 2_600  # more than two pieces, and no text
+
+
+def test_every_method_for_skills(mlflow: MlflowPeer) -> None:
+    found: dict[str, Any] = mlflow.run("""
+    from mlflow.genai import GitSource, OCISource, ZipSource
+    git = GitSource("https://git.acme.example/skills.git", ref="v1", subpath="skills/review")
+    seen = {}
+    for org in ("", "acme.io"):
+        at = dict(name="review", organization=org)
+        empty = client.create_skill(**at, description="d", icons=[{"src": "https://acme.example/i.png"}])
+        first = client.create_skill_version(**at, source=git, digest="a" * 64)
+        second = client.create_skill_version(**at, source=OCISource("ghcr.io/acme/skills:v1"), status="draft")
+        third = client.create_skill_version(**at, source="https://acme.example/s.zip", status="draft")
+        changed = client.update_skill(**at, description="Review code")
+        client.set_skill_alias(**at, alias="prod", version=1)
+        client.set_skill_alias(**at, alias="old", version=1)
+        client.delete_skill_alias(**at, alias="old")
+        client.set_skill_tag(**at, key="team/a", value="x")
+        client.set_skill_tag(**at, key="gone", value="true")
+        client.delete_skill_tag(**at, key="gone")
+        client.set_skill_version_tag(**at, version=1, key="k/1", value="v")
+        client.set_skill_version_tag(**at, version=1, key="gone", value="v")
+        client.delete_skill_version_tag(**at, version=1, key="gone")
+        skill, version = client.get_skill(**at), client.get_skill_version(**at, version=1)
+        moved = client.update_skill_version(**at, version=2, status="active")
+        latest = client.get_latest_skill_version(**at)
+        client.delete_skill_version(**at, version=3)
+        fourth = client.create_skill_version(**at, source=ZipSource("https://acme.example/s.zip"))
+        page = client.search_skill_versions(**at, order_by=["version DESC"], max_results=2)
+        rest = client.search_skill_versions(**at, order_by=["version DESC"], max_results=2, page_token=page.token)
+        seen[org] = dict(
+            empty=[empty.organization, empty.latest_version, empty.status, empty.icons[0]["src"]],
+            first=[first.version, first.source.to_dict(), first.digest[:2], first.status],
+            types=[second.source_type, third.source_type, third.source.to_dict()],
+            skill=[changed.description, skill.latest_version, skill.status, skill.source_type, skill.aliases, skill.tags],
+            version=[version.aliases, version.tags], latest=[moved.status, latest.version], number=fourth.version,
+            alias=client.get_skill_version_by_alias(**at, alias="prod").version,
+            pages=[[v.version for v in page], [v.version for v in rest], rest.token],
+            old=[v.version for v in client.search_skill_versions(**at, filter_string="version < 3 AND source_type = 'oci'")],
+        )
+    bulk = [dict(name=name, source=git.url, ref="main", subpath=name, digest="b" * 64) for name in ("lint", "debug")]
+    made = client.bulk_register_skills(skill_definitions=bulk, organization="acme.io")
+    again = client.bulk_register_skills(skill_definitions=bulk, organization="acme.io")
+    result = dict(
+        seen=seen, bulk=[[v.name, v.version] for v in made], again=[v.version for v in again],
+        all=[[s.organization, s.name] for s in client.search_skills()],
+        some=[s.name for s in client.search_skills(filter_string="organization = 'acme.io' AND search_text ILIKE '%CODE%'")],
+        named=[[s.organization, s.name] for s in client.search_skills(include_skill_identities=["review", "@acme.io/lint", "no"])],
+        none=len(client.search_skills(include_skill_identities=[])),
+        ordered=[s.name for s in client.search_skills(filter_string="tags.`team/a` = 'x' AND status = 'active'", order_by=["organization DESC"])],
+    )
+    """)
+    for org in ("", "acme.io"):
+        assert found["seen"][org] == {
+            "empty": [org, None, None, "https://acme.example/i.png"],
+            "first": [1, {"url": "https://git.acme.example/skills.git", "ref": "v1", "subpath": "skills/review"}, "aa", "active"],
+            "types": ["oci", "zip", {"url": "https://acme.example/s.zip"}],
+            "skill": ["Review code", 1, "active", "git", {"prod": 1}, {"team/a": "x"}], "version": [["prod"], {"k/1": "v"}],
+            "latest": ["active", 2], "number": 4, "alias": 1, "pages": [[4, 2], [1], None], "old": [2],
+        }  # fmt: skip
+    assert found["bulk"] == [["lint", 1], ["debug", 1]] and found["again"] == [1, 1]
+    assert found["all"] == [["", "review"], ["acme.io", "debug"], ["acme.io", "lint"], ["acme.io", "review"]]
+    assert found["some"] == ["review"] and found["named"] == [["", "review"], ["acme.io", "lint"]] and found["none"] == 0
+    assert found["ordered"] == ["review", "review"]
+    for program, code, words in (
+        ("client.get_skill(name='none')", "RESOURCE_DOES_NOT_EXIST", "'none' not found"),
+        ("client.create_skill(name='review')", "RESOURCE_ALREADY_EXISTS", "already exists"),
+        ("client.delete_skill_version(name='review', version=1)", "INVALID_PARAMETER_VALUE", "Invalid status transition"),
+        ("client.set_skill_alias(name='review', alias='x', version=9)", "RESOURCE_DOES_NOT_EXIST", "'9' not found"),
+        ("client.search_skills(filter_string='size = 1')", "INVALID_PARAMETER_VALUE", "Invalid attribute key 'size'"),
+        ("client.search_skills(max_results=5000)", "INVALID_PARAMETER_VALUE", "max_results"),
+    ):
+        with pytest.raises(ClientError, match=words) as caught:
+            mlflow.run(program)
+        assert caught.value.code == code
+    left = mlflow.run("""
+    for name in ("review", "lint", "debug"):
+        client.delete_skill(name=name, organization="acme.io")
+    client.delete_skill(name="review")
+    result = len(client.search_skills())
+    """)
+    assert left == 0
