@@ -83,14 +83,14 @@ _INTRODUCTION = """# MLflow's protocol, route by route
 
 <!-- Written by tools/docs.py: run `make docs`. Sources: mlflow_routes.tsv, the face's tables, mlflow_tests.json. -->
 
-All routes of MLflow's server (3.17.2), each under `/api/` and `/ajax-api/` unless it stands at the root, and what Twinlens makes of them:
+All routes of MLflow's server (3.18.0), each under `/api/` and `/ajax-api/` unless it stands at the root, and what Twinlens makes of them:
 
 * **works**: the unmodified MLflow client, MLflow's own browser page or, of the gateway's model calls, the model provider's own client uses it with
   success in the test that is named; that test fails when it no longer does.
 * **answers**: it is there and tested over HTTP or against a real MLflow server, but no test drives it through a client.
 * **–**: not there. Such a path answers 404 without JSON, which MLflow's client takes as "this server is older" and, where it can, falls back.
   Only MLflow's page asks for them; no function of the client does. `mlflow.genai.optimize_prompts` and `mlflow demo --tracking-uri` need none of them and
-  work (`examples/mlflow_genai`); the skills registry that the client has had since 3.18 is not there.
+  work (`examples/mlflow_genai`).
 
 Tests are below `tests/`. Routes of Databricks' own backend are not listed.
 

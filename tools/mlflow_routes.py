@@ -1,6 +1,6 @@
 """Lists the routes of MLflow's server from the installed package, for docs/compatibility/mlflow.md.
 
-    .envs/mlflow/bin/python tools/mlflow_routes.py > docs/compatibility/mlflow_routes.tsv
+    PYTHONPATH=.envs/mlflow318 .envs/mlflow/bin/python tools/mlflow_routes.py > docs/compatibility/mlflow_routes.tsv
 
 RPCs come from the descriptors of its protocol, the rest from its route tables. Run it when the pinned MLflow changes.
 Columns: area, call, verb, version, path. Version is empty for a path at the root; ``ajax`` marks paths for browsers only.
@@ -38,6 +38,8 @@ AREAS = (
     (r"/mlflow/workspaces", "Workspaces"),
     (r"", "Server and page"),
 )
+#: What stands before the paths of a router, by the beginning of its name.
+PREFIXES = {"mcp": "/api/3.0/mlflow/mcp-servers", "skill": "/api/3.0/mlflow/skills"}
 #: What tables of routes do not name: verb, path -> call.
 NAMES = {
     "GET /graphql": "graphql", "POST /graphql": "graphql", "POST /v1/traces": "exportTraces (OTLP)",
@@ -87,7 +89,7 @@ def tables() -> Iterator[Route]:
             yield rule.endpoint, verb, *split(rule.rule)
     for name, router in vars(fast).items():
         if isinstance(router, APIRouter):
-            prefix = "/api/3.0/mlflow/mcp-servers" if name.startswith("mcp") else ""
+            prefix = next((prefix for start, prefix in PREFIXES.items() if name.startswith(start)), "")
             for route in router.routes:
                 handler: Any = route
                 for verb in handler.methods:

@@ -50,7 +50,7 @@ def read_archive(archive: BinaryIO) -> dict[str, bytes]:
     Raises:
         InvalidArgument: no archive, or one that breaks a rule; the message says which.
     """
-    stream = _Bounded(gzip.GzipFile(fileobj=archive))
+    stream = _Bounded(gzip.GzipFile(fileobj=archive, mode="rb"))
     found: dict[str, bytes] = {}
     try:
         with tarfile.open(fileobj=stream, mode="r|") as tar:  # pyright: ignore[reportArgumentType, reportCallIssue]

@@ -21,9 +21,14 @@ from twinlens.store.catalog.skills import PIECE
 _PATH = re.compile(r"skills/((?:@[^/]+/)?[^/@]+)/([0-9a-f]{32})(?:/(.+))?\Z")
 
 
+def skill_path(row: SkillVersion) -> str:
+    """The artifact path below which a version's files are read."""
+    return f"skills/{row.name}/{row.token}"
+
+
 def skill_uri(row: SkillVersion) -> str | None:
     """Where MLflow's client reads a version's files; None when they are elsewhere, or there are none."""
-    return f"{PROXY_SCHEME}:/skills/{row.name}/{row.token}" if row.file_count else None
+    return f"{PROXY_SCHEME}:/{skill_path(row)}" if row.file_count else None
 
 
 def skill_of(path: str) -> str | None:

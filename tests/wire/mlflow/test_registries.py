@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import io
 import json
 import tarfile
@@ -194,12 +193,18 @@ def test_every_method_for_skills(mlflow: MlflowPeer) -> None:
         }  # fmt: skip
     assert found["bulk"] == [["lint", 1], ["debug", 1]] and found["again"] == [1, 1]
     assert found["all"] == [["", "review"], ["acme.io", "debug"], ["acme.io", "lint"], ["acme.io", "review"]]
-    assert found["some"] == ["review"] and found["named"] == [["", "review"], ["acme.io", "lint"]] and found["none"] == 0
+    assert (
+        found["some"] == ["review"] and found["named"] == [["", "review"], ["acme.io", "lint"]] and found["none"] == 0
+    )
     assert found["ordered"] == ["review", "review"]
     for program, code, words in (
         ("client.get_skill(name='none')", "RESOURCE_DOES_NOT_EXIST", "'none' not found"),
         ("client.create_skill(name='review')", "RESOURCE_ALREADY_EXISTS", "already exists"),
-        ("client.delete_skill_version(name='review', version=1)", "INVALID_PARAMETER_VALUE", "Invalid status transition"),
+        (
+            "client.delete_skill_version(name='review', version=1)",
+            "INVALID_PARAMETER_VALUE",
+            "Invalid status transition",
+        ),
         ("client.set_skill_alias(name='review', alias='x', version=9)", "RESOURCE_DOES_NOT_EXIST", "'9' not found"),
         ("client.search_skills(filter_string='size = 1')", "INVALID_PARAMETER_VALUE", "Invalid attribute key 'size'"),
         ("client.search_skills(max_results=5000)", "INVALID_PARAMETER_VALUE", "max_results"),
@@ -214,3 +219,128 @@ def test_every_method_for_skills(mlflow: MlflowPeer) -> None:
     result = len(client.search_skills())
     """)
     assert left == 0
+
+
+def test_skills_are_uploaded_and_pulled(mlflow: MlflowPeer, live_server: LiveServer, tmp_path: Path) -> None:
+    """What the client uploads is pulled by it, and read by Langfuse's clients and the browser; and the other way round."""
+    folder = tmp_path / "review"
+    (folder / "assets" / "ä").mkdir(parents=True)
+    (folder / "SKILL.md").write_text(TEXT)
+    (folder / "assets" / "icon.png").write_bytes(ICON)
+    (folder / "assets" / "ä" / "empty.txt").write_bytes(b"")
+    found = mlflow.run(f"""
+    import mlflow.genai as genai
+    made = genai.register_skill(source={str(folder)!r}, organization="acme")
+    again = genai.register_skill(source={str(folder)!r}, organization="acme", status="draft")
+    client.set_skill_alias(name="review", organization="acme", alias="production", version=1)
+    client.set_skill_tag(name="review", organization="acme", key="pdf", value="true")
+    client.set_skill_tag(name="review", organization="acme", key="team", value="x")
+    path = genai.pull("skills:/@acme/review@production", destination={str(tmp_path / "pulled")!r})
+    result = [made.version, made.source_type, made.digest == again.digest, again.status, made.source.artifact_path]
+    """)
+    assert found[:4] == [1, "mlflow", True, "draft"]
+    assert _tree(tmp_path / "pulled") == _tree(folder)
+    with live_server.client() as client:
+        [row] = client.get("/api/public/unstable/skills").json()["data"]
+        assert [row[key] for key in ("name", "description", "tags", "latestVersion", "productionVersion")] == [
+            "@acme/review", "Review code.", ["pdf"], 2, 1,
+        ]  # fmt: skip
+        version = client.get("/api/public/unstable/skills/%40acme%2Freview?version=1").json()
+        files = {file["path"]: file for file in version["files"]}
+        assert files["assets/icon.png"]["contentLength"] == len(ICON) and version["frontmatter"]["name"] == "review"
+        hashes = {"sha256Hashes": files["SKILL.md"]["sha256Hash"]}
+        assert (
+            client.get("/api/public/unstable/skills/files/content", params=hashes).json()["data"][0]["content"] == TEXT
+        )
+        base = "/api/twinlens/v1/projects/default/skills"
+        detail = client.get(f"{base}/%40acme%2Freview").json()
+        assert [(v["version"], v["status"], v["labels"]) for v in detail["versions"]] == [
+            (2, "draft", ["latest"]), (1, "active", ["production"]),
+        ]  # fmt: skip
+        text = client.get(f"{base}/%40acme%2Freview/versions/1/file", params={"path": "SKILL.md"}).json()["text"]
+        assert text == TEXT
+        at = f"/api/2.0/mlflow-artifacts/artifacts/{found[4].removeprefix('mlflow-artifacts:/')}"
+        part = client.get(f"{at}/assets/icon.png", headers={"Range": "bytes=262140-262150"})
+        assert (part.status_code, part.content) == (206, ICON[262_140:262_151])
+        assert client.put(f"{at}/SKILL.md", content=b"x").status_code == 403
+        assert client.delete(f"{at}/SKILL.md").status_code == 403
+        assert client.get(f"{at}/none").status_code == 404
+
+        body = {"files": [{"path": "SKILL.md", "content": TEXT}, {"path": "a/b.py", "content": "print('ä')"}]}
+        client.post("/api/public/unstable/skills", json=body).raise_for_status()
+        client.patch("/api/public/unstable/skills/review", json={"tags": ["office"]}).raise_for_status()
+        client.patch("/api/public/unstable/skills/review/versions/1", json={"labels": ["staging"]}).raise_for_status()
+    pulled = mlflow.run(f"""
+    genai.pull("skills:/review@staging", destination={str(tmp_path / "other")!r})
+    skill = client.get_skill(name="review")
+    client.delete_skill(name="review", organization="acme")
+    result = [skill.tags, skill.aliases, skill.description, skill.source_type, client.get_latest_skill_version(name="review").digest]
+    """)
+    assert pulled[:4] == [{"office": "true"}, {"staging": 1}, "Review code.", "mlflow"] and len(pulled[4]) == 64
+    assert _tree(tmp_path / "other") == {"SKILL.md": TEXT.encode(), "a/b.py": "print('ä')".encode()}
+    with live_server.client() as client:
+        assert client.get(f"{at}/SKILL.md").status_code == 404
+        assert client.delete("/api/public/unstable/skills/review/versions/1").status_code == 200
+
+
+def _tree(folder: Path) -> dict[str, bytes]:
+    return {path.relative_to(folder).as_posix(): path.read_bytes() for path in folder.rglob("*") if path.is_file()}
+
+
+def _archive(**files: bytes) -> bytes:
+    out = io.BytesIO()
+    with tarfile.open(fileobj=out, mode="w:gz") as tar:
+        for name, content in files.items():
+            info = tarfile.TarInfo(name)
+            info.size = len(content)
+            tar.addfile(info, io.BytesIO(content))
+    return out.getvalue()
+
+
+@pytest.mark.parametrize(
+    ("metadata", "content", "status"),
+    [
+        ({}, _archive(**{"../x": b""}), 400),
+        ({}, b"no archive", 400),
+        ({}, _archive(), 400),
+        ({"digest": "0" * 64}, _archive(a=b"x"), 400),
+        ({"source": "https://x.example/a.zip"}, _archive(a=b"x"), 400),
+        ({"name": "other"}, _archive(a=b"x"), 400),
+        ({"status": "deleted"}, _archive(a=b"x"), 400),
+        ({"unknown": 1}, _archive(a=b"x"), 400),
+        ({}, None, 400),
+        ({"ref": "x" * 2_000_000}, _archive(a=b"x"), 413),
+    ],
+)
+def test_refused_uploads(live_server: LiveServer, metadata: dict[str, Any], content: bytes | None, status: int) -> None:
+    files = {"metadata": (None, json.dumps(metadata), "application/json")}
+    if content is not None:
+        files["content"] = ("content.tar.gz", content, "application/gzip")  # pyright: ignore[reportArgumentType]
+    with live_server.client() as client:
+        reply = client.post(f"{SKILLS}/hostile/versions", files=files)
+        assert (reply.status_code, reply.json()["error_code"]) == (status, "INVALID_PARAMETER_VALUE"), reply.text
+        assert client.get(f"{SKILLS}/hostile").status_code == 404
+
+
+@pytest.mark.parametrize(
+    ("verb", "path", "body"),
+    [
+        ("POST", "", {"name": "Bad_Name"}),
+        ("POST", "", {"name": "x", "organization": "@"}),
+        ("POST", "/hostile/versions", {"source": "/etc/passwd"}),
+        ("POST", "/hostile/versions", {"source": "runs:/1/skill"}),
+        ("POST", "/hostile/versions", {"source": "https://user:pass@git.example/x.git"}),
+        ("POST", "/hostile/versions", {"source": "https://x.example/a.zip?X-Amz-Signature=1"}),
+        ("POST", "/hostile/versions", {"source": "https://x.example/a.git", "subpath": "../.."}),
+        ("POST", "/hostile/versions", {"source": "-oProxyCommand=x", "source_type": "git"}),
+        ("POST", "/hostile/versions", {"status": "active"}),
+        ("POST", "/bulk-register", {"skills": []}),
+        ("GET", "/hostile/versions/0", None),
+        ("GET", "/%2e%2e", None),
+    ],
+)
+def test_refused_requests(live_server: LiveServer, verb: str, path: str, body: dict[str, Any] | None) -> None:
+    with live_server.client() as client:
+        reply = client.request(verb, SKILLS + path, json=body)
+        assert (reply.status_code, reply.json()["error_code"]) == (400, "INVALID_PARAMETER_VALUE"), reply.text
+        assert "hostile" not in client.get(SKILLS).text

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from typing import Annotated, Any
+from urllib.parse import quote
 
 from litestar import delete, get, patch, post
 from litestar.params import FromPath, JSONBody, QueryParameter
+from litestar.response import Stream
 from msgspec import Struct
 
 from twinlens.domain.errors import NotFound
@@ -16,6 +18,7 @@ from twinlens.faces.http import AnyRequest, in_thread, services
 from twinlens.faces.native.guard import shown
 from twinlens.faces.native.reply import reading, whole_id, writing
 from twinlens.faces.native.rows import ms
+from twinlens.features.skill_files import skill_path
 
 _ALL = "/projects/{project_id:str}/skills"
 _ONE = _ALL + "/{name:str}"
@@ -189,6 +192,13 @@ async def tag_skill(
     return _version(await in_thread(services(request).skills.set_tags, allowed, whole_id(name), data.tags))
 
 
+@delete(_ONE, summary="Delete a skill")
+async def delete_skill(request: AnyRequest, project_id: FromPath[str], name: FromPath[str]) -> None:
+    """With its versions and their files."""
+    allowed = await writing(request, whole_id(project_id))
+    await in_thread(services(request).skill_registry.delete, allowed, whole_id(name))
+
+
 @get(_VERSION + "/file", summary="A file of a skill")
 async def get_skill_file(
     request: AnyRequest, project_id: FromPath[str], name: FromPath[str], version: FromPath[int],
@@ -206,6 +216,22 @@ async def get_skill_file(
         return SkillText(path=path, text=skills.texts(allowed, [digest])[digest])
 
     return await in_thread(read)
+
+
+@get(_VERSION + "/download", summary="Download a file of a skill")
+async def download_skill_file(
+    request: AnyRequest, project_id: FromPath[str], name: FromPath[str], version: FromPath[int],
+    path: Annotated[str, QueryParameter(description="As the version lists it.")],
+) -> Stream:  # fmt: skip
+    """Its bytes, whatever they are."""
+    allowed = await reading(request, whole_id(project_id))
+    row = await in_thread(services(request).skills.get, allowed, whole_id(name), version=version)
+    artifact = await services(request).artifacts.open(allowed, f"{skill_path(row)}/{path}")
+    headers = {
+        "Content-Length": str(artifact.size), "X-Content-Type-Options": "nosniff",
+        "Content-Disposition": f"attachment; filename*=UTF-8''{quote(artifact.name, safe='')}",
+    }  # fmt: skip
+    return Stream(artifact.read(), media_type="application/octet-stream", headers=headers)
 
 
 @patch(_VERSION, summary="Label a version of a skill")
@@ -229,5 +255,5 @@ async def delete_skill_version(
 
 
 HANDLERS = [
-    list_skills, add_skill_version, get_skill, tag_skill, get_skill_file, label_skill, delete_skill_version,
+    list_skills, add_skill_version, get_skill, tag_skill, delete_skill, get_skill_file, download_skill_file, label_skill, delete_skill_version,
 ]  # fmt: skip

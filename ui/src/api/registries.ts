@@ -1,6 +1,6 @@
 /** Reads of issues, skills and MCP servers. */
 import { queryOptions } from "@tanstack/react-query";
-import { api } from "./client";
+import { address, api } from "./client";
 
 export const issuesQuery = (projectId: string) =>
   queryOptions({
@@ -44,6 +44,14 @@ export const skillFileQuery = (projectId: string, name: string, version: number,
       }),
     staleTime: Number.POSITIVE_INFINITY,
   });
+
+/** Where a file is downloaded. */
+export const skillFileUrl = (projectId: string, name: string, version: number, file: string) =>
+  address(
+    "/projects/{project_id}/skills/{name}/versions/{version}/download",
+    { project_id: projectId, name, version },
+    { path: file },
+  );
 
 export const mcpServersQuery = (projectId: string) =>
   queryOptions({

@@ -2521,7 +2521,11 @@ export interface paths {
         get: operations["get_skill"];
         put?: never;
         post?: never;
-        delete?: never;
+        /**
+         * Delete a skill
+         * @description With its versions and their files.
+         */
+        delete: operations["delete_skill"];
         options?: never;
         head?: never;
         /**
@@ -2543,6 +2547,26 @@ export interface paths {
          * @description Its text.
          */
         get: operations["get_skill_file"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/twinlens/v1/projects/{project_id}/skills/{name}/versions/{version}/download": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Download a file of a skill
+         * @description Its bytes, whatever they are.
+         */
+        get: operations["download_skill_file"];
         put?: never;
         post?: never;
         delete?: never;
@@ -3826,6 +3850,7 @@ export interface components {
         NewSkill: {
             files: components["schemas"]["NewSkillFile"][];
             commit_message?: string | null;
+            name?: string | null;
         };
         /** NewSkillFile */
         NewSkillFile: {
@@ -4503,7 +4528,11 @@ export interface components {
         /** SkillDetail */
         SkillDetail: {
             name: string;
+            description: string;
             tags: string[];
+            properties: {
+                [key: string]: string;
+            };
             versions: components["schemas"]["SkillVersionRow"][];
         };
         /** SkillFileRow */
@@ -4511,6 +4540,7 @@ export interface components {
             path: string;
             sha256: string;
             bytes: number;
+            text: boolean;
         };
         /** SkillLabels */
         SkillLabels: {
@@ -4520,12 +4550,25 @@ export interface components {
         SkillList: {
             skills: components["schemas"]["SkillRow"][];
         };
+        /** SkillPlace */
+        SkillPlace: {
+            /** @enum {string} */
+            type: "git" | "oci" | "zip";
+            location: string;
+            ref: string | null;
+            subpath: string | null;
+        };
         /** SkillRow */
         SkillRow: {
             name: string;
             description: string;
             tags: string[];
-            latest_version: number;
+            properties: {
+                [key: string]: string;
+            };
+            latest_version: number | null;
+            /** @enum {null|string} */
+            status: "draft" | "active" | "deprecated" | "deleted" | null;
             production: number | null;
             files: number;
             updated_ms: number;
@@ -4542,14 +4585,21 @@ export interface components {
         /** SkillVersionRow */
         SkillVersionRow: {
             version: number;
+            /** @enum {string} */
+            status: "draft" | "active" | "deprecated" | "deleted";
             description: string;
             frontmatter: {
                 [key: string]: unknown;
             };
             labels: string[];
+            properties: {
+                [key: string]: string;
+            };
             files: components["schemas"]["SkillFileRow"][];
+            source: components["schemas"]["SkillPlace"] | null;
+            digest: string | null;
             commit_message: string | null;
-            created_by: string;
+            created_by: string | null;
             created_ms: number;
             updated_ms: number;
         };
@@ -10418,6 +10468,36 @@ export interface operations {
             };
         };
     };
+    delete_skill: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                project_id: string;
+                name: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Request fulfilled, nothing follows */
+            204: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            /** @description Any error. */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
     tag_skill: {
         parameters: {
             query?: never;
@@ -10477,6 +10557,42 @@ export interface operations {
                 };
                 content: {
                     "application/json": components["schemas"]["SkillText"];
+                };
+            };
+            /** @description Any error. */
+            default: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    download_skill_file: {
+        parameters: {
+            query: {
+                /** @description As the version lists it. */
+                path: string;
+            };
+            header?: never;
+            path: {
+                project_id: string;
+                name: string;
+                version: number;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Stream Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": unknown;
                 };
             };
             /** @description Any error. */

@@ -20,12 +20,14 @@ interface SkillEditorProps {
   readonly projectId: string;
   /** The version whose file is changed; its other files go along. Without it a new skill is made. */
   readonly base?: { readonly version: SkillVersionRow; readonly path: string; readonly text: string };
+  /** What the skill is called when its file does not say so: MLflow's may be. */
+  readonly name?: string | null;
   readonly onClose: () => void;
   readonly onMade: (name: string, version: number) => void;
 }
 
 /** Write a file; saving makes a new version. */
-export function SkillEditor({ projectId, base, onClose, onMade }: SkillEditorProps) {
+export function SkillEditor({ projectId, base, name = null, onClose, onMade }: SkillEditorProps) {
   const queries = useQueryClient();
   const [text, setText] = useState(base?.text ?? START);
   const [message, setMessage] = useState("");
@@ -42,12 +44,13 @@ export function SkillEditor({ projectId, base, onClose, onMade }: SkillEditorPro
               .map((file) => ({ path: file.path, sha256: file.sha256 })),
           ],
           commit_message: message.trim() || null,
+          name,
         },
       }),
     onSuccess: async (made) => {
       await queries.invalidateQueries({ queryKey: [projectId, "skills"] });
       onClose();
-      onMade(String(made.frontmatter.name), made.version);
+      onMade(name ?? String(made.frontmatter.name), made.version);
     },
   });
   return (

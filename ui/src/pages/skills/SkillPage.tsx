@@ -3,7 +3,7 @@ import { Link, useNavigate, useParams } from "@tanstack/react-router";
 import { Pencil } from "lucide-react";
 import { useState } from "react";
 import { api } from "@/api/client";
-import { skillFileQuery, skillQuery } from "@/api/registries";
+import { skillFileQuery, skillFileUrl, skillQuery } from "@/api/registries";
 import type { SkillVersionRow } from "@/api/types";
 import { usePageSearch, useProjectId, useSetSearch } from "@/app/url";
 import { bytes, dateTime } from "@/base/format";
@@ -17,7 +17,7 @@ import { useHotkeys } from "@/ui/hotkeys";
 import { Markdown } from "@/ui/Markdown";
 import { PageHeader } from "@/ui/Page";
 import { Segmented } from "@/ui/Segmented";
-import { Failure, LoadingRows } from "@/ui/State";
+import { Empty, Failure, LoadingRows } from "@/ui/State";
 import { toast } from "@/ui/toast";
 import { Versions } from "@/ui/Versions";
 import { SkillEditor } from "./SkillEditor";
@@ -46,10 +46,12 @@ export function SkillPage() {
     versions.findIndex((v) => String(v.version) === search.v),
   );
   const chosen = versions[at];
-  const path = chosen?.files.some((f) => f.path === search.file) ? (search.file ?? FILE) : FILE;
+  const shown =
+    chosen?.files.find((f) => f.path === search.file) ?? chosen?.files.find((f) => f.path === FILE) ?? chosen?.files[0];
+  const path = shown?.path ?? FILE;
   const file = useQuery({
     ...skillFileQuery(projectId, name, chosen?.version ?? 0, path),
-    enabled: chosen !== undefined,
+    enabled: shown?.text === true,
   });
   const go = (index: number) => {
     const next = versions[index];
@@ -63,6 +65,14 @@ export function SkillPage() {
     onSuccess: async () => {
       if (versions.length === 1) await navigate({ to: "/project/$projectId/skills", params: { projectId } });
       else setSearch({ v: undefined });
+      await queries.invalidateQueries({ queryKey: [projectId, "skills"] });
+    },
+    onError: (error) => toast(error.message, { tone: "err" }),
+  });
+  const removeAll = useMutation({
+    mutationFn: () => api.delete("/projects/{project_id}/skills/{name}", { path: { project_id: projectId, name } }),
+    onSuccess: async () => {
+      await navigate({ to: "/project/$projectId/skills", params: { projectId } });
       await queries.invalidateQueries({ queryKey: [projectId, "skills"] });
     },
     onError: (error) => toast(error.message, { tone: "err" }),
@@ -116,20 +126,26 @@ export function SkillPage() {
         <Versions
           versions={versions.map((v) => ({
             id: v.version,
-            chips: v.labels.map((label) => (
-              <Chip key={label} tone={label === "production" ? "ok" : "plain"}>
-                {label}
-              </Chip>
-            )),
+            chips: (
+              <>
+                {v.status === "active" ? null : <Chip tone="warn">{v.status}</Chip>}
+                {v.labels.map((label) => (
+                  <Chip key={label} tone={label === "production" ? "ok" : "plain"}>
+                    {label}
+                  </Chip>
+                ))}
+              </>
+            ),
             message: v.commit_message,
-            note: `${dateTime(v.created_ms)} · ${v.created_by}`,
+            note: [dateTime(v.created_ms), v.created_by].filter(Boolean).join(" · "),
           }))}
           at={at}
           onChoose={go}
         >
-          <p className={css.lead}>{chosen.description}</p>
-          <Facts version={chosen} tags={query.data.tags} />
-          <div className={css.files}>
+          <p className={css.lead}>{query.data.description || chosen.description}</p>
+          <Facts version={chosen} tags={query.data.tags} properties={query.data.properties} />
+          {chosen.source ? <Place source={chosen.source} /> : null}
+          <div className={css.files} hidden={shown === undefined}>
             <ul className={css.list} aria-label="Files">
               {chosen.files.map((f) => (
                 <li key={f.path}>
@@ -145,7 +161,14 @@ export function SkillPage() {
               ))}
             </ul>
             <article className={css.file} aria-label={path}>
-              {file.isPending ? (
+              {shown?.text === false ? (
+                <p className="muted">
+                  This file is not text.{" "}
+                  <a href={skillFileUrl(projectId, name, chosen.version, path)} download>
+                    Download it
+                  </a>
+                </p>
+              ) : file.isPending ? (
                 <LoadingRows rows={4} />
               ) : file.isError ? (
                 <Failure error={file.error} retry={() => void file.refetch()} />
@@ -160,7 +183,14 @@ export function SkillPage() {
             </article>
           </div>
         </Versions>
-      ) : null}
+      ) : (
+        <Empty
+          title="No version yet"
+          actions={<ConfirmButton label="Delete the skill" verb="Delete for good" run={() => removeAll.mutate()} />}
+        >
+          <p>{query.data.description || "This skill has been registered with MLflow, and no version of it."}</p>
+        </Empty>
+      )}
       {labelling && chosen ? (
         <LabelsDialog projectId={projectId} name={name} version={chosen} onClose={() => setLabelling(false)} />
       ) : null}
@@ -168,6 +198,7 @@ export function SkillPage() {
         <SkillEditor
           projectId={projectId}
           base={{ version: chosen, path, text: file.data.text }}
+          name={chosen.frontmatter.name === name ? null : name}
           onClose={() => setEditing(false)}
           onMade={(made, version) =>
             made === name
@@ -180,14 +211,24 @@ export function SkillPage() {
   );
 }
 
-/** What the front matter says besides name and description. */
-function Facts({ version, tags }: { readonly version: SkillVersionRow; readonly tags: readonly string[] }) {
-  const rest = Object.entries(version.frontmatter).filter(([key]) => key !== "name" && key !== "description");
+interface FactsProps {
+  readonly version: SkillVersionRow;
+  readonly tags: readonly string[];
+  readonly properties: Readonly<Record<string, string>>;
+}
+
+/** What the front matter says besides name and description, and the tags. */
+function Facts({ version, tags, properties }: FactsProps) {
+  const rest = [
+    ...Object.entries(version.frontmatter).filter(([key]) => key !== "name" && key !== "description"),
+    ...Object.entries(properties),
+    ...Object.entries(version.properties),
+  ];
   if (rest.length + tags.length === 0) return null;
   return (
     <div className={css.facts}>
-      {rest.map(([key, value]) => (
-        <Chip key={key} name={key}>
+      {rest.map(([key, value], at) => (
+        <Chip key={at} name={key}>
           {typeof value === "string" ? value : JSON.stringify(value)}
         </Chip>
       ))}
@@ -197,6 +238,19 @@ function Facts({ version, tags }: { readonly version: SkillVersionRow; readonly 
         </Chip>
       ))}
     </div>
+  );
+}
+
+/** Where the files of a version are when they are not here. The place is shown, never followed. */
+function Place({ source }: { readonly source: NonNullable<SkillVersionRow["source"]> }) {
+  return (
+    <p className={css.facts}>
+      <span className="muted">Its files are not kept here but at</span>
+      <Chip name={source.type}>{source.location}</Chip>
+      {source.ref ? <Chip name="ref">{source.ref}</Chip> : null}
+      {source.subpath ? <Chip name="folder">{source.subpath}</Chip> : null}
+      <CopyButton text={source.location} label="Copy the address" />
+    </p>
   );
 }
 

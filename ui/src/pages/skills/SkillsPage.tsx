@@ -53,7 +53,11 @@ export function SkillsPage() {
         label: "Newest version",
         width: 132,
         align: "right",
-        cell: (s) => <span>{s.latest_version}</span>,
+        cell: (s) => (
+          <span>
+            {s.status && s.status !== "active" ? <Chip>{s.status}</Chip> : null} {s.latest_version ?? "–"}
+          </span>
+        ),
       },
       {
         id: "production",
@@ -72,6 +76,11 @@ export function SkillsPage() {
             {s.tags.map((tag) => (
               <Chip key={tag}>{tag}</Chip>
             ))}
+            {Object.entries(s.properties).map(([key, value]) => (
+              <Chip key={key} name={key}>
+                {value}
+              </Chip>
+            ))}
           </ChipList>
         ),
       },
@@ -89,7 +98,7 @@ export function SkillsPage() {
         all={query.data?.skills ?? []}
         columns={columns}
         rowId={id}
-        text={(s) => [s.name, s.description, ...s.tags].join("\n")}
+        text={(s) => [s.name, s.description, ...s.tags, ...Object.entries(s.properties).flat()].join("\n")}
         placeholder="Filter by name, description or tag"
         onOpen={(s) => void navigate({ to: "/project/$projectId/skills/$name", params: { projectId, name: s.name } })}
         lesson={<Lesson />}
