@@ -71,7 +71,7 @@ def read_source(type: str | None, location: str, ref: str | None, subpath: str |
     scheme = next((kind for start, kind in _SCHEMES.items() if lowered.startswith(start)), None)
     if type is not None and scheme is not None and scheme != type:
         raise InvalidArgument(f"'source_type' {type!r} contradicts the scheme of 'source' {location[:200]!r}.")
-    kind: SourceType = _KNOWN.get(type or "") or scheme or _guess(found)
+    kind = _KNOWN.get(type or "", scheme) or _guess(found)
     if ref is not None and kind != "git":
         raise InvalidArgument("'ref' applies to git sources only.")
     if kind == "oci":

@@ -124,6 +124,8 @@ def _named(route: str, path: Mapping[str, str]) -> tuple[Kind, str] | None:
     """The one thing that a path is about, as far as grants know such things."""
     if route.startswith("/traces/{"):
         return "trace", path["id"]
+    if route.startswith("/unstable/skills/{"):
+        return "skill", path["name"]
     return ("model", path["name"]) if route.startswith("/v2/prompts/{") else None
 
 

@@ -56,7 +56,7 @@ class ListSkills(PageQuery, rename="camel", kw_only=True):
     to_updated_at: str | None = None
 
 
-@routes.on("GET", _SKILLS, scope="read")
+@routes.on("GET", _SKILLS, scope="read", listed=True)
 async def list_skills(call: Call) -> Result:
     """A page of skills by name."""
     query = call.query(ListSkills)
@@ -67,7 +67,9 @@ async def list_skills(call: Call) -> Result:
         to_updated_ns=time_of(query.to_updated_at, "toUpdatedAt"),
     )  # fmt: skip
     skills = await in_thread(call.services.skills.list, call.project_id, chosen)
-    found = [skill for skill in skills if skill.newest is not None]  # MLflow's may have no version yet
+    seen = call.visible("skill")
+    # MLflow's may have no version yet
+    found = [skill for skill in skills if skill.newest is not None and (seen is None or skill.name in seen)]
     meta = {**query.meta(len(found)), "hasNextPage": offset + limit < len(found)}
     return {"data": [meta_row(skill) for skill in found[offset : offset + limit]], "meta": meta}
 
