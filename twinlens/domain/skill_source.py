@@ -18,7 +18,7 @@ SourceType = Literal["git", "oci", "zip"]
 MAX_LENGTH = 2_048
 _KNOWN: dict[str, SourceType] = {"git": "git", "oci": "oci", "zip": "zip"}
 _OCI = "oci://"
-_SCHEMES: dict[str, SourceType] = {_OCI: "oci", "git://": "git"}
+_SCHEMES: dict[str, SourceType] = {"oci": "oci", "git": "git"}
 _INSIDE = ("mlflow-artifacts:/", "runs:/", "models:/")
 _DRIVE = re.compile(r"[A-Za-z]:[\\/]")
 _SSH = re.compile(r"(?:[\w.-]+@[\w.-]+|[\w-]+(?:\.[\w-]+)+):")  # user@host:path, host.name:path
@@ -68,10 +68,10 @@ def read_source(type: str | None, location: str, ref: str | None, subpath: str |
             f"'source' must be a remote git, oci, or zip location, got {location[:200]!r}. The server never reads a path on its"
             " own filesystem; local content is uploaded instead."
         )
-    scheme = next((kind for start, kind in _SCHEMES.items() if lowered.startswith(start)), None)
+    scheme = _SCHEMES.get(lowered.split("://")[0]) if "://" in lowered else None
     if type is not None and scheme is not None and scheme != type:
         raise InvalidArgument(f"'source_type' {type!r} contradicts the scheme of 'source' {location[:200]!r}.")
-    kind = _KNOWN.get(type or "", scheme) or _guess(found)
+    kind = _KNOWN[type] if type is not None else scheme or _guess(found)
     if ref is not None and kind != "git":
         raise InvalidArgument("'ref' applies to git sources only.")
     if kind == "oci":
