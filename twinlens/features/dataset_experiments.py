@@ -221,8 +221,8 @@ class DatasetExperiments:
             NotFound, InvalidArgument: as ``Datasets.link``.
         """
         made = self._datasets.link(project_id, run_name, item_id, trace_id, **more)
-        item = self._datasets.get_item(project_id, item_id)
-        if self._evaluations.mirror(project_id, made.run_id, run_name, item.dataset_id, made.created_ns):
+        dataset_id = self._datasets.dataset_of(project_id, item_id)
+        if self._evaluations.mirror(project_id, made.run_id, run_name, dataset_id, made.created_ns):
             self._evaluations.link(project_id, made.run_id, trace_id)
         return made
 

@@ -339,6 +339,9 @@ class Datasets:
     ) -> DatasetRunItem:  # fmt: skip
         """Say which trace a run produced for an item. Makes the run if it is new; the same link twice is one.
 
+        Archived items have runs too: they may have been fetched before, or as of an earlier time. Deleted ones only when
+        the version of the dataset is said.
+
         Raises:
             NotFound: no such item.
             InvalidArgument: a bad name or id.
@@ -347,7 +350,8 @@ class Datasets:
         check_id(trace_id, "traceId")
         now = self._clock()
         with self._catalog.write() as connection:
-            item = DatasetTable(connection, project_id).item(item_id)
+            table = DatasetTable(connection, project_id)
+            item = table.newest_state(item_id) if dataset_version_ns is not None else table.item(item_id)
             if item is None:
                 raise NotFound("Dataset item not found")
             run_id = experiment_id(project_id, item.dataset_id, run_name)
@@ -366,6 +370,18 @@ class Datasets:
             )  # fmt: skip
             runs.put_item(link)
         return link
+
+    def dataset_of(self, project_id: str, item_id: str) -> str:
+        """Id of the dataset that an item belongs, or belonged, to.
+
+        Raises:
+            NotFound: there never was such an item.
+        """
+        with self._catalog.read() as connection:
+            item = DatasetTable(connection, project_id).newest_state(item_id)
+        if item is None:
+            raise NotFound("Dataset item not found")
+        return item.dataset_id
 
     def runs(self, project_id: str, dataset_name: str, *, limit: int, offset: int) -> tuple[list[DatasetRun], int]:
         """Runs of a dataset, newest first, and the number of all.

@@ -151,6 +151,15 @@ def test_datasets_by_hand(http: httpx.Client) -> None:
     assert http.delete("/dataset-items/i").status_code == 200
     assert http.get("/dataset-items/i").status_code == 404
     assert http.post("/dataset-run-items", json={"runName": "r", "datasetItemId": "i"}).status_code == 400
+    # runs of items that were fetched before they were archived, or as of a time before they were deleted
+    link = {"runName": "r 2", "datasetItemId": "i", "traceId": "t"}
+    assert http.post("/dataset-run-items", json=link).status_code == 404
+    linked = http.post("/dataset-run-items", json=link | {"datasetVersion": first["version"]})
+    http.post("/dataset-items", json=item | {"id": "put away", "status": "ARCHIVED"})
+    archived = http.post("/dataset-run-items", json=link | {"datasetItemId": "put away"})
+    assert (linked.status_code, archived.status_code) == (200, 200)
+    runs = http.get(f"/datasets/{path}/runs").json()["data"]
+    assert [run["id"] for run in runs] == [linked.json()["datasetRunId"]] == [archived.json()["datasetRunId"]]
 
 
 def test_items_show_the_media_they_refer_to(http: httpx.Client) -> None:

@@ -177,6 +177,12 @@ class DatasetTable:
         where = (self._own(), i.item_id == item_id, i.valid_to_ns.is_(None))
         return next(iter(self._items(sa.select(dataset_items).where(*where))), None)
 
+    def newest_state(self, item_id: str) -> DatasetItem | None:
+        """The current state, or the last one of an item that was deleted."""
+        i = dataset_items.c
+        query = sa.select(dataset_items).where(self._own(), i.item_id == item_id)
+        return next(iter(self._items(query.order_by(i.valid_from_ns.desc()).limit(1))), None)
+
     def last_time(self, item_id: str) -> int:
         """Start (or end) of the newest state an item ever had; 0 for a new id."""
         i = dataset_items.c
