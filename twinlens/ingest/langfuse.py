@@ -218,9 +218,9 @@ def _check_observation(observed: _Observed) -> None:
         if kind not in _KINDS:
             raise InvalidArgument(f"type: Invalid observation type '{body.type}'")
         observed.kind = kind
-    _time(body.start_time, "start_time")
-    _time(body.end_time, "end_time")
-    _time(body.completion_start_time, "completion_start_time")
+    _time(body.start_time, "startTime")
+    _time(body.end_time, "endTime")
+    _time(body.completion_start_time, "completionStartTime")
     if body.name is not None and len(body.name) > MAX_NAME:
         body.name = body.name[:MAX_NAME]
     if body.model is not None and len(body.model) > MAX_NAME:

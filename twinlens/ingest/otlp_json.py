@@ -15,6 +15,7 @@ from typing import Any
 import msgspec
 
 from twinlens.domain.errors import InvalidArgument, TooLarge
+from twinlens.domain.json_body import mended
 from twinlens.domain.otlp import OtelMetricPoint, RawLog, RawSpan
 from twinlens.domain.trace import Scope, SpanEvent, SpanLink
 from twinlens.ingest.otlp import (
@@ -198,7 +199,7 @@ def _counts(value: dict[str, Any]) -> list[int]:
 
 def _object(body: bytes) -> dict[str, Any]:
     try:
-        data = msgspec.json.decode(body)
+        data = msgspec.json.decode(mended(body))
     except (msgspec.DecodeError, UnicodeDecodeError, ValueError) as error:
         raise InvalidArgument(f"the body is not valid JSON: {error}") from None
     except RecursionError:

@@ -109,3 +109,24 @@ def test_filters(http: httpx.Client, filter_column: str) -> None:
             for path in ("/traces", "/v2/observations"):
                 answer = http.get(path, params={"filter": json.dumps([item])})
                 assert answer.status_code < 500, (item, answer.text)
+
+
+def test_half_characters_and_numbers_that_are_none_cost_no_event(http: httpx.Client) -> None:
+    """What JavaScript writes of a text that was cut inside a character, and Python of ``nan``."""
+    half = json.dumps({"input": "half \ud83d", "metadata": {"n": float("nan")}})
+    for body in (half, half.replace("half", "NaN")):
+        event = {"id": "e", "type": "trace-create", "timestamp": "2026-01-01T00:00:00Z"}
+        texts = (body.replace("{", '{"id": "odd", ', 1), '{"id": "even"}')
+        events = [json.dumps(event | {"body": 0}).replace('"body": 0', f'"body": {text}') for text in texts]
+        batch = f'{{"batch": [{", ".join(events)}]}}'
+        assert [len(one) for one in http.post("/ingestion", content=batch).json().values()] == [2, 0]
+        trace = http.get("/traces/odd").json()
+        assert trace["input"] == json.loads(body)["input"].replace("\ud83d", "\ufffd")
+        assert trace["metadata"] == {"n": None}
+    span = {"traceId": "9" * 32, "spanId": "9" * 16, "name": "half \ud83d", "startTimeUnixNano": "1790000000000000000"}
+    span["attributes"] = [{"key": "langfuse.observation.input", "value": {"stringValue": half}}]  # type: ignore[assignment]
+    sent = json.dumps({"resourceSpans": [{"scopeSpans": [{"scope": {"name": "langfuse-sdk"}, "spans": [span]}]}]})
+    answer = http.post("/otel/v1/traces", content=sent, headers={"Content-Type": "application/json"})
+    assert answer.status_code == 200, answer.text
+    row = http.get(f"/observations/{'9' * 16}").json()
+    assert (row["name"], row["input"]) == ("half \ufffd", {"input": "half \ufffd", "metadata": {"n": None}})

@@ -23,6 +23,7 @@ import msgspec
 
 from twinlens.domain.clock import iso_ms, parse_iso
 from twinlens.domain.grant import Visible
+from twinlens.domain.json_body import mended
 from twinlens.domain.project import Principal, Scope
 from twinlens.faces.http import AnyRequest, check_nesting, chunks, read_body
 from twinlens.faces.langfuse.errors import BadRequest, issue
@@ -107,7 +108,7 @@ class Call:
         return msgspec.json.decode(await self.body() or b"{}", type=type)
 
     async def body(self) -> bytes:
-        """The body as bytes, decompressed, its nesting checked.
+        """The body as bytes, decompressed, its nesting checked, what is JSON only to its sender mended.
 
         Raises:
             TooLarge: over the server's limit.
@@ -115,7 +116,7 @@ class Call:
         """
         raw = await read_body(self.request)
         check_nesting(raw, self.services.settings.max_nesting)
-        return raw
+        return mended(raw)
 
     def chunks(self) -> AsyncIterator[bytes]:
         """The body as it arrives, unlimited and as sent."""
