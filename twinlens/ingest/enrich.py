@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from twinlens.domain.trace import MODEL_KINDS, Span, TracePatch
-from twinlens.ingest import tokens, tool_definitions
+from twinlens.ingest import tokens, tools
 from twinlens.ingest.mask import Masker
 from twinlens.ingest.pricing import Pricer
 
@@ -48,7 +48,7 @@ class Enricher:
             return
         if span.partial:
             return
-        tool_definitions.note(span)
+        tools.note(span)
         if span.usage_source != "client":
             self._count(span, project_id)
         if span.cost_source != "client":

@@ -110,7 +110,7 @@ _SPAN_DIMENSIONS: dict[str, tuple[str, str | None]] = {
     "usageType": ("usage_type", None), "costType": ("cost_type", None),
     "type": ("kind", None), "traceName": ("trace_name", None), "providedModelName": ("model", None),
     "model": ("model", None), "promptName": ("prompt_name", None), "promptVersion": ("prompt_version", None),
-    "toolNames": ("tool_name", None), "calledToolNames": ("tool_name", None), "isRootObservation": ("is_any_root", None),
+    "toolNames": ("tool_name", None), "calledToolNames": ("called_tools", None), "isRootObservation": ("is_any_root", None),
     "experimentId": ("attribute", "langfuse.experiment.id"),
     "experimentName": ("attribute", "langfuse.experiment.name"),
     "experimentDatasetId": ("attribute", "langfuse.experiment.dataset.id"),

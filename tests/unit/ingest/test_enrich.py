@@ -11,7 +11,7 @@ from twinlens.domain.trace import Span
 from twinlens.ingest.enrich import Enricher
 from twinlens.ingest.mask import Masker
 from twinlens.ingest.pricing import Pricer
-from twinlens.ingest.tool_definitions import OFFERED
+from twinlens.ingest.tools import CALLED, OFFERED
 
 QUESTION = '[{"role":"user","content":"What is the weather in Paris?"}]'
 enricher = Enricher(Pricer(lambda _: []))
@@ -173,3 +173,24 @@ def test_tokens_above_the_span_that_names_the_model_are_priced() -> None:
 def test_offered_tools_are_counted(said: dict[str, Any], offered: int | None) -> None:
     span = generation(**said)
     assert span.attributes.get(OFFERED) == offered
+
+
+@pytest.mark.parametrize(
+    ("output", "called"),
+    [
+        ('{"role":"assistant","tool_calls":[{"id":"1","type":"function","function":{"name":"a","arguments":"{}"}},{"function":{"name":"b"}}]}', ["a", "b"]),
+        ('{"choices":[{"message":{"tool_calls":[{"id":"1","function":{"name":"a"}}],"function_call":null}}]}', ["a"]),
+        ('[{"type":"reasoning"},{"type":"function_call","name":"a","call_id":"1"},{"type":"function_call","name":"a","call_id":"2"}]', ["a", "a"]),
+        ('[{"role":"assistant","content":[{"type":"text","text":"tool_use"},{"type":"tool_use","id":"1","name":"a","input":{}}]}]', ["a"]),
+        ('[{"role":"assistant","parts":[{"type":"tool_call","id":"1","name":"a","arguments":{}}]}]', ["a"]),
+        ('{"candidates":[{"content":{"parts":[{"functionCall":{"name":"a","args":{}}}]}}]}', ["a"]),
+        ('{"message":{"content":[{"toolUse":{"toolUseId":"1","name":"a"}}]}}', ["a"]),
+        ('{"message":{"role":"model","content":[{"toolRequest":{"name":"a","input":{}}}]}}', ["a"]),
+        ('{"role":"assistant","tool_calls":[{"type":"tool-call","toolCallId":"1","toolName":"a"}]}', ["a"]),
+        ('{"tool_calls":[{"name":"a","id":"1"}],"additional_kwargs":{"tool_calls":[{"id":"1","function":{"name":"a"}}]}}', ["a"]),
+        ('"tool_calls"', None), ('{"tool_calls": 5, "function_call": "x", "type": ["tool_use"]}', None), ('{"tool_calls":[1, {}]}', None), (None, None),
+    ],
+)  # fmt: skip
+def test_called_tools_are_named(output: str | None, called: list[str] | None) -> None:
+    span = generation(output=output)
+    assert span.attributes.get(CALLED) == called

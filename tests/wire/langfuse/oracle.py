@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import random
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
@@ -89,6 +90,11 @@ class Corpus:
             row |= {"promptName": pick.choice(("p", "q")), "promptVersion": pick.randrange(1, 4)}
         sent = {key: iso(value) if isinstance(value, datetime) else value for key, value in row.items()}
         offered = int(trace["id"][1:]) % 3 if kind == "GENERATION" else 0
+        called = [f"tool {n}" for n in range(int(trace["id"][1:]) % 4)] if kind == "GENERATION" else []
+        if called:
+            calls = [{"id": f"c{n}", "type": "function", "function": {"name": name}} for n, name in enumerate(called)]
+            sent["output"] = {"role": "assistant", "tool_calls": calls}
+            row["output"] = json.dumps(sent["output"], separators=(",", ":"))
         sent |= {"usageDetails": usage, "costDetails": cost, "modelParameters": {"tools": [{"name": "t"}] * offered}}
         self.events.append((f"{kind.lower()}-create", sent))
         took, stream = (end - start).total_seconds(), (end - first).total_seconds() if first else None
@@ -99,7 +105,7 @@ class Corpus:
             "sessionId": trace["sessionId"], "release": trace["release"], "traceRelease": trace["release"],
             "traceVersion": trace["version"], "traceName": trace["name"], "tags": trace["tags"], "traceTags": trace["tags"],
             "traceEnvironment": trace["environment"], "providedModelName": row["model"],
-            "isRootObservation": not k, "toolCalls": int(kind == "TOOL"), "toolDefinitions": offered,
+            "isRootObservation": not k, "toolCalls": len(called), "calledToolNames": called, "toolDefinitions": offered,
         }  # fmt: skip
         for name, amounts in (("Tokens", usage), ("Cost", cost)):
             for side in ("input", "output"):

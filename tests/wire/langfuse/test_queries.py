@@ -159,7 +159,7 @@ DIMENSIONS = {
     "traces": OF_TRACES,
     "observations": (
         *OF_TRACES, "type", "traceName", "providedModelName", "promptName", "promptVersion", "isRootObservation", "traceRelease",
-        "traceVersion",
+        "traceVersion", "calledToolNames",
     ),
     "scores-numeric": ("name", "source", "dataType", "environment", "traceName", "tags", "userId", "sessionId",
                        "observationName", "observationModelName", "observationPromptName", "observationPromptVersion"),
@@ -223,7 +223,7 @@ def test_every_dimension(http: httpx.Client, view: str) -> None:
         groups: dict[Any, list[Row]] = defaultdict(list)
         for row in rows_of(view):
             name = "sessionOfTrace" if view.startswith("scores") and dimension == "sessionId" else dimension
-            for value in row[name] if name == "tags" else [row[name]]:
+            for value in row[name] if name in ("tags", "calledToolNames") else [row[name]]:
                 groups[value].append(row)
         found = ask(http, view, metrics=metrics, dimensions=[{"field": dimension}])
         assert {row[dimension]: row["count_count"] for row in found} == {v: len(g) for v, g in groups.items()}, (

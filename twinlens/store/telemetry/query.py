@@ -87,7 +87,8 @@ SPAN_FIELDS = frozenset({
     "owner_user_id", "owner_session_id", "owner_release",  # the span's own, else the trace's
     "is_any_root",  # is_root or is_app_root
     "stream_ns", "output_rate", "output_stream_rate", "total_rate",  # first token to end; tokens per second
-    "score_count", "tool_call_count", "tools_offered",
+    "score_count", "tools_offered",
+    "tool_call_count", "called_tools",  # what a model's answer calls; the names
     "usage_type", "cost_type",  # lists: keys of usage and cost, without ``total`` where there are others
     "usage_by_type", "cost_by_type",  # measures beside the dimension of that type; without it the total
     "metadata",   # keyed

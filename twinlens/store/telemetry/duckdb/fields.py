@@ -83,6 +83,9 @@ def _types(column: str) -> Field:
     )
 
 
+#: Names of the tools that a model called (``ingest.tools``).
+_CALLED = """coalesce(json_extract_string(s.attributes, '$."twinlens.tools.called"[*]'), [])"""
+
 VIEWS: dict[str, dict[str, Field]] = {
     "traces": _view("t", TRACE_FIELDS, {
         "latency_ns": Field("(t.end_ns - t.start_ns)", "number"),
@@ -113,7 +116,8 @@ VIEWS: dict[str, dict[str, Field]] = {
         "tools_offered": Field(
             """coalesce(try_cast(json_extract_string(s.attributes, '$."twinlens.tools.offered"') AS INTEGER), 0)""", "number"
         ),
-        "tool_call_count": Field("(s.kind = 'tool')::INTEGER", "number"),
+        "tool_call_count": Field(f"len({_CALLED})", "number"),
+        "called_tools": Field(_CALLED, "list"),
         "score_count": Field(
             "SELECT count(*) FROM scores c WHERE {scores} AND c.valid AND c.tkey = s.tkey AND c.span_id = s.span_id",
             "count",
