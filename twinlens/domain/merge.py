@@ -5,7 +5,7 @@ Rules (sources: Langfuse batch merge, reference ``langfuse.md`` 3.1; MLflow's sp
 * The same report twice is one report.
 * Nothing said never erases something said. Maps are united, ``metadata`` deeply; input and output are the last truthy.
 * An update (``partial``) means only the fields in ``given``; before its create it waits as a partial span, and wins over
-  the create for those fields when that arrives.
+  the create for those fields when that arrives, except for fields which updates told with the create gave (its ``given``).
 * Start time and environment are immutable once set. An end before the start becomes the start.
 * Two exporters of one span: the richer source (``SOURCE_RANK``) wins where both say something, whatever the order.
 * Usage and cost are taken whole, never mixed: by source (client over estimated over masked), then by the rule above.
@@ -34,7 +34,9 @@ _SCALARS: tuple[tuple[str, Any], ...] = (
 )  # fmt: skip
 _MAPS = ("model_parameters", "attributes", "resource", "rules")
 _COMPARED = tuple(
-    f for f in Span.__struct_fields__ if f not in ("created_ns", "updated_ns", "input_preview", "output_preview")
+    f
+    for f in Span.__struct_fields__
+    if f not in ("created_ns", "updated_ns", "input_preview", "output_preview", "given")
 )
 _FALSY_IO = frozenset({None, "", "null"})
 
@@ -47,7 +49,10 @@ def merge_span(old: Span, new: Span) -> Span:
             merged.given = (old.given or frozenset()) | (new.given or frozenset())
         merged.partial = old.partial
     elif old.partial:
-        merged = _overlay(_both(old, new, new_wins=True), old, old.given or frozenset())
+        waited = old.given or frozenset()
+        merged = _overlay(_both(old, new, new_wins=True), old, waited - (new.given or frozenset()))
+        if "start_ns" not in waited:
+            merged.start_ns = new.start_ns  # what waited had but a guess
         merged.partial = False
         merged.given = None
         merged.source = new.source
@@ -55,8 +60,12 @@ def merge_span(old: Span, new: Span) -> Span:
         mine, theirs = SOURCE_RANK.get(old.source, 0), SOURCE_RANK.get(new.source, 0)
         merged = _both(old, new, new_wins=theirs >= mine)
         merged.source = new.source if theirs >= mine else old.source
+        merged.given = None
     if merged.end_ns is not None and merged.end_ns < merged.start_ns:
-        merged.end_ns = merged.start_ns
+        if merged.partial and "start_ns" not in (merged.given or ()):
+            merged.start_ns = merged.end_ns  # its start is a guess
+        else:
+            merged.end_ns = merged.start_ns
     merged.counted = old.counted
     merged.created_ns = old.created_ns or new.created_ns
     return old if same(old, merged) else merged
@@ -64,7 +73,9 @@ def merge_span(old: Span, new: Span) -> Span:
 
 def same(a: Span, b: Span) -> bool:
     """Whether two spans say the same (what the store fills in is not looked at)."""
-    return a is b or all(getattr(a, name) == getattr(b, name) for name in _COMPARED)
+    if a is b:
+        return True
+    return all(getattr(a, name) == getattr(b, name) for name in _COMPARED) and (not a.partial or a.given == b.given)
 
 
 def _overlay(base: Span, update: Span, given: frozenset[str]) -> Span:
@@ -74,7 +85,8 @@ def _overlay(base: Span, update: Span, given: frozenset[str]) -> Span:
         value = getattr(update, name, None)
         if value is None or (name in ("input", "output") and value in _FALSY_IO):
             continue
-        if name in ("start_ns", "environment") and getattr(base, name):
+        guessed = name == "start_ns" and base.partial and name not in (base.given or ())
+        if name in ("start_ns", "environment") and getattr(base, name) and not guessed:
             continue
         if name == "metadata":
             value = deep_union(base.metadata, update.metadata)

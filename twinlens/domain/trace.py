@@ -113,7 +113,8 @@ class Span(msgspec.Struct, kw_only=True, omit_defaults=True, gc=False):
     rules: dict[str, str] = {}  #: canonical field -> name of the rule that filled it
     source: str = "otlp"  #: otlp | langfuse | mlflow | native
     partial: bool = False  #: an update without its create: only the fields in ``given`` are meant
-    given: frozenset[str] | None = None  #: for partial updates: the field names the client really sent
+    #: For partial updates: the field names the client really sent; of a create that came with updates: what those said.
+    given: frozenset[str] | None = None
 
     # filled by the store
     created_ns: int = 0

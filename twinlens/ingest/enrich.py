@@ -74,6 +74,8 @@ class Enricher:
     def _count(self, span: Span, project_id: str) -> None:
         """Estimate missing token counts, or say that they are unknown because the text was withheld."""
         if span.model is None or span.level == "ERROR" or span.cost_source == "client":
+            if span.usage_source == "estimated":  # counted before this was known
+                span.usage, span.usage_source = {}, "none"
             return
         asked, answered = tokens.content(span.input), tokens.content(span.output)
         if asked.withheld and answered.withheld:

@@ -104,6 +104,7 @@ def decode(body: bytes) -> Decoded:
     result = Decoded()
     observations: dict[tuple[str, str], list[_Observed]] = {}
     traces: dict[str, list[tuple[int, TraceBody]]] = {}
+    scores: list[tuple[int, str, ScoreDraft]] = []
     for index, raw in enumerate(_events(body)):
         event_id = str(index)
         try:
@@ -122,7 +123,7 @@ def decode(body: bytes) -> Decoded:
                 _time(trace.timestamp, "timestamp")
                 traces.setdefault(trace.id, []).append((at, trace))
             elif event.type == "score-create":
-                result.scores.append((event_id, score_draft(_score.decode(event.body), at)))
+                scores.append((at, event_id, score_draft(_score.decode(event.body), at)))
             elif event.type != "sdk-log":
                 raise InvalidArgument(f"Unknown event type '{event.type}'")
         except (msgspec.DecodeError, InvalidArgument, RecursionError) as error:
@@ -130,6 +131,8 @@ def decode(body: bytes) -> Decoded:
             result.errors.append(EventError(event_id, 400, "Invalid request data", str(error)))
         else:
             result.accepted.append(event_id)
+    scores.sort(key=lambda score: score[0])  # of several about one score the latest stays
+    result.scores = [(event_id, draft) for _, event_id, draft in scores]
     for trace_id, said in traces.items():
         result.patches.append(_fold_trace(trace_id, said))
     for group in _joined(observations):
@@ -269,11 +272,14 @@ def _fold_observation(group: list[_Observed]) -> Span:
     span = Span(trace_id="", span_id=first.body.id, source="langfuse", dialect="langfuse-ingestion")
     span.partial = all(observed.update for observed in group)
     given: set[str] = set()
+    updated: set[str] = set()  # by an update: such a field outweighs updates that came in earlier requests
 
     def put(name: str, value: Any, once: bool = False) -> None:
         if value is not None and not (once and name in given):
             setattr(span, name, value)
             given.add(name)
+            if observed.update:
+                updated.add(name)
 
     for observed in group:
         body = observed.body
@@ -292,9 +298,7 @@ def _fold_observation(group: list[_Observed]) -> Span:
             ("model_parameters", body.model_parameters), ("input", text_of(body.input)),
             ("output", text_of(body.output)),
         ):  # fmt: skip
-            if value is not None:
-                setattr(span, name, value)
-                given.add(name)
+            put(name, value)
         if body.prompt_name and body.prompt_version is not None:  # only together do they name a prompt
             put("prompt_name", body.prompt_name)
             put("prompt_version", body.prompt_version)
@@ -308,13 +312,15 @@ def _fold_observation(group: list[_Observed]) -> Span:
         if cost := fields.cost(body.cost_details, body.usage):
             put("cost", cost)
             put("cost_source", "client")
-    if span.level == "ERROR":
-        put("status", "error")
-    if "start_ns" not in given:
-        span.start_ns = first.at  # a guess: not in ``given``, so a stored or later start stays
+    if "level" in given:
+        span.status = "error" if span.level == "ERROR" else "unset"
+        given.add("status")
+        updated |= {"status"} if "level" in updated else set()
+    if "start_ns" not in given:  # a guess: not in ``given``, so a stored or later start stays
+        span.start_ns = min(first.at, span.end_ns or first.at)
     if span.kind == "event":
         put("end_ns", span.start_ns)
     elif span.end_ns is not None and "start_ns" in given and span.end_ns < span.start_ns:
         span.end_ns = span.start_ns
-    span.given = frozenset(given)
+    span.given = frozenset(given) if span.partial else frozenset(updated) or None
     return span
