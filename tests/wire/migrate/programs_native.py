@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import io
 import json
 import sqlite3
+import tarfile
 from contextlib import closing
 from typing import Any
 
@@ -14,6 +16,7 @@ from tests.servers import LiveServer
 NATIVE = "/api/twinlens/v1/projects/default"
 SECRET = "not-to-be-found-anywhere"
 _SKILL = "---\nname: pdf-forms\ndescription: Fill PDF forms.\n---\n# Forms\n"
+IMAGE = bytes([0, 255]) * 200_000
 _WIDGET = {
     "name": "Cost by model", "view": "observations", "dimensions": ["providedModelName"],
     "metrics": [{"measure": "totalCost", "agg": "sum"}], "chart_type": "HORIZONTAL_BAR",
@@ -24,6 +27,19 @@ def _post(http: httpx.Client, path: str, body: dict[str, Any], verb: str = "POST
     answer = http.request(verb, path, json=body)
     assert answer.is_success, f"{path}: {answer.text}"
     return answer.json() if answer.content else None
+
+
+def _upload(http: httpx.Client) -> None:
+    """A skill with a file that is no text, as MLflow's client sends it."""
+    packed = io.BytesIO()
+    with tarfile.open(fileobj=packed, mode="w:gz") as tar:
+        for name, content in (("SKILL.md", _SKILL.encode()), ("icon.png", IMAGE)):
+            entry = tarfile.TarInfo(name)
+            entry.size = len(content)
+            tar.addfile(entry, io.BytesIO(content))
+    files = {"metadata": (None, "{}"), "content": ("content.tar.gz", packed.getvalue())}
+    answer = http.post("/api/3.0/mlflow/skills/@acme/pdf-forms/versions", files=files)
+    assert answer.is_success, answer.text
 
 
 def set_up(server: LiveServer, trace_id: str, experiment_id: str) -> None:
@@ -49,6 +65,7 @@ def set_up(server: LiveServer, trace_id: str, experiment_id: str) -> None:
         _post(http, f"{NATIVE}/deployments", {"name": "helper", "environment": "edge", "version": "7"})
         _post(http, "/api/public/unstable/skills", {"files": [{"path": "SKILL.md", "content": _SKILL}]})
         _post(http, "/api/public/unstable/skills/pdf-forms/versions/1", {"labels": ["production"]}, "PATCH")
+        _upload(http)
         for name, text in (("part", "Be kind."), ("whole", "@@@langfusePrompt:name=part|label=production@@@ Go.")):
             body = {"name": name, "prompt": text, "labels": ["production"]}
             _post(http, "/api/public/v2/prompts", body)

@@ -107,14 +107,16 @@ export function SkillPage() {
               run={() => remove.mutate(chosen.version)}
             />
             <Button onClick={() => setLabelling(true)}>Labels</Button>
-            <Button
-              look="primary"
-              icon={<Pencil size={14} aria-hidden="true" />}
-              disabled={file.data === undefined}
-              onClick={() => setEditing(true)}
-            >
-              Edit {path}
-            </Button>
+            {shown?.text ? (
+              <Button
+                look="primary"
+                icon={<Pencil size={14} aria-hidden="true" />}
+                disabled={file.data === undefined}
+                onClick={() => setEditing(true)}
+              >
+                Edit {path}
+              </Button>
+            ) : null}
           </>
         ) : null}
       </PageHeader>
@@ -145,43 +147,45 @@ export function SkillPage() {
           <p className={css.lead}>{query.data.description || chosen.description}</p>
           <Facts version={chosen} tags={query.data.tags} properties={query.data.properties} />
           {chosen.source ? <Place source={chosen.source} /> : null}
-          <div className={css.files} hidden={shown === undefined}>
-            <ul className={css.list} aria-label="Files">
-              {chosen.files.map((f) => (
-                <li key={f.path}>
-                  <button
-                    type="button"
-                    aria-current={f.path === path}
-                    onClick={() => setSearch({ file: f.path === FILE ? undefined : f.path })}
-                  >
-                    <span className="ellipsis">{f.path}</span>
-                    <span className="muted num">{bytes(f.bytes)}</span>
-                  </button>
-                </li>
-              ))}
-            </ul>
-            <article className={css.file} aria-label={path}>
-              {shown?.text === false ? (
-                <p className="muted">
-                  This file is not text.{" "}
-                  <a href={skillFileUrl(projectId, name, chosen.version, path)} download>
-                    Download it
-                  </a>
-                </p>
-              ) : file.isPending ? (
-                <LoadingRows rows={4} />
-              ) : file.isError ? (
-                <Failure error={file.error} retry={() => void file.refetch()} />
-              ) : (
-                <FileText
-                  text={file.data.text}
-                  markdown={path.endsWith(".md")}
-                  view={search.view ?? "read"}
-                  onView={(view) => setSearch({ view: view === "read" ? undefined : view })}
-                />
-              )}
-            </article>
-          </div>
+          {shown ? (
+            <div className={css.files}>
+              <ul className={css.list} aria-label="Files">
+                {chosen.files.map((f) => (
+                  <li key={f.path}>
+                    <button
+                      type="button"
+                      aria-current={f.path === path}
+                      onClick={() => setSearch({ file: f.path === FILE ? undefined : f.path })}
+                    >
+                      <span className="ellipsis">{f.path}</span>
+                      <span className="muted num">{bytes(f.bytes)}</span>
+                    </button>
+                  </li>
+                ))}
+              </ul>
+              <article className={css.file} aria-label={path}>
+                {!shown.text ? (
+                  <p className="muted">
+                    This file is not text.{" "}
+                    <a href={skillFileUrl(projectId, name, chosen.version, path)} download>
+                      Download it
+                    </a>
+                  </p>
+                ) : file.isPending ? (
+                  <LoadingRows rows={4} />
+                ) : file.isError ? (
+                  <Failure error={file.error} retry={() => void file.refetch()} />
+                ) : (
+                  <FileText
+                    text={file.data.text}
+                    markdown={path.endsWith(".md")}
+                    view={search.view ?? "read"}
+                    onView={(view) => setSearch({ view: view === "read" ? undefined : view })}
+                  />
+                )}
+              </article>
+            </div>
+          ) : null}
         </Versions>
       ) : (
         <Empty
