@@ -43,17 +43,15 @@ class Sessions:
             shown,
         )
         with self._telemetry.together():
-            rows = self._telemetry.aggregate(
+            groups = self._telemetry.aggregate(
                 Aggregate(
                     project_id=project_id, view="traces", where=where, dimensions=(Dimension("id", "session_id"),),
-                    measures=(Measure("first", "min", "start_ns"),), order=(Order("first"),), limit=offset + limit,
+                    measures=(Measure("first", "min", "start_ns"), Measure("all", "groups")), order=(Order("first"),),
+                    limit=max(1, offset + limit),
                 )
-            )[offset:]  # fmt: skip
-            total = self._telemetry.aggregate(
-                Aggregate(
-                    project_id=project_id, view="traces", where=where, measures=(Measure("n", "uniq", "session_id"),)
-                )
-            )
+            )  # fmt: skip
+            total = int(groups[0]["all"]) if groups else 0
+            rows = groups[offset : offset + limit]
             environment = self._environments(project_id, {row["id"]: int(row["first"]) for row in rows}, shown)
         found = [
             Session(
@@ -61,7 +59,7 @@ class Sessions:
             )
             for row in rows
         ]
-        return found, int(total[0]["n"]) if total else 0
+        return found, total
 
     def _environments(self, project_id: str, begun: Mapping[str, int], shown: Expr) -> dict[str, str]:
         """Environments of the first traces of sessions, each of which began at that time."""

@@ -17,9 +17,22 @@ from twinlens.domain.trace import Scope, Span, SpanEvent, TracePatch
 from twinlens.ingest.batch import Batch
 from twinlens.ingest.plan import Planner
 from twinlens.store.telemetry.duckdb import DuckDBTelemetry, trace_codec
+from twinlens.store.telemetry.duckdb.overlay import Overlay
 from twinlens.store.telemetry.duckdb.pages import Pages
 from twinlens.store.telemetry.duckdb.span_codec import COLUMN_OF
-from twinlens.store.telemetry.query import Aggregate, And, Cmp, Expr, HasScore, Measure, Not, Or, Order, Query
+from twinlens.store.telemetry.query import (
+    Aggregate,
+    And,
+    Cmp,
+    Dimension,
+    Expr,
+    HasScore,
+    Measure,
+    Not,
+    Or,
+    Order,
+    Query,
+)
 
 TRACES = [f"t{n}" for n in range(12)]
 SPANS = [f"s{n}" for n in range(4)]
@@ -116,6 +129,9 @@ def questions(choose: random.Random) -> list[Callable[[DuckDBTelemetry], Any]]:
         )  # fmt: skip
         found.append(lambda s, v=view, q=query: pages(s, v, q))
         found.append(lambda s, v=view, q=query: s.count(v, q))
+    view = choose.choice(["traces", "spans", "scores"])
+    found.append(lambda s, q=grouped(view, choose): s.aggregate(q))
+    found.append(lambda s, v=view, f=choose.choice(FIELDS[view]): sorted(s.values("p", v, f, limit=1000), key=str))
     ids = choose.sample(TRACES, 3)
     io, attributes = choose.random() < 0.5, choose.random() < 0.5
     one, span_id = choose.choice(TRACES), choose.choice(SPANS)
@@ -131,6 +147,26 @@ def questions(choose: random.Random) -> list[Callable[[DuckDBTelemetry], Any]]:
         lambda s: s.trace("other", one) or s.trace_spans("other", ids) or s.traces(Query(project_id="other")).rows,
     ]
     return found
+
+
+#: What rows are grouped by; of each view the last one looks into others.
+FIELDS = {
+    "traces": ["user_id", "environment", "tags", "models", "status", "score_count"],
+    "spans": ["model", "kind", "usage_type", "is_root", "trace_name"],
+    "scores": ["name", "source", "valid", "trace_user_id"],
+}
+SUMS = {"traces": "total_cost", "spans": "total_tokens", "scores": "value"}
+
+
+def grouped(view: Any, choose: random.Random) -> Aggregate:
+    """A random grouped query."""
+    by = choose.sample(FIELDS[view], choose.randrange(3))
+    measures = [Measure("n", "count"), Measure("most", "max", SUMS[view]), Measure("ids", "uniq", "trace_id")]
+    return Aggregate(
+        project_id="p", view=view, where=choose.choice(WHERE[view]), limit=choose.choice([2, 1000]),
+        dimensions=tuple(Dimension(name, name) for name in by), order=tuple(Order(name) for name in by[:1]),
+        measures=(*measures, *([Measure("all", "groups")] if by else [])), time_bucket_s=choose.choice([None, 20]) if by else None,
+    )  # fmt: skip
 
 
 def pages(store: DuckDBTelemetry, view: str, query: Query) -> list[Any]:
@@ -154,14 +190,21 @@ def test_pending_rows_read_as_stored_ones(store: DuckDBTelemetry, seed: int, mon
     choose = random.Random(seed)
     exporter = Exporter(store, choose)
     merged: list[bool] = []
-    join = Pages._merged_page
+    grouped_over: list[bool] = []
+    join, lay = Pages._merged_page, Overlay.beside
 
     def watched(*args: Any) -> Any:
         page = join(*args)
         merged.append(page is not None)
         return page
 
+    def laid(*args: Any) -> Any:
+        both = lay(*args)
+        grouped_over.append(both is not None)
+        return both
+
     monkeypatch.setattr(Pages, "_merged_page", watched)
+    monkeypatch.setattr(Overlay, "beside", laid)
     for _ in range(3):
         for number in range(choose.randrange(1, 5)):
             exporter.say()
@@ -177,7 +220,7 @@ def test_pending_rows_read_as_stored_ones(store: DuckDBTelemetry, seed: int, mon
                 store._catch_up()
                 assert ask(store) == over
                 exporter.say()
-    assert any(merged)
+    assert any(merged) and any(grouped_over)
 
 
 def test_a_pending_row_of_one_view_shows_in_conditions_and_orders_of_others(store: DuckDBTelemetry) -> None:
@@ -200,7 +243,8 @@ def test_a_pending_row_of_one_view_shows_in_conditions_and_orders_of_others(stor
 
 def test_reads_together_take_over_once(store: DuckDBTelemetry) -> None:
     planner = Planner(store, lambda: T0, None, None)
-    sums = Aggregate(project_id="p", view="traces", measures=(Measure("n", "count"),))
+    of_traces = Cmp("trace_user_id", "is null")  # looks into another view
+    sums = Aggregate(project_id="p", view="spans", where=of_traces, measures=(Measure("n", "count"),))
 
     def say(trace_id: str) -> None:
         store.commit(planner.plan([Batch(project_id="p", spans=[make_span(trace_id, "a")])]))

@@ -139,13 +139,15 @@ class Page(msgspec.Struct, kw_only=True):
 
 
 Aggregation = Literal[
-    "count", "sum", "avg", "min", "max", "p50", "p75", "p90", "p95", "p99", "uniq", "histogram", "quantile"
+    "count", "sum", "avg", "min", "max", "p50", "p75", "p90", "p95", "p99", "uniq", "histogram", "quantile",
+    "groups"
 ]
 
 
 class Measure(msgspec.Struct, frozen=True):
-    """One aggregate column. ``field`` is ignored for ``count``; ``histogram`` returns ``[[lower, upper, n], …]``;
-    ``quantile`` takes the fraction ``at``, from 0 to 1, interpolated as the percentiles are."""
+    """One aggregate column. ``field`` is ignored for ``count`` and ``groups`` (how many groups there are, whatever the limit);
+    ``histogram`` returns ``[[lower, upper, n], …]``; ``quantile`` takes the fraction ``at``, from 0 to 1, interpolated as the
+    percentiles are."""
 
     name: str
     aggregation: Aggregation

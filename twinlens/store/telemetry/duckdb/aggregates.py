@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from twinlens.domain.errors import InvalidArgument
 from twinlens.domain.usage import HOUR_NS, UsageSum
 from twinlens.store.telemetry.duckdb.compiler import Compiler
 from twinlens.store.telemetry.duckdb.fields import ALIAS, DEFAULT_ORDER, alias_of, field
-from twinlens.store.telemetry.query import Aggregate, Measure
+from twinlens.store.telemetry.duckdb.overlay import concerns, tables_in
+from twinlens.store.telemetry.query import Aggregate, And, Expr, Measure
 
 if TYPE_CHECKING:
     from twinlens.store.telemetry.duckdb.engine import Engine
@@ -21,6 +22,7 @@ _COUNTED_ONCE = frozenset({
     "usage_by_type", "cost_by_type",
 })  # fmt: skip
 _MOST_GROUPS = 100_000
+_GROUPS = "(SELECT count(*) FROM grouped)"
 DAY_NS = 24 * HOUR_NS
 _ROLLUP_BY = {
     "hour_ns": "hour_ns", "day_ns": f"hour_ns // {DAY_NS} * {DAY_NS}", "environment": "environment", "kind": "kind",
@@ -61,21 +63,34 @@ class Aggregates:
         if len(set(names)) != len(names):
             raise InvalidArgument("names of measures and dimensions must differ")
         where = compiler.where(view, query.where)
-        sql = self._sql(compiler, query, names, selected, groups, where)
-        with self._engine.read() as connection:
-            rows = connection.execute(sql, compiler.params).fetchall()
+        rows = self._rows(compiler, view, query.where, lambda of: self._sql(of, query, names, selected, groups, where))
         found = [dict(zip(names, row, strict=True)) for row in rows]
         for measure in histograms:
             for row in found:
                 row[measure.name] = _histogram(row[measure.name], measure.bins)
         return found
 
+    def _rows(self, compiler: Compiler, view: str, asked: Expr, sql: Callable[[str], str]) -> list[tuple[Any, ...]]:
+        """Rows of a statement over the tables and what is pending; ``sql`` makes it, given what it reads from. ``asked`` is the
+        condition that it was made of."""
+        project = compiler.params["project"]
+        plain = sql(f"{view} {ALIAS[view]}")
+        with self._engine.read_over(project) as (connection, pending):
+            if not concerns(pending, view, asked, others=tables_in(plain) > 1):
+                return connection.execute(plain, compiler.params).fetchall()
+            if (both := pending.beside(view, plain)) is not None:
+                source, params, pending_rows = both
+                assert pending_rows.num_rows  # found by its name in the statement
+                return connection.execute(sql(source), {**compiler.params, **params}).fetchall()
+        with self._engine.read() as connection:
+            return connection.execute(plain, compiler.params).fetchall()
+
     def _sql(
-        self, compiler: Compiler, query: Aggregate, names: list[str], selected: list[str], groups: int, where: str
+        self, source: str, query: Aggregate, names: list[str], selected: list[str], groups: int, where: str
     ) -> str:
-        view, alias = query.view, ALIAS[query.view]
+        alias = ALIAS[query.view]
         columns = ", ".join(f"{expr} AS g{i}" for i, expr in enumerate(selected[:groups]))
-        measures = ", ".join(f"{expr} AS g{i}" for i, expr in enumerate(selected[groups:], groups))
+        measures = ", ".join(f"{expr} AS g{i}" for i, expr in enumerate(selected[groups:], groups) if expr != _GROUPS)
         order = [
             f"g{self._position(names, o.field)} {'DESC' if o.descending else 'ASC'} NULLS LAST" for o in query.order
         ]
@@ -84,13 +99,19 @@ class Aggregates:
         tail = f" ORDER BY {', '.join(order)} LIMIT {limit}" if groups else ""
         lists = any("unnest(" in expr for expr in selected[:groups])
         if lists:  # a list dimension counts its row once per element
-            return (
-                f"SELECT {', '.join(f'g{i}' for i in range(groups))}, {measures} FROM "
-                f"(SELECT {alias}.*, {columns} FROM {view} {alias} WHERE {where}) {alias} GROUP BY ALL{tail}"
+            keys = ", ".join(f"g{i}" for i in range(groups))
+            grouped = (
+                f"SELECT {', '.join(part for part in (keys, measures) if part)} FROM "
+                f"(SELECT {alias}.*, {columns} FROM {source} WHERE {where}) {alias} GROUP BY ALL"
             )
-        both = ", ".join(part for part in (columns, measures) if part)
-        group = f" GROUP BY {', '.join(str(i + 1) for i in range(groups))}" if groups else ""
-        return f"SELECT {both} FROM {view} {alias} WHERE {where}{group}{tail}"
+        else:
+            both = ", ".join(part for part in (columns, measures) if part)
+            group = f" GROUP BY {', '.join(str(i + 1) for i in range(groups))}" if groups else ""
+            grouped = f"SELECT {both} FROM {source} WHERE {where}{group}"
+        if _GROUPS not in selected:
+            return f"{grouped}{tail}"
+        shown = ", ".join(_GROUPS if expr == _GROUPS else f"g{i}" for i, expr in enumerate(selected))
+        return f"WITH grouped AS MATERIALIZED ({grouped}) SELECT {shown} FROM grouped{tail}"
 
     def _position(self, names: list[str], name: str) -> int:
         if name not in names:
@@ -115,6 +136,10 @@ class Aggregates:
         kind, view = measure.aggregation, query.view
         if kind == "count":
             return "count(*)"
+        if kind == "groups":
+            if not query.dimensions:
+                raise InvalidArgument("groups can only be counted where there are dimensions")
+            return _GROUPS
         if measure.field is None:
             raise InvalidArgument(f"aggregation {kind!r} needs a field")
         expr, type_ = self._value(compiler, query, measure, measure.field)
@@ -142,18 +167,17 @@ class Aggregates:
         """See ``TelemetryStore.values``."""
         compiler = Compiler(project_id)
         found = field(view, name)
-        alias = ALIAS[view]
         if found.type == "json" and key is None:
             expr = f"unnest(json_keys({found.expr}))"
         else:
             expr, kind = compiler.value(view, name, key)
             expr = f"unnest({expr})" if kind == "list" else expr
-        with self._engine.read() as connection:
-            rows = connection.execute(
-                f"SELECT v, count(*) AS n FROM (SELECT {expr} AS v FROM {view} {alias} WHERE {compiler.scope(view)}) "
-                f"WHERE v IS NOT NULL GROUP BY v ORDER BY n DESC, v LIMIT {max(0, limit)}",
-                compiler.params,
-            ).fetchall()
+        where = compiler.scope(view)
+        rows = self._rows(
+            compiler, view, And(),
+            lambda of: f"SELECT v, count(*) AS n FROM (SELECT {expr} AS v FROM {of} WHERE {where}) WHERE v IS NOT NULL GROUP BY v "
+            f"ORDER BY n DESC, v LIMIT {max(0, limit)}",
+        )  # fmt: skip
         return [(row[0], row[1]) for row in rows]
 
     def rollup(

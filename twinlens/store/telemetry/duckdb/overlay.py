@@ -22,7 +22,8 @@ from twinlens.store.telemetry.duckdb.ddl import TABLES
 from twinlens.store.telemetry.duckdb.fields import ALIAS
 from twinlens.store.telemetry.duckdb.keys import row_key
 from twinlens.store.telemetry.duckdb.memtable import PendingProject, SpanKey
-from twinlens.store.telemetry.duckdb.places import KnownPlaces
+from twinlens.store.telemetry.duckdb.places import KnownPlaces, named_traces
+from twinlens.store.telemetry.query import Expr
 
 if TYPE_CHECKING:
     import duckdb
@@ -140,19 +141,14 @@ class Overlay:
         self, connection: duckdb.DuckDBPyConnection, view: str, where: str, params: Mapping[str, Any]
     ) -> list[Any] | None:
         """The pending rows of a view that fulfil a compiled condition; None when it needs more than the rows themselves."""
-        if "SELECT " in where:  # user text is never part of SQL, so this is a subquery
+        if tables_in(where):
             return None
         rows = list(self.rows(view).values())
         if not rows or where == f"{ALIAS[view]}.project = $project":
             return rows
-        columns: dict[str, list[Any]] = {}
-        for name in _named(view, where):
-            values = [self._project] * len(rows) if name == "project" else self._column(view, name, rows)
-            if values is None:
-                return None
-            columns[name] = values
-        pending_rows = table_of(view, columns)  # found by its name in the statement
-        assert pending_rows.num_rows == len(rows)
+        pending_rows = self._table(view, _named(view, where), rows)  # found by its name in the statement
+        if pending_rows is None:
+            return None
         fits = connection.execute(
             f"SELECT place FROM (SELECT row_number() OVER () - 1 AS place, * FROM pending_rows) {ALIAS[view]} WHERE {where}",
             {name: params[name] for name in set(re.findall(r"\$(\w+)", where))},
@@ -170,10 +166,63 @@ class Overlay:
             found.append(values)
         return list(zip(*found, strict=True))
 
+    def beside(self, view: str, sql: str) -> tuple[str, dict[str, Any], Any] | None:
+        """For a statement over one view, what it reads from instead of the table: the table's rows and the pending ones, which the
+        caller has as ``pending_rows``; the parameters that needs; and those rows. None when only the tables can answer."""
+        if tables_in(sql) > 1:
+            return None
+        names = _named(view, sql)
+        table = self._table(view, names, list(self.rows(view).values()))
+        if table is None:
+            return None
+        columns = ", ".join(f'"{name}"' for name in names)
+        gone, params = self._gone(view)
+        source = f"(SELECT {columns} FROM {view}{gone} UNION ALL SELECT {columns} FROM pending_rows) {ALIAS[view]}"
+        return source, params, table
+
+    def _gone(self, view: str) -> tuple[str, dict[str, Any]]:
+        """The condition that leaves out rows of the tables that pending ones take the place of."""
+        earlier = self.earlier_versions(view)
+        if not earlier:
+            return "", {}
+        if view != "spans":
+            key = "tkey" if view == "traces" else "skey"
+            gone = [row_key(self._project, each) for each in earlier]
+            return f" WHERE {key} NOT IN (SELECT unnest($gone::BIGINT[]))", {"gone": gone}
+        traces = [row_key(self._project, trace_id) for trace_id, _ in earlier]
+        spans = [span_id for _, span_id in earlier]
+        within = "SELECT unnest($gone_traces::BIGINT[]), unnest($gone::VARCHAR[])"
+        return f" WHERE (tkey, span_id) NOT IN ({within})", {"gone_traces": traces, "gone": spans}
+
+    def _table(self, view: str, names: Sequence[str], rows: Sequence[Any]) -> Any | None:
+        """Some columns of pending rows as Arrow has them; None when one of them is not known before it is stored."""
+        columns: dict[str, list[Any]] = {}
+        for name in names:
+            values = [self._project] * len(rows) if name == "project" else self._column(view, name, rows)
+            if values is None:
+                return None
+            columns[name] = values
+        return table_of(view, columns)
+
     def _column(self, view: str, name: str, rows: Sequence[Any]) -> list[Any] | None:
         if name == "tkey":
             return [None if row.trace_id is None else row_key(self._project, row.trace_id) for row in rows]
         return _columns[view](name, rows)
+
+
+def tables_in(sql: str) -> int:
+    """How often SQL reads one of the tables that may have pending rows. (User text is never part of SQL.)"""
+    return len(re.findall(r"\bFROM (?:traces|spans|scores)\b", sql))
+
+
+def concerns(pending: Overlay, view: str, where: Expr, *, others: bool) -> bool:
+    """Whether the answer may be another one because of pending rows; ``others``: it also looks into other views."""
+    if not pending:
+        return False
+    named = named_traces(where)
+    if others:
+        return named is None or pending.touches(named)
+    return bool(pending.rows(view)) if named is None else pending.has_rows_of(view, named)
 
 
 def _named(view: str, sql: str) -> list[str]:

@@ -14,9 +14,9 @@ from twinlens.store.telemetry.duckdb.compiler import Compiler
 from twinlens.store.telemetry.duckdb.cursor import after, decode_cursor, encode_cursor
 from twinlens.store.telemetry.duckdb.engine import one_row
 from twinlens.store.telemetry.duckdb.fields import ALIAS, DEFAULT_ORDER, IDS, alias_of
-from twinlens.store.telemetry.duckdb.overlay import Overlay, shown
+from twinlens.store.telemetry.duckdb.overlay import Overlay, concerns, shown, tables_in
 from twinlens.store.telemetry.duckdb.payloads import PayloadSource
-from twinlens.store.telemetry.duckdb.places import KnownPlaces, Source, named_traces, narrow, rows_at
+from twinlens.store.telemetry.duckdb.places import KnownPlaces, Source, narrow, rows_at
 from twinlens.store.telemetry.duckdb.reader import add_io
 from twinlens.store.telemetry.duckdb.recent import RecentWindows
 from twinlens.store.telemetry.duckdb.span_codec import columns_for, decode_spans
@@ -97,7 +97,7 @@ class Pages:
             return Page(rows=[])
         plan = _plan(view, query)
         with self._engine.read_over(query.project_id) as (connection, pending):
-            if not _concerns(pending, view, query, plan.where + str(plan.columns)):
+            if not concerns(pending, view, query.where, others=bool(tables_in(plan.where + str(plan.columns)))):
                 return self._stored_page(connection, pending, plan, load)
             if (page := self._merged_page(connection, pending, plan, load, show)) is not None:
                 return page
@@ -189,7 +189,7 @@ class Pages:
             return int(one_row(connection, counted, {**compiler.params, **source.params})[0])
 
         with self._engine.read_over(query.project_id) as (connection, pending):
-            if not _concerns(pending, view, query, where):
+            if not concerns(pending, view, query.where, others=bool(tables_in(where))):
                 return stored(connection, pending.places)
             if not pending.earlier_versions(view):
                 fresh = pending.matching(connection, view, where, compiler.params)
@@ -212,16 +212,6 @@ def _plan(view: str, query: Query) -> _Plan:
     if position is not None:
         where += f" AND {after(compiler, columns, position)}"
     return _Plan(view, query, where, compiler.params, columns, position)
-
-
-def _concerns(pending: Overlay, view: str, query: Query, sql: str) -> bool:
-    """Whether the answer may be another one because of pending rows; ``sql`` is what the query was compiled to."""
-    if not pending:
-        return False
-    named = named_traces(query.where)
-    if "SELECT " in sql:  # it looks into other views
-        return named is None or pending.touches(named)
-    return bool(pending.rows(view)) if named is None else pending.has_rows_of(view, named)
 
 
 def _sort(columns: Sequence[tuple[str, bool]], entries: list[_Entry]) -> None:

@@ -26,7 +26,9 @@ def score_columns(scores: Sequence[Score]) -> dict[str, list[Any]]:
 
 
 def column(name: str, scores: Sequence[Score]) -> list[Any] | None:
-    """One of the columns that are a field of the same name; None for others."""
+    """One of the columns that come from the score itself; None for others."""
+    if name == "metadata":
+        return [msgspec.json.encode(s.metadata).decode() if s.metadata else None for s in scores]
     return [getattr(s, name) for s in scores] if name in _COPIED else None
 
 

@@ -120,6 +120,8 @@ def column(name: str, spans: Sequence[Span]) -> list[Any] | None:
     field = _FIELD_OF.get(name)
     if field is not None:
         return [getattr(s, field) for s in spans]
+    if name in ("attributes", "metadata"):
+        return _nowhere.maps(name, spans)
     made = _MADE.get(name)
     return None if made is None else [made(s) for s in spans]
 
@@ -236,6 +238,13 @@ class SpanColumns:
             setattr(self._rare(), into, large)
         return _encode(small).decode()
 
+    def maps(self, field: str, spans: Sequence[Span]) -> list[str | None]:
+        """What SQL can look into of attributes or metadata."""
+        into = field[0]
+        found = [self._map(values, into) if (values := getattr(span, field)) else None for span in spans]
+        self._current = None
+        return found
+
     def _families(self, values: dict[str, Any]) -> dict[str, Any]:
         """Take out indexed attributes (``llm.input_messages.7.…``): each family is stored like an array with one object
         per number, so that the beginning of a growing conversation is stored once. Returns what is left."""
@@ -309,6 +318,19 @@ class SpanColumns:
             self._contexts[key] = known
         self._near[near] = known
         return known or None
+
+
+class _NoSink(PayloadSink):
+    """Takes payloads of rows that are not being stored."""
+
+    def __init__(self) -> None: ...
+
+    def form(self, text: str) -> Any:
+        """Nothing refers to it."""
+        return 0
+
+
+_nowhere = SpanColumns(_NoSink(), 0, 0)
 
 
 def columns_for(with_io: bool, with_attributes: bool) -> tuple[str, ...]:
