@@ -61,12 +61,12 @@ class Pages:
         def load(connection: duckdb.DuckDBPyConnection, pending: Overlay, rowids: list[int]) -> dict[int, TraceSummary]:
             io = "input, output, " if query.with_io else ""
             columns = f"{', '.join(trace_codec.ROW)}, {io}tkey, min_seq, max_seq, traces.rowid"
-            rows = rows_at(connection, "traces", columns, rowids)
+            rows = rows_at(connection, "traces", columns, query.project_id, rowids)
             found = {row[-1]: trace_codec.decode_summary(row) for row in rows}
             for row in rows:
                 pending.places.note(row[0], row[-4:-1])
             if query.with_io:
-                add_io(connection, query.project_id, [(found[r[-1]], r[-6:-1]) for r in rows])
+                add_io(connection, pending, query.project_id, [(found[r[-1]], r[-6:-4], r[-4:-1]) for r in rows])
             return found
 
         return self._page("traces", query, load, lambda pending, row: pending.trace(row, query.with_io))
@@ -76,7 +76,7 @@ class Pages:
         columns = columns_for(query.with_io, query.with_attributes)
 
         def load(connection: duckdb.DuckDBPyConnection, _: Overlay, rowids: list[int]) -> dict[int, Span]:
-            rows = rows_at(connection, "spans", f"spans.rowid, {', '.join(columns)}", rowids)
+            rows = rows_at(connection, "spans", f"spans.rowid, {', '.join(columns)}", query.project_id, rowids)
             source = PayloadSource(connection, query.project_id)
             spans = decode_spans([r[1:] for r in rows], source, query.with_io, query.with_attributes)
             return {row[0]: span for row, span in zip(rows, spans, strict=True)}
@@ -87,7 +87,9 @@ class Pages:
         """See ``TelemetryStore.scores``."""
 
         def load(connection: duckdb.DuckDBPyConnection, _: Overlay, rowids: list[int]) -> dict[int, Score]:
-            rows = rows_at(connection, "scores", f"{', '.join(score_codec.ROW)}, scores.rowid", rowids)
+            rows = rows_at(
+                connection, "scores", f"{', '.join(score_codec.ROW)}, scores.rowid", query.project_id, rowids
+            )
             return {row[-1]: score_codec.decode_score(row) for row in rows}
 
         return self._page("scores", query, load, lambda pending, row: pending.score(row))

@@ -31,6 +31,7 @@ class KnownPlaces:
     def __init__(self, project_id: str) -> None:
         self._project = project_id
         self._places: dict[str, Place] = {}
+        self._spans: dict[int, list[tuple[int, int]]] = {}
 
     def note(self, trace_id: str, place: Place) -> None:
         """What the row of a trace says."""
@@ -46,6 +47,31 @@ class KnownPlaces:
                 [self._project],
             ).fetchall()
         return found
+
+    def spans(self, connection: duckdb.DuckDBPyConnection, places: Sequence[Place]) -> dict[int, list[tuple[int, int]]]:
+        """Where the spans of traces are, and their keys: by the key of the trace."""
+        if missing := [place for place in places if place[0] not in self._spans]:
+            self._spans.update((tkey, []) for tkey, _, _ in missing)
+            for tkey, rowid, skey in connection.execute(
+                f"SELECT tkey, rowid, skey FROM spans WHERE {within(missing)}"
+            ).fetchall():
+                self._spans[tkey].append((rowid, skey))
+        return {tkey: self._spans[tkey] for tkey, _, _ in places}
+
+    def rows(
+        self, connection: duckdb.DuckDBPyConnection, columns: str, places: Sequence[Place], *, few_columns: bool = False
+    ) -> list[tuple[Any, ...]]:
+        """Columns of all spans of some traces. Of several traces the places of their spans are looked up first and alone: the other
+        columns are ten times wider, and only the vectors that hold the rows are looked at. ``few_columns``: they are so narrow that
+        they may be read whole where the traces are neighbours."""
+        if not places:
+            return []
+        unmet = any(tkey not in self._spans for tkey, _, _ in places)
+        if unmet and (len(places) == 1 or (few_columns and len(_ranges(places, _CLOSE)) == 1)):
+            sql = f"SELECT {columns} FROM spans WHERE {within(places)} AND project = ?"
+            return connection.execute(sql, [self._project]).fetchall()
+        found = self.spans(connection, places)
+        return rows_at(connection, "spans", columns, self._project, [rowid for of in found.values() for rowid, _ in of])
 
 
 def _ranges(places: Sequence[Place], near: int = _NEAR) -> list[tuple[int, int]]:
@@ -68,22 +94,6 @@ def within(places: Sequence[Place]) -> str:
     between = " OR ".join(f"seq BETWEEN {low} AND {high}" for low, high in _ranges(places))
     keys = f"tkey = {places[0][0]}" if len(places) == 1 else f"tkey IN ({csv([p[0] for p in places])})"
     return f"({between}) AND {keys}"
-
-
-def span_rows(
-    connection: duckdb.DuckDBPyConnection, columns: str, project_id: str, places: Sequence[Place], further: str = "true",
-    *, few_columns: bool = False,
-) -> list[tuple[Any, ...]]:  # fmt: skip
-    """Columns of all spans of some traces that fulfil a further condition. Of several traces the places of their spans are looked
-    up first and alone: the other columns are ten times wider, and only the vectors that hold the rows are looked at. ``few_columns``:
-    they are so narrow that they may be read whole where the traces are neighbours."""
-    if not places:
-        return []
-    where = f"{within(places)} AND {further} AND project = ?"
-    if len(places) == 1 or (few_columns and len(_ranges(places, _CLOSE)) == 1):
-        return connection.execute(f"SELECT {columns} FROM spans WHERE {where}", [project_id]).fetchall()
-    found = connection.execute(f"SELECT rowid FROM spans WHERE {where}", [project_id]).fetchall()
-    return rows_at(connection, "spans", columns, [place for (place,) in found])
 
 
 class Source(NamedTuple):
@@ -133,13 +143,14 @@ def named_traces(where: Expr) -> list[str] | None:
 
 
 def rows_at(
-    connection: duckdb.DuckDBPyConnection, table: str, columns: str, places: Sequence[int]
+    connection: duckdb.DuckDBPyConnection, table: str, columns: str, project_id: str, places: Sequence[int]
 ) -> list[tuple[Any, ...]]:
-    """Columns of the rows at these places, in any order."""
+    """Columns of those of the rows at these places that are the project's, in any order. So whoever finds the places by a key alone
+    need not ask for the project there: a second column doubles the cost of looking through a million rows."""
     if not places:
         return []
-    sql = f"SELECT {columns} FROM {_WANTED} JOIN {table} ON {table}.rowid = wanted.place"
-    return connection.execute(sql, {"places": list(places)}).fetchall()
+    sql = f"SELECT {columns} FROM {_WANTED} JOIN {table} ON {table}.rowid = wanted.place WHERE project = $project"
+    return connection.execute(sql, {"places": list(places), "project": project_id}).fetchall()
 
 
 def csv(numbers: Sequence[int]) -> str:

@@ -13,7 +13,7 @@ from twinlens.store.telemetry.duckdb import score_codec, trace_codec
 from twinlens.store.telemetry.duckdb.keys import row_key, span_key
 from twinlens.store.telemetry.duckdb.overlay import Overlay, shown
 from twinlens.store.telemetry.duckdb.payloads import PayloadSource
-from twinlens.store.telemetry.duckdb.places import csv, rows_at, span_rows, within
+from twinlens.store.telemetry.duckdb.places import Place, csv, rows_at, within
 from twinlens.store.telemetry.duckdb.span_codec import COLUMN_OF, columns_for, decode_spans, field_values
 
 if TYPE_CHECKING:
@@ -61,7 +61,7 @@ class Reader:
         summary = trace_codec.decode_summary(row)
         pending.places.note(trace_id, row[-3:])
         if with_io:
-            add_io(connection, project_id, [(summary, row[-5:])])
+            add_io(connection, pending, project_id, [(summary, row[-5:-3], row[-3:])])
         return summary
 
     def trace_table(
@@ -78,11 +78,10 @@ class Reader:
             found = {row.trace_id: read(row)[:-1] for t in wanted if (row := pending.traces.get(t)) is not None}
             if missing := wanted - found.keys():
                 places = connection.execute(
-                    f"SELECT rowid FROM traces WHERE tkey IN ({csv([row_key(project_id, t) for t in missing])}) AND project = ?",
-                    [project_id],
+                    f"SELECT rowid FROM traces WHERE tkey IN ({csv([row_key(project_id, t) for t in missing])})"
                 ).fetchall()
                 columns = ", ".join(f'"{name}"' for name in ("trace_id", *fields))
-                rows = rows_at(connection, "traces", columns, [place for (place,) in places])
+                rows = rows_at(connection, "traces", columns, project_id, [place for (place,) in places])
                 found |= {row[0]: row[1:] for row in rows if row[0] in missing}
         return found
 
@@ -95,7 +94,7 @@ class Reader:
             return {}
         with self._engine.read_over(project_id) as (connection, pending):
             places = pending.places.find(connection, list(spans))
-            rows = span_rows(connection, ", ".join(columns_for(with_io, with_attributes)), project_id, places)
+            rows = pending.places.rows(connection, ", ".join(columns_for(with_io, with_attributes)), places)
             for span in decode_spans(rows, PayloadSource(connection, project_id), with_io, with_attributes):
                 if span.trace_id in spans and (span.trace_id, span.span_id) not in pending.spans:
                     spans[span.trace_id].append(span)
@@ -148,7 +147,7 @@ class Reader:
             places = pending.places.find(connection, list(wanted))
             rows = [
                 row
-                for row in span_rows(connection, "trace_id, start_ns, span_id", project_id, places, few_columns=True)
+                for row in pending.places.rows(connection, "trace_id, start_ns, span_id", places, few_columns=True)
                 if row[0] in wanted and (row[0], row[2]) not in pending.spans
             ]
         rows += [(span.trace_id, span.start_ns, span.span_id) for span in pending.spans_of(wanted)]
@@ -190,10 +189,11 @@ class Reader:
         if trace_id is not None:
             where = f"{within(pending.places.find(connection, [trace_id]))} AND {where}"
         found = connection.execute(  # alone: one column instead of fifty is looked through
-            f"SELECT rowid FROM spans WHERE {where} AND span_id = ? AND project = ?", [span_id, project_id]
+            f"SELECT rowid FROM spans WHERE {where}"
         ).fetchall()
-        spans = self._whole(connection, project_id, rows_at(connection, "spans", _WHOLE, [place for (place,) in found]))
-        return [span for span in spans if trace_id in (None, span.trace_id)]
+        rows = rows_at(connection, "spans", _WHOLE, project_id, [place for (place,) in found])
+        spans = self._whole(connection, project_id, rows)
+        return [span for span in spans if span.span_id == span_id and trace_id in (None, span.trace_id)]
 
     def scores_for(self, project_id: str, trace_ids: Sequence[str]) -> dict[str, list[Score]]:
         """See ``TelemetryStore.scores_for``."""
@@ -213,10 +213,9 @@ class Reader:
         self, connection: duckdb.DuckDBPyConnection, project_id: str, trace_ids: set[str]
     ) -> list[Score]:
         places = connection.execute(  # most traces have none, and then their many columns are not looked at
-            f"SELECT rowid FROM scores WHERE tkey IN ({csv([row_key(project_id, t) for t in trace_ids])}) AND project = ?",
-            [project_id],
+            f"SELECT rowid FROM scores WHERE tkey IN ({csv([row_key(project_id, t) for t in trace_ids])})"
         ).fetchall()
-        rows = rows_at(connection, "scores", ", ".join(score_codec.ROW), [place for (place,) in places])
+        rows = rows_at(connection, "scores", ", ".join(score_codec.ROW), project_id, [place for (place,) in places])
         return [score for row in rows if (score := score_codec.decode_score(row)).trace_id in trace_ids]
 
 
@@ -227,28 +226,40 @@ def _by_trace(scores: list[Score]) -> dict[str, list[Score]]:
     return found
 
 
+#: Spans of a page's traces that are all looked up for their roots: what shows inputs mostly shows the spans' ids too.
+_MOST_SPANS = 5_000
+
+
 def add_io(
-    connection: duckdb.DuckDBPyConnection, project_id: str,
-    traces: Sequence[tuple[TraceSummary, tuple[str | None, str | None, int, int, int]]],
+    connection: duckdb.DuckDBPyConnection, pending: Overlay, project_id: str,
+    traces: Sequence[tuple[TraceSummary, tuple[str | None, str | None], Place]],
 ) -> None:  # fmt: skip
-    """Explicit input and output, else those of the root span."""
+    """Explicit input and output, given as cells, else those of the root span."""
     cells: dict[str, tuple[str | None, str | None]] = {}
-    roots = [(s, row) for s, row in traces if s.root_span_id is not None and (row[0] is None or row[1] is None)]
+    roots = {
+        (place[0], span_key(str(s.root_span_id))): (s.trace_id, s.root_span_id)
+        for s, own, place in traces
+        if s.root_span_id is not None and None in own
+    }
     if roots:
-        wanted = {(s.trace_id, s.root_span_id) for s, _ in roots}
-        keys = csv([span_key(str(s.root_span_id)) for s, _ in roots])
-        found = span_rows(
-            connection, "trace_id, span_id, input, output", project_id, [(r[2], r[3], r[4]) for _, r in roots],
-            f"skey IN ({keys})",
-        )  # fmt: skip
-        cells = {row[0]: (row[2], row[3]) for row in found if (row[0], row[1]) in wanted}
+        places = [place for s, own, place in traces if s.root_span_id is not None and None in own]
+        if sum(s.span_count for s, _, _ in traces) <= _MOST_SPANS:
+            found = pending.places.spans(connection, places)
+            rowids = [rowid for tkey, of in found.items() for rowid, skey in of if (tkey, skey) in roots]
+        else:
+            rows = connection.execute(
+                f"SELECT rowid FROM spans WHERE {within(places)} AND skey IN ({csv([k for _, k in roots])})"
+            ).fetchall()
+            rowids = [rowid for (rowid,) in rows]
+        wanted = set(roots.values())
+        for row in rows_at(connection, "spans", "trace_id, span_id, input, output", project_id, rowids):
+            if (row[0], row[1]) in wanted:
+                cells[row[0]] = row[2], row[3]
     source = PayloadSource(connection, project_id)
-    chosen = []
-    for summary, row in traces:
+    chosen: list[tuple[TraceSummary, str | None, str | None]] = []
+    for summary, (given, answer), _ in traces:
         of_root = cells.get(summary.trace_id, (None, None))
-        chosen.append(
-            (summary, row[0] if row[0] is not None else of_root[0], row[1] if row[1] is not None else of_root[1])
-        )
+        chosen.append((summary, of_root[0] if given is None else given, of_root[1] if answer is None else answer))
     source.load_cells([cell for _, i, o in chosen for cell in (i, o)])
     for summary, given, answer in chosen:
         summary.input, summary.output = source.text(given), source.text(answer)
