@@ -6,6 +6,7 @@ import json
 import random
 import threading
 from collections.abc import Callable
+from typing import Any
 
 import pytest
 
@@ -85,12 +86,13 @@ def test_some_fields_of_all_spans(telemetry: TelemetryStore, writer: Writer) -> 
     writer.submit_sync(Batch(project_id="p", spans=[make_span("t", "b", at=1.5, status_message="late")]))
     for trace_id in (spans[0].trace_id, "t"):
         skeletons = telemetry.trace_spans("p", [trace_id], with_io=False, with_attributes=False)[trace_id]
-        wanted = [tuple(getattr(span, field) for field in fields) for span in skeletons]
-        assert telemetry.span_table("p", trace_id, fields) == wanted
-    assert [row[0] for row in telemetry.span_table("p", "t", ("span_id",))] == ["c2", "b", "c1", "c0", "a"]
-    assert telemetry.span_table("p", "none", fields) == telemetry.span_table("other", "t", fields) == []
+        wanted = [[getattr(span, field) for span in skeletons] for field in fields]
+        assert telemetry.span_columns("p", trace_id, fields) == wanted
+    assert telemetry.span_columns("p", "t", ("span_id",)) == [["c2", "b", "c1", "c0", "a"]]
+    nothing: list[list[Any]] = [[] for _ in fields]
+    assert telemetry.span_columns("p", "none", fields) == telemetry.span_columns("other", "t", fields) == nothing
     with pytest.raises(InvalidArgument):
-        telemetry.span_table("p", "t", ("input",))
+        telemetry.span_columns("p", "t", ("input",))
 
 
 def test_some_fields_of_some_traces(telemetry: TelemetryStore, writer: Writer) -> None:

@@ -139,7 +139,7 @@ def questions(choose: random.Random) -> list[Callable[[DuckDBTelemetry], Any]]:
         lambda s: s.trace("p", one, with_io=io),
         lambda s: s.trace_spans("p", ids, with_io=io, with_attributes=attributes),
         lambda s: s.span_ids("p", ids),
-        lambda s: s.span_table("p", one, list(COLUMN_OF)),
+        lambda s: s.span_columns("p", one, list(COLUMN_OF)),
         lambda s: s.trace_table("p", ids, trace_codec.PLAIN),
         lambda s: s.span("p", one, span_id),
         lambda s: s.span("p", None, span_id),

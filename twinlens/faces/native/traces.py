@@ -29,7 +29,7 @@ from twinlens.faces.native.reply import (
     whole_id,
     writing,
 )
-from twinlens.faces.native.rows import PREVIEW_FIELDS, SPAN_FIELDS, ms, score_row, span_detail, span_row_of, trace_row
+from twinlens.faces.native.rows import PREVIEW_FIELDS, SPAN_FIELDS, ms, score_row, span_detail, span_rows, trace_row
 from twinlens.features.overview import bucket_seconds
 from twinlens.ingest.batch import Batch
 from twinlens.query.text_filter import parse
@@ -104,9 +104,10 @@ async def list_traces(
     telemetry = services(request).telemetry
 
     def read() -> ts.TracePage:
-        page = telemetry.traces(query)
-        found: list[TraceSummary] = page.rows
-        scores = telemetry.scores_for(allowed, [t.trace_id for t in found]) if found else {}
+        with telemetry.together():
+            page = telemetry.traces(query)
+            found: list[TraceSummary] = page.rows
+            scores = telemetry.scores_for(allowed, [t.trace_id for t in found])
         rows = [trace_row(t, scores.get(t.trace_id, ())) for t in found]
         return ts.TracePage(traces=rows, next_cursor=page.next_cursor)
 
@@ -199,12 +200,13 @@ async def get_trace(request: AnyRequest, project_id: FromPath[str], trace_id: Fr
     telemetry = services(request).telemetry
 
     def read() -> ts.TraceDetail:
-        trace = telemetry.trace(allowed, wanted)
-        if trace is None:
-            raise NotFound(f"there is no trace {wanted!r}")
-        fields = SPAN_FIELDS if trace.span_count > PREVIEWS else (*SPAN_FIELDS, *PREVIEW_FIELDS)
-        spans = telemetry.span_table(allowed, wanted, fields)
-        scores: list[Score] = telemetry.scores_for(allowed, [wanted]).get(wanted, [])
+        with telemetry.together():
+            trace = telemetry.trace(allowed, wanted)
+            if trace is None:
+                raise NotFound(f"there is no trace {wanted!r}")
+            fields = SPAN_FIELDS if trace.span_count > PREVIEWS else (*SPAN_FIELDS, *PREVIEW_FIELDS)
+            columns = telemetry.span_columns(allowed, wanted, fields)
+            scores: list[Score] = telemetry.scores_for(allowed, [wanted]).get(wanted, [])
         return ts.TraceDetail(
             trace=trace_row(trace, scores),
             root_span_id=trace.root_span_id,
@@ -215,9 +217,9 @@ async def get_trace(request: AnyRequest, project_id: FromPath[str], trace_id: Fr
             cost=trace.cost,
             public=trace.public,
             client_request_id=trace.client_request_id,
-            spans=[span_row_of(span) for span in spans[:MAX_SPANS]],
+            spans=span_rows([column[:MAX_SPANS] for column in columns]),
             scores=[score_row(score) for score in scores],
-            truncated=len(spans) > MAX_SPANS,
+            truncated=len(columns[0]) > MAX_SPANS,
         )
 
     return await in_thread(read)

@@ -139,8 +139,7 @@ class Page(msgspec.Struct, kw_only=True):
 
 
 Aggregation = Literal[
-    "count", "sum", "avg", "min", "max", "p50", "p75", "p90", "p95", "p99", "uniq", "histogram", "quantile",
-    "groups"
+    "count", "sum", "avg", "min", "max", "p50", "p75", "p90", "p95", "p99", "uniq", "histogram", "quantile", "groups"
 ]
 
 

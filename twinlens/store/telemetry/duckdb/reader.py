@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from operator import attrgetter, itemgetter
+from operator import attrgetter
 from typing import TYPE_CHECKING, Any
 
 from twinlens.domain.errors import InvalidArgument
@@ -104,38 +104,36 @@ class Reader:
             each.sort(key=lambda s: (s.start_ns, s.span_id))
         return {trace_id: found for trace_id, found in spans.items() if found}
 
-    def span_table(self, project_id: str, trace_id: str, fields: Sequence[str]) -> list[tuple[Any, ...]]:
-        """See ``TelemetryStore.span_table``."""
+    def span_columns(self, project_id: str, trace_id: str, fields: Sequence[str]) -> list[list[Any]]:
+        """See ``TelemetryStore.span_columns``."""
         if unknown := [name for name in fields if name not in COLUMN_OF]:
             raise InvalidArgument(f"{unknown[0]!r} is not a field of spans that can be read alone")
-        own = ("trace_id", "start_ns", "span_id")
         with self._engine.read_over(project_id) as (connection, pending):
-            places = pending.places.find(connection, [trace_id])
-            if not places:
-                table: list[list[Any]] = [[] for _ in (*own, *fields)]
-            else:
-                columns = ", ".join(COLUMN_OF[name] for name in (*own, *fields))
-                # by column and through Arrow: most columns say the same in every row, and no row becomes an object of its own
-                table = [
-                    column.to_pylist()
-                    for column in connection.sql(
-                        f"SELECT {columns} FROM spans WHERE {within(places)} AND project = ?", params=[project_id]
-                    )
-                    .to_arrow_table()
-                    .columns
-                ]
-        values = (field_values(name, cells) for name, cells in zip(fields, table[len(own) :], strict=True))
-        rows = zip(*table[: len(own)], zip(*values, strict=True), strict=True)
+            own = ("start_ns", "span_id")
+            columns = ", ".join(COLUMN_OF[name] for name in (*own, *fields))
+            # by column and through Arrow: most columns say the same in every row, and no row becomes an object of its own
+            cells = [
+                column.to_pylist()
+                for column in connection.sql(
+                    f"SELECT {columns} FROM spans WHERE {within(pending.places.find(connection, [trace_id]))} "
+                    "AND trace_id = ? AND project = ? ORDER BY start_ns, span_id",
+                    params=[trace_id, project_id],
+                )
+                .to_arrow_table()
+                .columns
+            ]
+        starts, ids = cells[:2]
+        table = [field_values(name, column) for name, column in zip(fields, cells[2:], strict=True)]
         fresh = [shown(span, False, False) for span in pending.spans_of([trace_id])]
-        read = attrgetter(*fields, "span_id")
-        found = [
-            (start, span_id, row)
-            for of, start, span_id, row in rows
-            if of == trace_id and (of, span_id) not in pending.spans
-        ]
-        found += [(span.start_ns, span.span_id, read(span)[:-1]) for span in fresh]
-        found.sort(key=itemgetter(0, 1))
-        return [row for _, _, row in found]
+        if not fresh:
+            return table
+        kept = [n for n, span_id in enumerate(ids) if (trace_id, span_id) not in pending.spans]
+        places = [(starts[n], ids[n]) for n in kept] + [(span.start_ns, span.span_id) for span in fresh]
+        order = sorted(range(len(places)), key=places.__getitem__)
+        for at, name in enumerate(fields):
+            column = [table[at][n] for n in kept] + [getattr(span, name) for span in fresh]
+            table[at] = [column[n] for n in order]
+        return table
 
     def span_ids(self, project_id: str, trace_ids: Sequence[str]) -> dict[str, list[str]]:
         """See ``TelemetryStore.span_ids``."""

@@ -364,8 +364,8 @@ class DuckDBTelemetry:
     def spans(self, query: Query) -> Page:
         return self._pages.spans(query)
 
-    def span_table(self, project_id: str, trace_id: str, fields: Sequence[str]) -> list[tuple[Any, ...]]:
-        return self._reader.span_table(project_id, trace_id, fields)
+    def span_columns(self, project_id: str, trace_id: str, fields: Sequence[str]) -> list[list[Any]]:
+        return self._reader.span_columns(project_id, trace_id, fields)
 
     def span_ids(self, project_id: str, trace_ids: Sequence[str]) -> dict[str, list[str]]:
         return self._reader.span_ids(project_id, trace_ids)
