@@ -11,12 +11,12 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
-import msgspec
 import sqlalchemy as sa
 from sqlalchemy.exc import SQLAlchemyError
 
 from twinlens.domain.clock import iso_ms
 from twinlens.migrate.errors import MigrationError
+from twinlens.migrate.files.reading import json_of
 from twinlens.migrate.mlflow_artifacts import StoredArtifacts
 from twinlens.migrate.mlflow_reader import IS_PROMPT, WHOLE, Part
 from twinlens.migrate.mlflow_wire import pairs_of
@@ -277,7 +277,7 @@ class DatabaseReader:
     def _whole(self, trace_ids: list[str]) -> list[dict[str, Any]]:
         spans: dict[str, list[Any]] = {}
         for row in self._rows("spans", "WHERE trace_id IN :ids ORDER BY start_time_unix_nano", ids=trace_ids):
-            spans.setdefault(row["trace_id"], []).append(msgspec.json.decode(row["content"]))
+            spans.setdefault(row["trace_id"], []).append(json_of(row["content"]))
         found: list[dict[str, Any]] = []
         for info in self._infos(
             self._rows("trace_info", "WHERE request_id IN :ids ORDER BY timestamp_ms, request_id", ids=trace_ids)
@@ -328,7 +328,7 @@ class DatabaseReader:
 
 def _plain(value: Any) -> Any:
     """A JSON column: SQLite gives its text."""
-    return msgspec.json.decode(value) if isinstance(value, str) else value
+    return json_of(value) if isinstance(value, str) else value
 
 
 def info_of(
@@ -365,4 +365,4 @@ def _assessment(row: dict[str, Any]) -> dict[str, Any]:
 
 def spans_in(text: bytes | None) -> list[dict[str, Any]]:
     """The spans of a ``traces.json``."""
-    return msgspec.json.decode(text)["spans"] if text else []
+    return json_of(text)["spans"] if text else []

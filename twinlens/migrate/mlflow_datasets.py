@@ -106,6 +106,7 @@ class DatasetWriter:
         self._ledger = ledger
         self._lock = threading.Lock()
         self._here: dict[str, str] | None = None
+        self._outputs: dict[str, Any] = {}  #: what a dataset's schema says of outputs, by its id there
         self._records: dict[str, tuple[dict[str, str], dict[str, tuple[str, str]]]] = {}
 
     def dataset(self, dataset: Dataset, experiments: dict[str, str]) -> None:
@@ -128,10 +129,11 @@ class DatasetWriter:
     def known(self) -> dict[str, str]:
         """Datasets at the target: their ids there, by the ids they came with."""
         if self._here is None:
-            self._here = {
-                str(_object(said.get("tags")).get(DATASET_ID, said["dataset_id"])): str(said["dataset_id"])
-                for said in self._reader.datasets()
-            }
+            self._here = {}
+            for said in self._reader.datasets():
+                here = str(said["dataset_id"])
+                self._here[str(_object(said.get("tags")).get(DATASET_ID, here))] = here
+                self._outputs[here] = _object(said.get("schema")).get("outputs")
         return self._here
 
     def items(self, records: list[DatasetItemRecord]) -> None:
@@ -162,7 +164,19 @@ class DatasetWriter:
             rows.setdefault(here, []).append(_record(item))
         self._ledger.keep(kept)
         for here, found in rows.items():
+            self._spare(here, found)
             self._http.post(f"{API3}/datasets/{quote(here, safe='')}/records", {"records": _text(found)})
+
+    def _spare(self, here: str, rows: list[dict[str, Any]]) -> None:
+        """MLflow 3.17 breaks on outputs that are an object where those before were none: objects come first, and where they
+        cannot they only travel along."""
+        rows.sort(key=lambda row: not isinstance(row.get("outputs"), dict))
+        for row in rows:
+            outputs = row.get("outputs")
+            if isinstance(outputs, dict) and isinstance(self._outputs.get(here), str):
+                del row["outputs"]
+            elif outputs is not None and not self._outputs.get(here):
+                self._outputs[here] = outputs if isinstance(outputs, dict) else "value"
 
     def _present(self, here: str) -> tuple[dict[str, str], dict[str, tuple[str, str]]]:
         """What a dataset holds: item ids by inputs, and (record id, inputs) by item id."""

@@ -8,6 +8,7 @@ from itertools import groupby
 from typing import Any, Protocol
 from urllib.parse import quote
 
+from twinlens.migrate.files.reading import json_of
 from twinlens.migrate.http import Http
 from twinlens.migrate.mlflow_wire import proxied
 
@@ -192,12 +193,10 @@ class RestReader:
 
     def records(self, dataset_id: str) -> Iterator[list[dict[str, Any]]]:
         """See ``MlflowReader``. They travel as JSON text inside the JSON."""
-        import msgspec
-
         params: dict[str, Any] = {"max_results": 1000}
         while True:
             answer = self._http.get(f"{API3}/datasets/{quote(dataset_id, safe='')}/records", params=params)
-            yield msgspec.json.decode(answer.get("records") or "[]")
+            yield json_of(answer.get("records") or "[]")
             if not answer.get("next_page_token"):
                 return
             params["page_token"] = answer["next_page_token"]

@@ -61,6 +61,8 @@ _PARENT = "mlflow.parentRunId"
 _EXISTS = (400, 404, 409)
 #: Fields of a version that the server sets by itself, or does not tell.
 _OF_VERSION = ("source", "storage_location", "run_id", "model_id", "run_link", "user_id", "created_ms", "updated_ms")
+#: Source of a version without files: MLflow takes no version without one, and none that could be a path of the server.
+_NO_FILES = "s3://no-files/none"
 #: Set on versions that only take the number of one that was deleted, until they are deleted themselves.
 _FILLER = f"{CARRIED}filler"
 #: Traces whose assessments are remembered.
@@ -322,7 +324,8 @@ class MlflowTarget:
     def _fill(self, name: str, known: set[int], number: int, tags: dict[str, str]) -> None:
         """Take the numbers below one: those of versions that were deleted stay taken."""
         while max(known, default=0) < number - 1:
-            body = {"name": name, "source": "dummy-source", "tags": wire.pairs_of({**tags, _FILLER: "true"})}
+            source = "dummy-source" if IS_PROMPT in tags else _NO_FILES
+            body = {"name": name, "source": source, "tags": wire.pairs_of({**tags, _FILLER: "true"})}
             known.add(made := self._create_version(body))
             self._delete_version(name, made)
 
@@ -341,7 +344,7 @@ class MlflowTarget:
             if source.startswith("runs:/"):
                 rest = source.removeprefix("runs:/").partition("/")[2]
             return f"runs:/{self._runs[run_id]}/{rest or 'model'}"
-        return "dummy-source"
+        return source if "://" in source and not source.startswith("file:") else _NO_FILES
 
     def _aliases(self, name: str, aliases: dict[str, int]) -> None:
         for alias, number in aliases.items():

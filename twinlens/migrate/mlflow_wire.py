@@ -21,6 +21,7 @@ from twinlens.domain.summary import add_spans, new_summary, note_reporters
 from twinlens.domain.trace import Scope, Span, SpanEvent, TracePatch, TraceSummary
 from twinlens.ingest.normalise import normalise
 from twinlens.ingest.otlp_json import decode_spans
+from twinlens.migrate.files.reading import json_of
 from twinlens.migrate.plain import attributes as listed
 from twinlens.migrate.restore import restore_span, restore_trace
 
@@ -322,7 +323,7 @@ def score_of(said: dict[str, Any], trace_id: str) -> Score:
     inner: dict[str, Any] = said.get(kind) or {}
     value = inner.get("value")
     if kind == "expectation" and "serialized_value" in inner:
-        value = msgspec.json.decode(inner["serialized_value"]["value"])
+        value = json_of(inner["serialized_value"]["value"])
     score = Score(
         score_id=said["assessment_id"], name=said.get("assessment_name", ""), kind=kind, trace_id=trace_id,
         span_id=said.get("span_id") or None, source=_SOURCES.get(source.get("source_type", ""), "code"),

@@ -9,6 +9,8 @@ golden.merge_records([
     {"inputs": {"question": "how", "deep": {"a": [1, 2]}}, "expectations": {"answer": "woh", "min": 0.5}},
 ])
 golden.merge_records([first])
+mixed = create_dataset(name="mixed", experiment_id=[experiment.experiment_id])
+mixed.merge_records([{"inputs": {"n": math.nan}, "outputs": {"o": 1}}, {"inputs": {"n": 1}, "outputs": ["a"]}])
 """
 EVERYTHING = """
 import math, os, pathlib, tempfile, time
@@ -47,6 +49,11 @@ client.create_registered_model("classifier", tags={"owner": "ann"}, description=
 client.create_model_version("classifier", f"models:/{model.model_id}", run_id=child.info.run_id, model_id=model.model_id)
 client.create_model_version("classifier", f"runs:/{parent.info.run_id}/files", run_id=parent.info.run_id, description="second", tags={"a": "b"})
 client.set_registered_model_alias("classifier", "champion", 2)
+
+client.create_registered_model("gaps")  # of which the first version is gone
+for _ in range(2):
+    client.create_model_version("gaps", f"runs:/{parent.info.run_id}/files", run_id=parent.info.run_id)
+client.delete_model_version("gaps", "1")
 
 mlflow.genai.register_prompt("greet", "Hello {{name}}", commit_message="first", tags={"lang": "en"})
 mlflow.genai.register_prompt("greet", [{"role": "user", "content": "Hi {{name}}"}] if False else "Hi {{name}}", commit_message="second")

@@ -161,6 +161,19 @@ def parse(body: bytes) -> Any:
             raise ValueError("nested too deep") from None
 
 
+def json_of(text: str | bytes) -> Any:
+    """The value of JSON text as Python writes it; what JSON has no number for becomes text (see ``point_value``).
+
+    Raises:
+        ValueError: it is not JSON.
+    """
+    body = text.encode("utf-8", "surrogatepass") if isinstance(text, str) else text
+    try:
+        return msgspec.json.decode(body)
+    except (msgspec.DecodeError, RecursionError):
+        return plain(parse(body))
+
+
 def an_object(value: Any, where: str) -> dict[str, Any]:
     """The value, which must be an object.
 
