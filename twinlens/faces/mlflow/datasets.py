@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import hashlib
+import json
 from typing import Any, cast
 
 import msgspec
@@ -204,7 +205,12 @@ def _json(call: Call, name: str) -> Any:
     text = call.params.text(name)
     try:
         return msgspec.json.decode(text) if text else None
-    except (msgspec.DecodeError, UnicodeEncodeError, RecursionError) as error:
+    except msgspec.DecodeError:  # perhaps with NaN and Infinity, as the client writes them: kept as text
+        try:
+            return json.loads(text or "", parse_constant=str)
+        except (ValueError, RecursionError) as error:
+            raise invalid(f"Invalid value for parameter '{name}': not JSON ({error}).") from None
+    except (UnicodeEncodeError, RecursionError) as error:
         raise invalid(f"Invalid value for parameter '{name}': not JSON ({error}).") from None
 
 
