@@ -17,7 +17,7 @@ from typing import TypeVar
 import msgspec
 import sqlalchemy as sa
 
-from twinlens.domain.errors import InvalidArgument, NotFound, PermissionDenied
+from twinlens.domain.errors import AlreadyExists, InvalidArgument, NotFound, PermissionDenied
 from twinlens.domain.grant import (
     DENY,
     NAMED_TYPES,
@@ -181,8 +181,11 @@ class Permissions:
         """Set what is given.
 
         Raises:
-            NotFound, AlreadyExists, InvalidArgument: as above.
+            NotFound, AlreadyExists: as above.
+            InvalidArgument: as above, or nothing is given.
         """
+        if name is None and description is None:
+            raise InvalidArgument("At least one of 'name' or 'description' must be provided to update a role.")
         old = self.role(project_id, role_id)
         with self._audit.together():
             self._store.change_role(
@@ -206,13 +209,22 @@ class Permissions:
 
     # --- grants ----------------------------------------------------------------------------------------------------
     def add_grant(self, project_id: str, role_id: int, resource_type: str, pattern: str, permission: str) -> Grant:
-        """Grant something to a role, or change what it has.
+        """Grant something to a role.
 
         Raises:
             NotFound: there is no such role.
+            AlreadyExists: it has a grant on this; ``change_grant`` gives another permission.
             InvalidArgument: a type, pattern or permission that does not exist or go together.
         """
-        self.role(project_id, role_id)
+        _check_grant(resource_type, pattern, permission)
+        held = self.role(project_id, role_id).grants
+        if any((grant.resource_type, grant.resource_pattern) == (resource_type, pattern) for grant in held):
+            raise AlreadyExists(
+                f"A grant on resource_type={resource_type}, resource={pattern} already exists: change or remove it."
+            )
+        return self._put(project_id, role_id, resource_type, pattern, permission)
+
+    def _put(self, project_id: str, role_id: int, resource_type: str, pattern: str, permission: str) -> Grant:
         _check_grant(resource_type, pattern, permission)
         told = {"resource_type": resource_type, "resource": pattern, "permission": permission}
         with self._change("update", project_id, role_id, **told):
@@ -227,7 +239,7 @@ class Permissions:
         old = self._store.grant(project_id, grant_id)
         if old is None:
             raise NotFound(f"Role permission with id={grant_id} not found")
-        return self.add_grant(project_id, old.role_id, old.resource_type, old.resource_pattern, permission)
+        return self._put(project_id, old.role_id, old.resource_type, old.resource_pattern, permission)
 
     def remove_grant(self, project_id: str, grant_id: int) -> None:
         """Take a grant away.
@@ -248,8 +260,10 @@ class Permissions:
 
         Raises:
             NotFound: there is no such role.
+            AlreadyExists: the user has it.
         """
-        self.role(project_id, role_id)
+        if any(one.user_id == user_id for one in self.assignments(project_id, role_id)):
+            raise AlreadyExists(f"The user has the role with id={role_id} already")
         with self._change("update", project_id, role_id, user=user_id):
             return self._store.assign(project_id, role_id, user_id)
 
@@ -276,7 +290,7 @@ class Permissions:
         """Grant something to one user: kept in a role of the user's own.
 
         Raises:
-            InvalidArgument: as ``add_grant``.
+            AlreadyExists, InvalidArgument: as ``add_grant``.
         """
         _check_grant(resource_type, resource_id, permission)
         name = _own_role(user_id)

@@ -151,6 +151,7 @@ DIFFERENCES: list[tuple[str, str, str]] = [
     ("POST /traces {'experiment_id': '{e2}'", ".execution_time_ms", "a trace that has not ended has no duration"),
     ("PATCH /traces/{v2}", ".request_metadata", "ours tells the schema's version in every answer"),
     ("GET /traces", ".request_metadata", "ours tells the schema's version in every answer"),
+    ("PATCH //api/3.0/mlflow/datasets/", ".dataset", "ours answers with the dataset, which the protocol has a field for"),
     ("POST //api/3.0/mlflow/datasets/", ".digest", "the digest of nothing is no part of the protocol"),
     ("POST /runs/search", "inputs.model_inputs", "MLflow tells a run's model inputs in runs/get only"),
 ]  # fmt: skip

@@ -61,6 +61,10 @@ def test_the_real_clients(secured: LiveServer) -> None:
         "old password": "UNAUTHENTICATED",
         "new password": "ok",
         "effective": "EDIT",
+        "granted twice": "RESOURCE_ALREADY_EXISTS",
+        "added twice": "RESOURCE_ALREADY_EXISTS",
+        "assigned twice": "RESOURCE_ALREADY_EXISTS",
+        "nothing changed": "INVALID_PARAMETER_VALUE",
         "granted": ["ok", "ok", "ok", "ok"],
         "denied": [DENIED, DENIED, "ok", DENIED],  # a search finds nothing there
         "found": [True],

@@ -179,6 +179,10 @@ DATASETS = [
     post(f"{V3}/datasets/search", {"experiment_ids": ["{e1}"]}),
     post(f"{V3}/datasets/search", {"filter_string": "name = 'nope'"}),
     post(f"{V3}/datasets/search", {"filter_string": "bogus"}),
+    patch(V3 + "/datasets/{d1}/tags", {"tags": '{"team": null, "lang": "en"}'}),
+    post(
+        f"{V3}/datasets/search", {"experiment_ids": ["{e1}"], "filter_string": "tags.team = 'a' AND tags.lang = 'en'"}
+    ),
     get(V3 + "/datasets/{d1}/experiment-ids"),
     get(f"{V3}/datasets/d-nope"),
     get(V3 + "/datasets/{d1}/records"),

@@ -91,7 +91,7 @@ def delete(call: Call) -> Reply:
 def set_tags(call: Call) -> Reply:
     """Add tags."""
     call.params.required("tags")
-    tags = _object(call, "tags") or {}
+    tags = {key: value for key, value in (_object(call, "tags") or {}).items() if value is not None}  # null: as it was
     return _reply(call, call.services.evaluation_datasets.set_tags(call.project_id, call.path["dataset_id"], tags))
 
 

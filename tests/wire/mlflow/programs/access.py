@@ -94,6 +94,7 @@ told["new password"] = outcome(auth.get_user, "vera")
 become(*ADMIN)
 auth.grant_user_permission("vera", "experiment", private, "EDIT")
 auth.grant_user_permission("vera", "experiment", open_to_all, "DENY")
+told["granted twice"] = outcome(auth.grant_user_permission, "vera", "experiment", private, "MANAGE")
 told["effective"] = auth.get_user_permission("vera", "experiment", private).permission
 become("vera", "another horse")
 told["granted"] = may(private, runs[private])
@@ -112,11 +113,14 @@ become(*ADMIN)
 role = auth.create_role("default", "curators", "They curate")
 told["role"] = [role.name, role.workspace, role.description]
 permission = auth.add_role_permission(role.id, "registered_model", "model-a", "READ")
+told["added twice"] = outcome(auth.add_role_permission, role.id, "registered_model", "model-a", "EDIT")
 told["bad type"] = outcome(auth.add_role_permission, role.id, "planet", "*", "READ")
 told["bad permission"] = outcome(auth.add_role_permission, role.id, "experiment", "*", "NO_PERMISSIONS")
 permission = auth.update_role_permission(permission.id, "MANAGE")
 told["updated permission"] = permission.permission
 auth.assign_role("nora", role.id)
+told["assigned twice"] = outcome(auth.assign_role, "nora", role.id)
+told["nothing changed"] = outcome(auth.update_role, role.id)
 told["members"] = len(auth.list_role_users(role.id))
 told["roles of nora"] = [r.name for r in auth.list_user_roles("nora")]
 told["all roles"] = [r.name for r in auth.list_all_roles() if not r.name.startswith("__")]
