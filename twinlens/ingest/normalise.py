@@ -54,12 +54,15 @@ class _Group:
         }
 
 
+#: When the spans of a trace said a field, or an entry (second) of one that is a map: the start of the latest that did.
+_Said = dict[tuple[str, str | None], int]
+
 #: Exporters that know more about a span than plain OTLP says (see ``domain.merge.SOURCE_RANK``).
 _SOURCES = {"langfuse": "langfuse", "mlflow": "mlflow"}
 
 
 def normalise(raw_spans: Sequence[RawSpan]) -> tuple[list[Span], list[TracePatch]]:
-    """Canonical spans in the order given, and at most one patch per trace with what the spans say about it.
+    """Canonical spans in the order given, and what they say about their traces: a patch per trace and time of saying.
 
     Args:
         raw_spans: decoded spans; their ``resource`` and ``scope`` objects are shared by reference, also by the result.
@@ -67,6 +70,7 @@ def normalise(raw_spans: Sequence[RawSpan]) -> tuple[list[Span], list[TracePatch
     groups: dict[tuple[int, int], _Group] = {}
     spans: list[Span] = []
     patches: dict[str, TracePatch] = {}
+    said: dict[str, _Said] = {}
     for raw in raw_spans:
         key = (id(raw.resource), id(raw.scope))
         group = groups.get(key)
@@ -76,8 +80,8 @@ def normalise(raw_spans: Sequence[RawSpan]) -> tuple[list[Span], list[TracePatch
         span = _span(raw, group, plan)
         spans.append(span)
         if plan.trace or group.tag_values or plan.collected:
-            _patch(patches, raw, span, group, plan)
-    return spans, list(patches.values())
+            _patch(patches, said, raw, span, group, plan)
+    return spans, [part for patch in patches.values() for part in _by_time(patch, said.get(patch.trace_id))]
 
 
 def _span(raw: RawSpan, group: _Group, plan: Plan) -> Span:
@@ -275,8 +279,14 @@ def _exception(events: list[SpanEvent]) -> str:
     return ""
 
 
-def _patch(patches: dict[str, TracePatch], raw: RawSpan, span: Span, group: _Group, plan: Plan) -> None:
-    """Add what one span says about its trace."""
+def _patch(
+    patches: dict[str, TracePatch], said: dict[str, _Said], raw: RawSpan, span: Span, group: _Group, plan: Plan
+) -> None:  # fmt: skip
+    """Add what one span says about its trace; the latest span that says a thing has the last word, in whatever order they come.
+
+    Args:
+        said: by trace, when what has been said.
+    """
     patch = patches.get(raw.trace_id)
     if patch is None:
         has_own = plan.trace or any(f.startswith("trace.") for f, _ in plan.collected)
@@ -287,8 +297,10 @@ def _patch(patches: dict[str, TracePatch], raw: RawSpan, span: Span, group: _Gro
         )
     elif group.tag_values and patch.tag_values is not group.tag_values:
         patch.tag_values = {**(patch.tag_values or {}), **group.tag_values}
-    newer = raw.start_ns >= patch.said_ns  # the latest span has the last word, in whatever order they come
     patch.said_ns = max(raw.start_ns, patch.said_ns)
+    times = said.get(raw.trace_id)
+    if times is None:
+        times = said[raw.trace_id] = {}
     if plan.trace:
         found: dict[str, Any] = {}
         missed: dict[str, str | None] = {}
@@ -299,12 +311,37 @@ def _patch(patches: dict[str, TracePatch], raw: RawSpan, span: Span, group: _Gro
             before = getattr(patch, field)
             if field in ("tags", "prompts"):
                 setattr(patch, field, list(dict.fromkeys([*(before or ()), *value])))
-            elif newer or before is None:
+            elif raw.start_ns >= times.get((field, None), 0):
                 setattr(patch, field, value)
+                times[field, None] = raw.start_ns
     for field, entries in plan.collected:
         if field.startswith("trace."):
             collected = _collect(entries, raw.attributes)
             if collected:
                 target = field.removeprefix("trace.")
-                before = getattr(patch, target) or {}
-                setattr(patch, target, {**before, **collected} if newer else {**collected, **before})
+                merged = dict(getattr(patch, target) or {})
+                for key, value in collected.items():
+                    if raw.start_ns >= times.get((target, key), 0):
+                        merged[key] = value
+                        times[target, key] = raw.start_ns
+                setattr(patch, target, merged)
+
+
+def _by_time(patch: TracePatch, said: _Said | None) -> list[TracePatch]:
+    """The patch in parts that hold what was said at one time each, oldest first, so that other requests can be older or newer."""
+    older = {time for time in said.values() if time < patch.said_ns} if said else None
+    if not said or not older:
+        return [patch]
+    parts = {time: TracePatch(trace_id=patch.trace_id, said_ns=time) for time in sorted(older)}
+    for (field, key), time in said.items():
+        part = parts.get(time)
+        if part is None:
+            continue
+        if key is None:
+            setattr(part, field, getattr(patch, field))
+            setattr(patch, field, None)
+        else:
+            mine: dict[str, Any] = getattr(patch, field)
+            setattr(part, field, {**(getattr(part, field) or {}), key: mine[key]})
+            setattr(patch, field, {name: value for name, value in mine.items() if name != key} or None)
+    return [*parts.values(), patch]

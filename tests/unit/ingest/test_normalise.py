@@ -4,15 +4,26 @@ from __future__ import annotations
 
 from typing import Any
 
+import msgspec
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from twinlens.domain.otlp import RawSpan
-from twinlens.domain.trace import Scope, Span, SpanEvent, TracePatch
+from twinlens.domain.patch import apply_patch
+from twinlens.domain.summary import new_summary
+from twinlens.domain.trace import Scope, Span, SpanEvent, SummaryState, TracePatch, TraceSummary
 from twinlens.ingest.dialects.plan import MAX_PLANS, planner_for
 from twinlens.ingest.dialects.rule import Source, json_text, nested
 from twinlens.ingest.normalise import normalise
 
 PLAIN = Scope(name="test")
+#: What spans may say about their trace.
+SAID: dict[str, st.SearchStrategy[Any]] = {
+    "langfuse.trace.name": st.sampled_from(["a", "b", ""]), "langfuse.trace.public": st.booleans(),
+    "langfuse.trace.input": st.sampled_from(["1", "2"]), "langfuse.trace.tags": st.lists(st.sampled_from("xyz"), max_size=2),
+    "langfuse.trace.metadata.k": st.sampled_from(["v", "w"]),
+}  # fmt: skip
 
 
 def raw(attributes: dict[str, Any] | None = None, **fields: Any) -> RawSpan:
@@ -243,3 +254,21 @@ def test_plans_are_bounded() -> None:
     for i in range(MAX_PLANS + 10):
         planner.plan({f"k{i}": 1})
     assert len(planner._plans) <= MAX_PLANS
+
+
+@given(st.data())
+def test_what_spans_say_about_their_trace_ends_the_same_in_any_order_and_cut(data: st.DataObject) -> None:
+    said = data.draw(st.lists(st.fixed_dictionaries({}, optional=SAID), min_size=1, max_size=6))
+    spans = [raw(one, span_id=f"{n:016x}", start_ns=100 + n, end_ns=200) for n, one in enumerate(said, 1)]
+
+    def told(*requests: list[RawSpan]) -> TraceSummary:
+        summary = new_summary("1" * 32, 1)
+        for request in requests:
+            for patch in normalise(request)[1]:
+                apply_patch(summary, patch, 1_000)
+        return msgspec.structs.replace(summary, state=SummaryState())
+
+    shuffled = data.draw(st.permutations(spans))
+    cut = data.draw(st.integers(0, len(spans)))
+    twice = data.draw(st.sampled_from(spans))
+    assert told(shuffled[:cut], [*shuffled[cut:], twice]) == told(spans)
