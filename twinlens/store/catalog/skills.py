@@ -202,16 +202,15 @@ class SkillTable:
     # --- contents ---------------------------------------------------------------------------------------------------
     def keep(self, texts: Mapping[str, str], others: Mapping[str, bytes]) -> None:
         """Store contents by hash: texts, and in pieces what is no text. Those that are there stay."""
-        rows: list[dict[str, Any]] = [{"sha256": digest, "content": text} for digest, text in texts.items()]
-        pieces: list[dict[str, Any]] = [
-            {"sha256": digest, "piece": at // PIECE, "data": content[at : at + PIECE]}
-            for digest, content in others.items()
-            for at in range(0, len(content), PIECE)
-        ]
-        for table, new in ((skill_files, rows), (skill_pieces, pieces)):
-            insert = upsert(self._c, table).on_conflict_do_nothing()
-            for at in range(0, len(new), _CHUNK):
-                self._c.execute(insert, [row | {"project_id": self._project} for row in new[at : at + _CHUNK]])
+        insert = upsert(self._c, skill_files).on_conflict_do_nothing()
+        rows = [{"project_id": self._project, "sha256": digest, "content": text} for digest, text in texts.items()]
+        for at in range(0, len(rows), _CHUNK):
+            self._c.execute(insert, rows[at : at + _CHUNK])
+        insert = upsert(self._c, skill_pieces).on_conflict_do_nothing()
+        for digest, content in others.items():
+            keys = {"project_id": self._project, "sha256": digest}
+            for at in range(0, len(content), PIECE):  # one at a time: a copy of the whole would double what is held
+                self._c.execute(insert, keys | {"piece": at // PIECE, "data": content[at : at + PIECE]})
 
     def texts(self, digests: Sequence[str]) -> dict[str, str]:
         """Those of these texts that are there, by hash."""
