@@ -137,6 +137,28 @@ def test_a_user_without_a_role_sees_only_what_is_granted(secured: LiveServer) ->
             assert client.post(f"{servers}/a.b%2Fmine/versions", json=version).status_code == 200
             assert client.get(f"{servers}/a.b%2Ftheirs").status_code == 403
             assert client.post(servers, json={"name": "a.b/another"}).status_code == 403
+            skills = "/api/3.0/mlflow/skills"
+            for name in ("@a/mine", "theirs"):
+                body = {"source": "https://git.example/s.git"}
+                owner.post(f"{skills}/{name}/versions", json=body).raise_for_status()
+            grant |= {"resource_type": "skill", "resource_id": "@a/mine"}
+            owner.post("/api/3.0/mlflow/users/permissions/grant", json=grant).raise_for_status()
+            assert [one["name"] for one in client.get(skills).json()["skills"]] == ["mine"]
+            assert client.post(f"{skills}/@a/mine/tags", json={"key": "k", "value": "v"}).status_code == 200
+            several = {
+                "organization": "a",
+                "skills": [{"name": "mine", "source": "x", "digest": "x"}, {"name": "other"}],
+            }
+            for verb, path, sent in (
+                ("GET", "/theirs", None), ("POST", "/theirs/versions", body), ("DELETE", "/@a/mine", None),
+                ("POST", "", {"name": "mine"}), ("POST", "/bulk-register", several),
+            ):  # fmt: skip
+                assert client.request(verb, skills + path, json=sent).status_code == 403, path
+            assert [one["name"] for one in client.get("/api/public/unstable/skills").json()["data"]] == ["@a/mine"]
+            assert client.get("/api/public/unstable/skills/theirs?version=1").status_code == 403
+            assert client.get("/api/public/unstable/skills/%40a%2Fmine?version=1").status_code == 200
+            listed = client.get("/api/twinlens/v1/projects/default/skills").json()["skills"]
+            assert [one["name"] for one in listed] == ["@a/mine"]
             # What names a thing goes by its grants on every face; what reaches over the whole project is not allowed.
             native = "/api/twinlens/v1/projects/default"
             assert client.get("/api/public/traces").json()["data"] == []
