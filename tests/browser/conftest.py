@@ -3,11 +3,21 @@
 from __future__ import annotations
 
 import shutil
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator, Iterator
 from pathlib import Path
 
 import pytest
-from playwright.sync_api import Browser, BrowserContext, ConsoleMessage, Page, Response, expect, sync_playwright
+from playwright.sync_api import (
+    Browser,
+    BrowserContext,
+    ConsoleMessage,
+    Dialog,
+    Page,
+    Request,
+    Response,
+    expect,
+    sync_playwright,
+)
 
 import twinlens
 
@@ -18,6 +28,7 @@ FLAGS = [
 WEB = Path(twinlens.__file__).parent / "web"
 
 OpenPage = Callable[..., Page]
+FAILED = pytest.StashKey[bool]()
 
 expect.set_options(timeout=45_000)  # ends as soon as it holds; three browsers share two cores
 
@@ -43,14 +54,63 @@ def browser() -> Iterator[Browser]:
         found.close()
 
 
+class Visitor:
+    """A page that tests of a worker take over one after the other: a new one costs two seconds of computing each time."""
+
+    def __init__(self, browser: Browser) -> None:
+        self._browser = browser
+        self._page: Page | None = None
+
+    def borrow(self) -> Page:
+        """The page, as new: no storage, no cookie, no permission."""
+        if self._page is None:
+            self._page = self._browser.new_context(reduced_motion="reduce").new_page()
+        return self._page
+
+    def give_back(self, *, fine: bool) -> None:
+        """Forget what the test left; all of it, page and process, when the test failed."""
+        if self._page is None:
+            return
+        page, context = self._page, self._page.context
+        if not fine or page.is_closed() or len(context.pages) > 1:
+            context.close()
+            self._page = None
+            return
+        if page.url.startswith("http"):
+            page.evaluate("() => { localStorage.clear(); sessionStorage.clear() }")
+        page.goto("about:blank")
+        context.clear_cookies()
+        context.clear_permissions()
+
+
+@pytest.fixture(scope="session")
+def visitor(browser: Browser) -> Visitor:
+    """The page that tests share, one at a time."""
+    return Visitor(browser)
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport(
+    item: pytest.Item, call: pytest.CallInfo[None]
+) -> Generator[None, pytest.TestReport, pytest.TestReport]:
+    """Let fixtures know how the test went."""
+    report = yield
+    if report.failed:
+        item.stash[FAILED] = True
+    return report
+
+
 @pytest.fixture
-def open_page(browser: Browser) -> Iterator[OpenPage]:
+def open_page(browser: Browser, visitor: Visitor, request: pytest.FixtureRequest) -> Iterator[OpenPage]:
     """``open_page(url, theme="dark", width=1280, allow=("404",))``.
 
     At the end of the test no page may have logged an error, thrown, answered with a dialog or asked another host for
     anything. ``allow`` names texts that expected errors contain; ``init`` is JavaScript that runs before the page's own.
+    The first page of a test is one that others had before; every further one and one with ``init`` or ``on_response`` is new.
     """
     contexts: list[BrowserContext] = []
+    listeners: list[tuple[Page, str, Callable[..., object]]] = []
+    borrowed: list[Page] = []
     troubles: list[str] = []
 
     def open_(
@@ -63,13 +123,14 @@ def open_page(browser: Browser) -> Iterator[OpenPage]:
         init: str = "",
         on_response: Callable[[Response], None] | None = None,
     ) -> Page:
-        context = browser.new_context(
-            viewport={"width": width, "height": height},
-            color_scheme="dark" if theme == "dark" else "light",
-            reduced_motion="reduce",
-        )
-        contexts.append(context)
-        page = context.new_page()
+        if init or on_response or borrowed:  # (what a test weighs may not come from a cache)
+            contexts.append(browser.new_context(reduced_motion="reduce"))
+            page = contexts[-1].new_page()
+        else:
+            page = visitor.borrow()
+            borrowed.append(page)
+        page.set_viewport_size({"width": width, "height": height})
+        page.emulate_media(color_scheme="dark" if theme == "dark" else "light", reduced_motion="reduce")
         origin = "/".join(url.split("/")[:3])
 
         def note(text: str) -> None:
@@ -80,23 +141,32 @@ def open_page(browser: Browser) -> Iterator[OpenPage]:
             if message.type in ("error", "warning"):
                 note(f"console: {message.text}")
 
-        page.on("console", console)
-        page.on("pageerror", lambda error: note(f"thrown: {error}"))
-        page.on("dialog", lambda dialog: (note(f"dialog: {dialog.message}"), dialog.dismiss()))
-        page.on(
-            "request",
-            lambda request: (
-                None if request.url.startswith((origin, "data:", "blob:")) else note(f"foreign: {request.url}")
-            ),
-        )
+        def dialog(opened: Dialog) -> None:
+            note(f"dialog: {opened.message}")
+            opened.dismiss()
+
+        def request_(request: Request) -> None:
+            if not request.url.startswith((origin, "data:", "blob:")):
+                note(f"foreign: {request.url}")
+
+        handlers: dict[str, Callable[..., object]] = {
+            "console": console, "dialog": dialog, "request": request_,
+            "pageerror": lambda error: note(f"thrown: {error}"), "response": on_response or (lambda _: None),
+        }  # fmt: skip
+        for event, handler in handlers.items():
+            page.on(event, handler)  # type: ignore[call-overload]
+            listeners.append((page, event, handler))
         if init:
             page.add_init_script(init)
-        if on_response:
-            page.on("response", on_response)
         page.goto(url)
         return page
 
     yield open_
     for context in contexts:
         context.close()
+    for page, event, handler in listeners:
+        if page in borrowed:
+            page.remove_listener(event, handler)
+    if borrowed:
+        visitor.give_back(fine=not request.node.stash.get(FAILED, False) and not troubles)
     assert not troubles, "\n".join(troubles)

@@ -60,6 +60,7 @@ class MlflowPage:
                 self.send_response(200)
                 self.send_header("Content-Type", mimetypes.guess_type(path.name)[0] or "application/octet-stream")
                 self.send_header("Content-Length", str(len(body)))
+                self.send_header("Cache-Control", "max-age=3600")
                 self.end_headers()
                 self.wfile.write(body)
 

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import pytest
-from playwright.sync_api import Browser, Page, expect
+from playwright.sync_api import Browser, BrowserContext, Page, expect
 
 from tests.browser.mlflow_page import MlflowPage
 from tests.servers import LiveServer
@@ -124,14 +124,21 @@ def site(
         yield proxy, data
 
 
-@pytest.fixture
-def walk(browser: Browser, site: tuple[MlflowPage, dict[str, Any]]) -> Iterator[Walk]:
-    """A fresh page; what it asked and logged is checked at the end."""
+@pytest.fixture(scope="module")
+def context(browser: Browser) -> Iterator[BrowserContext]:
+    """One visitor: the page is 20 MB of script, which a new one would have to load and compile for every test."""
     context = browser.new_context(viewport={"width": 1400, "height": 900}, reduced_motion="reduce")
     # The page's introductions would cover it.
     context.add_init_script(
         "for (const key of Object.keys(localStorage)) { if (key.includes('modal')) localStorage.setItem(key, 'true') }"
     )
+    yield context
+    context.close()
+
+
+@pytest.fixture
+def walk(context: BrowserContext, site: tuple[MlflowPage, dict[str, Any]]) -> Iterator[Walk]:
+    """A fresh page; what it asked and logged is checked at the end."""
     page, errors = context.new_page(), list[str]()
     # Failed requests are told by the proxy, with their answers; the notice about resizing is the browser's own.
     ignored = ("Failed to load resource", "ResizeObserver loop")
@@ -143,7 +150,7 @@ def walk(browser: Browser, site: tuple[MlflowPage, dict[str, Any]]) -> Iterator[
     site[0].failed.clear()
     found = Walk(page, *site, errors)
     yield found
-    context.close()
+    page.close()
     found.check()
 
 
