@@ -21,6 +21,11 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     items.sort(key=lambda item: ranks[item.path])
 
 
+def pytest_make_parametrize_id(config: pytest.Config, val: object, argname: str) -> str | None:
+    """Bytes don't name a test: an archive holds the moment it was made, and all workers must find the same tests."""
+    return argname if isinstance(val, bytes) else None
+
+
 @pytest.fixture(scope="session")
 def real_mlflow(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     """The URL of one ``mlflow server`` for all who write things of their own names and look at nothing else."""
