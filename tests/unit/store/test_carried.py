@@ -26,7 +26,8 @@ def test_every_table_is_carried_or_stays_for_a_reason() -> None:
 def test_rows_can_be_told_apart_and_hold_no_secret() -> None:
     for table in row_tables(managed=True):
         assert "project_id" in table.primary_key, table.name
-        assert not any(isinstance(column.type, sa.LargeBinary) for column in table.c), table.name
+        binary = {f"{table.name}.{c.name}" for c in table.c if isinstance(c.type, sa.LargeBinary)}
+        assert binary <= {"skill_pieces.data"}, "sealed secrets are bytes too: are these meant to travel?"
         kept = [c.name for c in table.c if c.name != SEALED and any(word in c.name for word in _SUSPECT)]
         assert not kept, f"{table.name}: is {kept} a secret? Name its column {SEALED!r}, or have the table stay."
         if SEALED in table.c:

@@ -34,9 +34,10 @@ class Store(msgspec.Struct):
 def filled(folder: Path, store: str) -> Store:
     address = f"sqlite:///{folder}/mlflow.db" if store == "sqlite" else f"{folder}/mlruns"
     uri = address if store == "sqlite" else f"file://{folder}/mlruns"
-    program, looking = EVERYTHING, LOOK
     if store == "folder":  # which has no evaluation datasets
-        program, looking = program.replace(DATASETS, ""), looking.replace(LOOK_DATASETS, "")
+        program, looking = EVERYTHING.replace(DATASETS, ""), LOOK.replace(LOOK_DATASETS, "")
+    else:
+        program, looking = EVERYTHING.replace("math.nan}", "2}"), LOOK  # PostgreSQL's JSON has no NaN
     with MlflowPeer(uri, folder, MLFLOW_ALLOW_FILE_STORE="true") as peer:
         peer.run(program)
         return Store(address, uri, looking, peer.run(looking))
