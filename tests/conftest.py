@@ -7,9 +7,13 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from httpx._config import DEFAULT_TIMEOUT_CONFIG
 
 from tests.mlflow_server import mlflow_server
 from tests.servers import LiveServer
+
+#: httpx gives up after five seconds unless told otherwise; a server that loads a library on a busy machine may need more.
+DEFAULT_TIMEOUT_CONFIG.read = DEFAULT_TIMEOUT_CONFIG.write = DEFAULT_TIMEOUT_CONFIG.connect = 60.0
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
