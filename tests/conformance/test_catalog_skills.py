@@ -6,20 +6,22 @@ import io
 import itertools
 import tarfile
 from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
 
 import msgspec
 import pytest
 import sqlalchemy as sa
 
 from twinlens.domain.errors import AlreadyExists, InvalidArgument, NotFound
+from twinlens.domain.skill import SkillVersion
 from twinlens.domain.skill_source import SkillSource
 from twinlens.features.permissions import Permissions
 from twinlens.features.projects import Projects
 from twinlens.features.secrets import Hasher
 from twinlens.features.skill_registry import NewVersion, SkillRegistry, SkillSearch
-from twinlens.features.skills import SkillFilter, Skills
+from twinlens.features.skills import SkillFilter, Skills, add_version
 from twinlens.store.catalog.engine import Catalog
-from twinlens.store.catalog.skills import PIECE, skill_files, skill_pieces, skill_versions, skills
+from twinlens.store.catalog.skills import PIECE, SkillTable, skill_files, skill_pieces, skill_versions, skills
 
 TEXT = "---\nname: review\ndescription: Review code.\n---\n"
 GIT = SkillSource(type="git", location="https://git.example/s.git", ref="v1")
@@ -162,3 +164,18 @@ def test_rows_of_older_versions(catalog: Catalog) -> None:
     assert ([file.path for file in found.files], found.version_tags) == (["SKILL.md"], {"k": "v"})
     library.delete_version("a", "review", 1)
     assert [kept(catalog, table) for table in (skills, skill_versions, skill_files)] == [0, 0, 0]
+
+
+def test_contents_taken_again_while_their_last_version_goes(catalog: Catalog) -> None:
+    """Two skills share a file: the one that comes keeps it, though the one that goes was the last to refer to it."""
+    library, _ = both(catalog)
+    library.create_version("a", [("SKILL.md", TEXT, None)])
+    row = SkillVersion(version_id="", name="other", version=0, description="", frontmatter={})
+    with ThreadPoolExecutor(1) as beside:
+        with catalog.write() as connection:
+            add_version(SkillTable(connection, "a"), row, {"SKILL.md": TEXT.encode()}, 1)
+            going = beside.submit(library.delete_version, "a", "review", 1)
+            with pytest.raises(TimeoutError):
+                going.result(0.3)  # it waits for this one
+        going.result()
+    assert (kept(catalog, skill_versions), kept(catalog, skill_files)) == (1, 1)

@@ -201,16 +201,25 @@ class SkillTable:
 
     # --- contents ---------------------------------------------------------------------------------------------------
     def keep(self, texts: Mapping[str, str], others: Mapping[str, bytes]) -> None:
-        """Store contents by hash: texts, and in pieces what is no text. Those that are there stay."""
-        insert = upsert(self._c, skill_files).on_conflict_do_nothing()
-        rows = [{"project_id": self._project, "sha256": digest, "content": text} for digest, text in texts.items()]
+        """Store contents by hash: texts, and in pieces what is no text. Those that are there stay, also for a ``sweep`` that runs now."""
+        insert = self._keeping(skill_files)
+        rows = [
+            {"project_id": self._project, "sha256": digest, "content": text} for digest, text in sorted(texts.items())
+        ]
         for at in range(0, len(rows), _CHUNK):
             self._c.execute(insert, rows[at : at + _CHUNK])
-        insert = upsert(self._c, skill_pieces).on_conflict_do_nothing()
-        for digest, content in others.items():
+        insert = self._keeping(skill_pieces)
+        for digest, content in sorted(others.items()):  # in ``sweep``'s order
             keys = {"project_id": self._project, "sha256": digest}
             for at in range(0, len(content), PIECE):  # one at a time: a copy of the whole would double what is held
                 self._c.execute(insert, keys | {"piece": at // PIECE, "data": content[at : at + PIECE]})
+
+    def _keeping(self, table: sa.Table) -> sa.Insert:
+        """An insert that, of a row that is there, changes nothing but locks it."""
+        insert = upsert(self._c, table)
+        return insert.on_conflict_do_update(
+            index_elements=list(table.primary_key), set_={"sha256": insert.excluded.sha256}
+        )
 
     def texts(self, digests: Sequence[str]) -> dict[str, str]:
         """Those of these texts that are there, by hash."""
@@ -228,8 +237,15 @@ class SkillTable:
         return self._c.execute(sa.select(p.data).where(where)).scalar()
 
     def sweep(self, files: Sequence[SkillFile]) -> None:
-        """Remove those of these files' contents that no version refers to any more."""
+        """Remove those of these files' contents that no version refers to any more.
+
+        Their rows are locked first: who keeps one of them at this moment ends before versions are looked at, or begins after.
+        """
         gone = {file.sha256 for file in files}
+        for table in (skill_files, skill_pieces):
+            for some in _some(sorted(gone)):
+                query = sa.select(table.c.sha256).where(self._mine(table), table.c.sha256.in_(some))
+                self._c.execute(query.order_by(*table.primary_key).with_for_update()).all()
         v = skill_versions.c
         if gone:
             query = sa.select(v.body, v.files).where(self._mine(skill_versions))
