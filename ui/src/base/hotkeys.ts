@@ -69,12 +69,16 @@ export class HotkeyRegistry {
     for (const listener of this.#listeners) listener();
   }
 
-  /** Handle one key press; true when some scope took it. */
-  press(event: KeyboardEvent, inField: boolean, now = Date.now()): boolean {
+  /**
+   * Handle one key press; true when some scope took it. A busy page handles keys late, so the second key of a sequence counts
+   * from when it was pressed (`event.timeStamp`), to when the first was handled.
+   */
+  press(event: KeyboardEvent, inField: boolean, handled = performance.now()): boolean {
     const name = keyName(event);
     if (["shift", "control", "meta", "alt", "shift+shift", "mod+control", "mod+meta", "alt+alt"].includes(name))
       return false;
-    const chord = this.#pending !== "" && now - this.#pendingAt < PAUSE_MS ? `${this.#pending} ${name}` : null;
+    const chord =
+      this.#pending !== "" && event.timeStamp - this.#pendingAt < PAUSE_MS ? `${this.#pending} ${name}` : null;
     this.#pending = "";
     for (const wanted of chord ? [chord, name] : [name]) {
       for (let i = this.#scopes.length - 1; i >= 0; i--) {
@@ -86,7 +90,7 @@ export class HotkeyRegistry {
     }
     if (!inField && this.#scopes.some((s) => s.keys.some((k) => k.keys.startsWith(`${name} `)))) {
       this.#pending = name;
-      this.#pendingAt = now;
+      this.#pendingAt = handled;
     }
     return false;
   }
