@@ -242,9 +242,8 @@ def check_tree(paths: Sequence[str]) -> None:
     folders: dict[str, str] = {}
     for path in paths:
         at = path.rfind("/")
-        while (
-            at > 0 and folders.get(path[:at].casefold()) != path[:at]
-        ):  # one that is known was looked at, with those above it
+        # a folder that is known was looked at, with those above it
+        while at > 0 and folders.get(path[:at].casefold()) != path[:at]:
             folder, folded = path[:at], path[:at].casefold()
             if folded in files:
                 raise InvalidArgument(f"'{files[folded]}' is a file and the folder of '{path}'")
